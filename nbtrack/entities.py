@@ -17,6 +17,9 @@ ViewType = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
 DEFAULT_EXPERIMENT_ID: Final = "0"
 DEFAULT_EXPERIMENT_NAME: Final = "Default"
 
+MANIFEST_NAME: Final = "nbtrack-model.json"  # the file that makes a folder of artifacts a model
+VIEW_MIME: Final = "application/vnd.nbtrack.view+json"  # an output that the JupyterLab extension brings to life
+
 # Tags that nbtrack itself writes. Everything under "nbtrack." is ours.
 TAG_NOTE: Final = "nbtrack.note"
 TAG_PARENT: Final = "nbtrack.parent_run_id"

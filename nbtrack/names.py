@@ -90,7 +90,9 @@ def check_model_name(value: object) -> str:
             " ambiguous. Use letters, digits, '-', '_', '.' or spaces."
         )
     if name != name.strip() or name.startswith("."):
-        raise InvalidNameError(f"model name: must not start with a dot, or start or end with a space; got {_shown(value)}.")
+        raise InvalidNameError(
+            f"model name: must not start with a dot, or start or end with a space; got {_shown(value)}."
+        )
     return name
 
 
@@ -232,7 +234,9 @@ class ModelURI:
     def __str__(self) -> str:
         if self.alias is not None:
             return f"models:/{self.name}@{self.alias}"
-        return f"models:/{self.name}/{'latest' if self.latest else self.stage if self.version is None else self.version}"
+        return (
+            f"models:/{self.name}/{'latest' if self.latest else self.stage if self.version is None else self.version}"
+        )
 
 
 def parse_model_uri(uri: object) -> RunURI | ModelURI:

@@ -1,0 +1,1 @@
+"""Typed requests and answers between the user interface and the store, and the function that answers them."""

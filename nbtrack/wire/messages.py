@@ -1,0 +1,406 @@
+"""The one vocabulary between our user interface and the store, and the one function that answers it.
+
+The cell widget asks through the kernel's comm, the JupyterLab panel through jupyter_server, a report has its answers
+inside: all three speak the requests and answers below. ``js/src/wire.ts`` is generated from this file.
+
+Numbers that JSON cannot say (NaN, ±inf) travel as the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Number = float | str  # a str is one of "NaN", "Infinity", "-Infinity"
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="op", forbid_unknown_fields=True):
+    """Base of all requests; ``op`` names the kind."""
+
+
+# -- requests: reading -------------------------------------------------------------------------------------------------
+class GetInfo(Request, frozen=True, tag="info"):
+    """About the store."""
+
+
+class GetRevision(Request, frozen=True, tag="revision"):
+    """Has anything changed? Cheap; asked once or twice a second."""
+
+
+class ListRuns(Request, frozen=True, tag="runs"):
+    """Runs as columns. `run_ids` restricts to these, in the store's order."""
+
+    filter: str = ""
+    order_by: list[str] = []
+    experiment: str | None = None
+    run_ids: list[str] | None = None
+    limit: int = 1000
+    offset: int = 0
+    deleted: bool = False
+
+
+class GetRun(Request, frozen=True, tag="run"):
+    """Everything about one run."""
+
+    run_id: str
+
+
+class GetSeries(Request, frozen=True, tag="series"):
+    """Metric curves, thinned to at most `max_points` a curve so that no peak is lost."""
+
+    run_ids: list[str]
+    keys: list[str]
+    max_points: int = 1000
+
+
+class ListModels(Request, frozen=True, tag="models"):
+    """All registered models with their versions."""
+
+
+class GetHistory(Request, frozen=True, tag="history"):
+    """The commits of one registered model, newest first."""
+
+    name: str
+
+
+class ListServers(Request, frozen=True, tag="servers"):
+    """Model servers of this store on this machine."""
+
+
+# -- requests: changing ------------------------------------------------------------------------------------------------
+class EditRun(Request, frozen=True, tag="edit_run"):
+    """Rename, tag, annotate, trash or restore a run. A tag of null is removed."""
+
+    run_id: str
+    run_name: str | None = None
+    tags: dict[str, str | None] = {}
+    deleted: bool | None = None
+
+
+class Register(Request, frozen=True, tag="register"):
+    """Make a model that a run logged a version of a registered model."""
+
+    run_id: str
+    name: str
+    artifact_path: str | None = None  # needed only if the run logged several models
+
+
+class Promote(Request, frozen=True, tag="promote"):
+    """Move a version to a stage. With `preview`, only say what would happen.
+
+    `expect` is the last commit number that the user saw: if there is a newer one, nothing is done and the answer is
+    an error with code ``conflict``. `former` is the stage that the version now there moves back to.
+    """
+
+    name: str
+    version: int
+    stage: str
+    note: str = ""
+    former: str | None = None
+    expect: int | None = None
+    preview: bool = False
+
+
+class Undo(Request, frozen=True, tag="undo"):
+    """Take the last commit of a registered model back, by a new commit."""
+
+    name: str
+    expect: int | None = None
+
+
+class Serve(Request, frozen=True, tag="serve"):
+    """Serve a model on this machine; answers when it is ready, or with the reason why not."""
+
+    model_uri: str
+    port: int | None = None
+
+
+class StopServer(Request, frozen=True, tag="stop_server"):
+    """Stop a model server."""
+
+    server_id: str
+
+
+class Invoke(Request, frozen=True, tag="invoke"):
+    """Send one scoring request to a served model: the try-it form. `body` is sent as it is."""
+
+    server_id: str
+    body: str
+    content_type: str = "application/json"
+
+
+AnyRequest = (
+    GetInfo
+    | GetRevision
+    | ListRuns
+    | GetRun
+    | GetSeries
+    | ListModels
+    | GetHistory
+    | ListServers
+    | EditRun
+    | Register
+    | Promote
+    | Undo
+    | Serve
+    | StopServer
+    | Invoke
+)
+
+
+# -- answers -----------------------------------------------------------------------------------------------------------
+class Answer(msgspec.Struct, frozen=True):
+    """Base of all answers."""
+
+
+class StoreInfo(Answer, frozen=True):
+    """About the store. `server` is the nbtrack version of the process that answers."""
+
+    uri: str
+    name: str
+    writable: bool
+    format_version: int
+    runs: int
+    models: int
+    server: str
+    user: str
+
+
+class Revision(Answer, frozen=True):
+    """Changes whenever something in the store does."""
+
+    revision: str
+
+
+class Column(Answer, frozen=True):
+    """One column: `values` has one entry a run, null where the run has no such key.
+
+    `better` is the direction of a metric where it is known; `varies` says whether the shown runs differ in it.
+    """
+
+    kind: Literal["attribute", "param", "metric", "tag"]
+    key: str
+    values: list[float | str | None]
+    varies: bool
+    numeric: bool
+    better: Literal["higher", "lower"] | None = None
+
+
+class Runs(Answer, frozen=True):
+    """Runs as columns; `colors` gives each run its stable colour (an index into the palette)."""
+
+    run_ids: list[str]
+    columns: list[Column]
+    colors: list[int]
+    total: int
+    revision: str
+
+
+class ArtifactEntry(Answer, frozen=True):
+    """A file of a run."""
+
+    path: str
+    size_bytes: int
+    digest: str
+
+
+class LoggedModel(Answer, frozen=True):
+    """A model that a run logged, and the versions made of it."""
+
+    artifact_path: str
+    flavor: str
+    model_class: str
+    size_bytes: int
+    versions: list[tuple[str, int, str]]  # registered model, version, stage
+
+
+class MetricEntry(Answer, frozen=True):
+    """A metric of a run in one line."""
+
+    key: str
+    last: Number
+    min: Number
+    max: Number
+    count: int
+    step: int
+    better: Literal["higher", "lower"] | None = None
+    previous: Number | None = None  # the same metric of the run before this one, for the change shown on a card
+
+
+class RunDetail(Answer, frozen=True):
+    """Everything about one run, ready to show."""
+
+    run_id: str
+    run_name: str
+    experiment: str
+    status: str
+    start_time: int
+    end_time: int | None
+    user: str
+    deleted: bool
+    note: str
+    params: dict[str, str]
+    metrics: list[MetricEntry]
+    tags: dict[str, str]
+    artifacts: list[ArtifactEntry]
+    models: list[LoggedModel]
+    capture: dict[str, Any]
+    previous_run: tuple[str, str] | None = None  # id and name of the run before it in this experiment
+
+
+class Series(Answer, frozen=True):
+    """One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC."""
+
+    run_id: str
+    key: str
+    step: list[int]
+    value: list[Number]
+    time: list[int]
+    count: int
+
+
+class SeriesList(Answer, frozen=True):
+    """Curves, in the order of the request's run_ids, then keys; those without a point are left out."""
+
+    series: list[Series]
+
+
+class Version(Answer, frozen=True):
+    """One version of a registered model."""
+
+    version: int
+    stage: str
+    aliases: list[str]
+    run_id: str | None
+    run_name: str
+    flavor: str
+    description: str
+    metrics: dict[str, Number]
+    created_at: int
+    user: str
+
+
+class Model(Answer, frozen=True):
+    """A registered model; versions newest first; `last_commit` is what a promotion should expect."""
+
+    name: str
+    description: str
+    versions: list[Version]
+    last_commit: int
+
+
+class Models(Answer, frozen=True):
+    """All registered models and the stages in their order."""
+
+    models: list[Model]
+    stages: list[str]
+
+
+class Change(Answer, frozen=True):
+    """One move of one version."""
+
+    version: int
+    before: str
+    after: str
+
+
+class CommitEntry(Answer, frozen=True):
+    """One line of a model's history."""
+
+    number: int
+    action: str
+    at: int
+    user: str
+    note: str
+    changes: list[Change]
+    text: str  # the same in words: "v3 → Production, v2 → Archived"
+
+
+class History(Answer, frozen=True):
+    """The commits of one registered model, newest first."""
+
+    name: str
+    commits: list[CommitEntry]
+
+
+class Registered(Answer, frozen=True):
+    """A new version."""
+
+    name: str
+    version: int
+    last_commit: int
+
+
+class Promoted(Answer, frozen=True):
+    """What a promotion did, or (preview) would do."""
+
+    name: str
+    preview: bool
+    last_commit: int
+    changes: list[Change]
+    text: str
+
+
+class Server(Answer, frozen=True):
+    """A model server. `curl` is a command that works as it stands; `example` a body that it accepts."""
+
+    server_id: str
+    url: str
+    port: int
+    model_uri: str
+    model_name: str
+    version: int | None
+    owner: str
+    status: str
+    started_at: int
+    error: str
+    requests: int
+    curl: str
+    example: str
+
+
+class Servers(Answer, frozen=True):
+    """Model servers of this store on this machine."""
+
+    servers: list[Server]
+
+
+class Invocation(Answer, frozen=True):
+    """What a served model answered."""
+
+    status: int
+    body: str
+    ms: float
+
+
+class Done(Answer, frozen=True):
+    """It is done; `text` says what, for the status line."""
+
+    text: str
+
+
+class Error(Answer, frozen=True):
+    """Why not, and what to do. `code` is one of ``invalid not_found conflict gate read_only serving internal``."""
+
+    code: str
+    message: str
+
+
+ANSWERS: dict[str, type[Answer]] = {
+    "info": StoreInfo,
+    "revision": Revision,
+    "runs": Runs,
+    "run": RunDetail,
+    "series": SeriesList,
+    "models": Models,
+    "history": History,
+    "servers": Servers,
+    "edit_run": Done,
+    "register": Registered,
+    "promote": Promoted,
+    "undo": Promoted,
+    "serve": Server,
+    "stop_server": Done,
+    "invoke": Invocation,
+}
