@@ -380,7 +380,7 @@ class Done(Answer, frozen=True):
     text: str
 
 
-class Error(Answer, frozen=True):
+class Failure(Answer, frozen=True):
     """Why not, and what to do. `code` is one of ``invalid not_found conflict gate read_only serving internal``."""
 
     code: str

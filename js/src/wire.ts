@@ -1,0 +1,365 @@
+// Generated from nbtrack/wire/messages.py. Do not edit: run `python -m nbtrack.wire.typescript > js/src/wire.ts`.
+
+/** About the store. */
+export interface GetInfo {
+  op: "info";
+}
+
+/** Has anything changed? Cheap; asked once or twice a second. */
+export interface GetRevision {
+  op: "revision";
+}
+
+/** Runs as columns. `run_ids` restricts to these, in the store's order. */
+export interface ListRuns {
+  op: "runs";
+  filter?: string;
+  order_by?: string[];
+  experiment?: string | null;
+  run_ids?: string[] | null;
+  limit?: number;
+  offset?: number;
+  deleted?: boolean;
+}
+
+/** Everything about one run. */
+export interface GetRun {
+  op: "run";
+  run_id: string;
+}
+
+/** Metric curves, thinned to at most `max_points` a curve so that no peak is lost. */
+export interface GetSeries {
+  op: "series";
+  run_ids: string[];
+  keys: string[];
+  max_points?: number;
+}
+
+/** All registered models with their versions. */
+export interface ListModels {
+  op: "models";
+}
+
+/** The commits of one registered model, newest first. */
+export interface GetHistory {
+  op: "history";
+  name: string;
+}
+
+/** Model servers of this store on this machine. */
+export interface ListServers {
+  op: "servers";
+}
+
+/** Rename, tag, annotate, trash or restore a run. A tag of null is removed. */
+export interface EditRun {
+  op: "edit_run";
+  run_id: string;
+  run_name?: string | null;
+  tags?: Record<string, string | null>;
+  deleted?: boolean | null;
+}
+
+/** Make a model that a run logged a version of a registered model. */
+export interface Register {
+  op: "register";
+  run_id: string;
+  name: string;
+  artifact_path?: string | null;
+}
+
+/**
+ * Move a version to a stage. With `preview`, only say what would happen.
+ *
+ * `expect` is the last commit number that the user saw: if there is a newer one, nothing is done and the answer is
+ * an error with code ``conflict``. `former` is the stage that the version now there moves back to.
+ */
+export interface Promote {
+  op: "promote";
+  name: string;
+  version: number;
+  stage: string;
+  note?: string;
+  former?: string | null;
+  expect?: number | null;
+  preview?: boolean;
+}
+
+/** Take the last commit of a registered model back, by a new commit. */
+export interface Undo {
+  op: "undo";
+  name: string;
+  expect?: number | null;
+}
+
+/** Serve a model on this machine; answers when it is ready, or with the reason why not. */
+export interface Serve {
+  op: "serve";
+  model_uri: string;
+  port?: number | null;
+}
+
+/** Stop a model server. */
+export interface StopServer {
+  op: "stop_server";
+  server_id: string;
+}
+
+/** Send one scoring request to a served model: the try-it form. `body` is sent as it is. */
+export interface Invoke {
+  op: "invoke";
+  server_id: string;
+  body: string;
+  content_type?: string;
+}
+
+/** About the store. `server` is the nbtrack version of the process that answers. */
+export interface StoreInfo {
+  uri: string;
+  name: string;
+  writable: boolean;
+  format_version: number;
+  runs: number;
+  models: number;
+  server: string;
+  user: string;
+}
+
+/** Changes whenever something in the store does. */
+export interface Revision {
+  revision: string;
+}
+
+/**
+ * One column: `values` has one entry a run, null where the run has no such key.
+ *
+ * `better` is the direction of a metric where it is known; `varies` says whether the shown runs differ in it.
+ */
+export interface Column {
+  kind: "attribute" | "metric" | "param" | "tag";
+  key: string;
+  values: (number | string | null)[];
+  varies: boolean;
+  numeric: boolean;
+  better: "higher" | "lower" | null;
+}
+
+/** Runs as columns; `colors` gives each run its stable colour (an index into the palette). */
+export interface Runs {
+  run_ids: string[];
+  columns: Column[];
+  colors: number[];
+  total: number;
+  revision: string;
+}
+
+/** A file of a run. */
+export interface ArtifactEntry {
+  path: string;
+  size_bytes: number;
+  digest: string;
+}
+
+/** A model that a run logged, and the versions made of it. */
+export interface LoggedModel {
+  artifact_path: string;
+  flavor: string;
+  model_class: string;
+  size_bytes: number;
+  versions: [string, number, string][];
+}
+
+/** A metric of a run in one line. */
+export interface MetricEntry {
+  key: string;
+  last: number | string;
+  min: number | string;
+  max: number | string;
+  count: number;
+  step: number;
+  better: "higher" | "lower" | null;
+  previous: number | string | null;
+}
+
+/** Everything about one run, ready to show. */
+export interface RunDetail {
+  run_id: string;
+  run_name: string;
+  experiment: string;
+  status: string;
+  start_time: number;
+  end_time: number | null;
+  user: string;
+  deleted: boolean;
+  note: string;
+  params: Record<string, string>;
+  metrics: MetricEntry[];
+  tags: Record<string, string>;
+  artifacts: ArtifactEntry[];
+  models: LoggedModel[];
+  capture: Record<string, unknown>;
+  previous_run: [string, string] | null;
+}
+
+/** One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC. */
+export interface Series {
+  run_id: string;
+  key: string;
+  step: number[];
+  value: (number | string)[];
+  time: number[];
+  count: number;
+}
+
+/** Curves, in the order of the request's run_ids, then keys; those without a point are left out. */
+export interface SeriesList {
+  series: Series[];
+}
+
+/** One version of a registered model. */
+export interface Version {
+  version: number;
+  stage: string;
+  aliases: string[];
+  run_id: string | null;
+  run_name: string;
+  flavor: string;
+  description: string;
+  metrics: Record<string, number | string>;
+  created_at: number;
+  user: string;
+}
+
+/** A registered model; versions newest first; `last_commit` is what a promotion should expect. */
+export interface Model {
+  name: string;
+  description: string;
+  versions: Version[];
+  last_commit: number;
+}
+
+/** All registered models and the stages in their order. */
+export interface Models {
+  models: Model[];
+  stages: string[];
+}
+
+/** One move of one version. */
+export interface Change {
+  version: number;
+  before: string;
+  after: string;
+}
+
+/** One line of a model's history. */
+export interface CommitEntry {
+  number: number;
+  action: string;
+  at: number;
+  user: string;
+  note: string;
+  changes: Change[];
+  text: string;
+}
+
+/** The commits of one registered model, newest first. */
+export interface History {
+  name: string;
+  commits: CommitEntry[];
+}
+
+/** A new version. */
+export interface Registered {
+  name: string;
+  version: number;
+  last_commit: number;
+}
+
+/** What a promotion did, or (preview) would do. */
+export interface Promoted {
+  name: string;
+  preview: boolean;
+  last_commit: number;
+  changes: Change[];
+  text: string;
+}
+
+/** A model server. `curl` is a command that works as it stands; `example` a body that it accepts. */
+export interface Server {
+  server_id: string;
+  url: string;
+  port: number;
+  model_uri: string;
+  model_name: string;
+  version: number | null;
+  owner: string;
+  status: string;
+  started_at: number;
+  error: string;
+  requests: number;
+  curl: string;
+  example: string;
+}
+
+/** Model servers of this store on this machine. */
+export interface Servers {
+  servers: Server[];
+}
+
+/** What a served model answered. */
+export interface Invocation {
+  status: number;
+  body: string;
+  ms: number;
+}
+
+/** It is done; `text` says what, for the status line. */
+export interface Done {
+  text: string;
+}
+
+/** Why not, and what to do. `code` is one of ``invalid not_found conflict gate read_only serving internal``. */
+export interface Failure {
+  code: string;
+  message: string;
+}
+
+export type AnyRequest =
+  | GetInfo
+  | GetRevision
+  | ListRuns
+  | GetRun
+  | GetSeries
+  | ListModels
+  | GetHistory
+  | ListServers
+  | EditRun
+  | Register
+  | Promote
+  | Undo
+  | Serve
+  | StopServer
+  | Invoke;
+
+/** Which answer each request gets. */
+export interface Answers {
+  info: StoreInfo;
+  revision: Revision;
+  runs: Runs;
+  run: RunDetail;
+  series: SeriesList;
+  models: Models;
+  history: History;
+  servers: Servers;
+  edit_run: Done;
+  register: Registered;
+  promote: Promoted;
+  undo: Promoted;
+  serve: Server;
+  stop_server: Done;
+  invoke: Invocation;
+}
+
+/** What travels back: the answer, or why there is none. */
+export type Reply<A> = { ok: true; answer: A } | { ok: false; error: Failure };
