@@ -44,7 +44,9 @@ def _type(t: mi.Type) -> str:
             return " | ".join(dict.fromkeys(_type(i) for i in t.types))
         case mi.StructType():
             return t.cls.__name__
-    raise TypeError(f"wire: no TypeScript for {t!r}. Use str, int, float, bool, list, dict, tuple, a Literal or a Struct.")
+    raise TypeError(
+        f"wire: no TypeScript for {t!r}. Use str, int, float, bool, list, dict, tuple, a Literal or a Struct."
+    )
 
 
 def _doc(text: str | None, indent: str = "") -> str:
