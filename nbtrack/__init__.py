@@ -1,0 +1,163 @@
+"""nbtrack: the notebook is the experiment tracker, the model registry and the model server.
+
+::
+
+    %load_ext nbtrack
+
+    %%track
+    model = RandomForestClassifier(n_estimators=100).fit(X_train, y_train)
+    accuracy = model.score(X_test, y_test)
+
+Every public name is resolved when it is first used, so ``import nbtrack`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbtrack.magics import load
+    from nbtrack.models import infer_signature, load_model, log_model, predict, save_model
+    from nbtrack.models.flavors import sklearn
+    from nbtrack.registry import Client, history, promote, register_model, set_alias, undo
+    from nbtrack.serving import ModelServer, serve
+    from nbtrack.tracking import (
+        ActiveRun,
+        active_run,
+        create_experiment,
+        delete_run,
+        delete_tag,
+        end_run,
+        get_experiment,
+        get_experiment_by_name,
+        get_metric_history,
+        get_run,
+        get_tracking_uri,
+        last_active_run,
+        log_artifact,
+        log_artifacts,
+        log_dict,
+        log_figure,
+        log_image,
+        log_input,
+        log_metric,
+        log_metrics,
+        log_param,
+        log_params,
+        log_table,
+        log_text,
+        restore_run,
+        search_runs,
+        set_experiment,
+        set_tag,
+        set_tags,
+        set_tracking_uri,
+        start_run,
+    )
+    from nbtrack.widget import compare
+
+__version__ = "0.1.0"
+
+# Which room each public name lives in; the imports above say the same to type checkers.
+_ROOMS = {
+    "magics": "load",
+    "models": "infer_signature load_model log_model predict save_model",
+    "models.flavors": "sklearn",
+    "registry": "Client history promote register_model set_alias undo",
+    "serving": "ModelServer serve",
+    "tracking": """ActiveRun active_run create_experiment delete_run delete_tag end_run get_experiment
+        get_experiment_by_name get_metric_history get_run get_tracking_uri last_active_run log_artifact log_artifacts
+        log_dict log_figure log_image log_input log_metric log_metrics log_param log_params log_table log_text
+        restore_run search_runs set_experiment set_tag set_tags set_tracking_uri start_run""",
+    "widget": "compare",
+}
+_HOME = {name: f"nbtrack.{room}" for room, names in _ROOMS.items() for name in names.split()}
+
+__all__ = [
+    "ActiveRun",
+    "Client",
+    "ModelServer",
+    "active_run",
+    "compare",
+    "create_experiment",
+    "delete_run",
+    "delete_tag",
+    "end_run",
+    "get_experiment",
+    "get_experiment_by_name",
+    "get_metric_history",
+    "get_run",
+    "get_tracking_uri",
+    "history",
+    "infer_signature",
+    "last_active_run",
+    "load",
+    "load_model",
+    "log_artifact",
+    "log_artifacts",
+    "log_dict",
+    "log_figure",
+    "log_image",
+    "log_input",
+    "log_metric",
+    "log_metrics",
+    "log_model",
+    "log_param",
+    "log_params",
+    "log_table",
+    "log_text",
+    "predict",
+    "promote",
+    "register_model",
+    "restore_run",
+    "save_model",
+    "search_runs",
+    "serve",
+    "set_alias",
+    "set_experiment",
+    "set_tag",
+    "set_tags",
+    "set_tracking_uri",
+    "sklearn",
+    "start_run",
+    "undo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nbtrack' has no attribute {name!r}")
+    module = import_module(home)
+    value = getattr(module, name) if hasattr(module, name) else import_module(f"{home}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Make ``%load_ext nbtrack`` work: adds ``%%track``, ``%track`` and ``%nbtrack`` to this notebook."""
+    from nbtrack.magics import load_ipython_extension as load_magics
+
+    load_magics(ipython)
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """Make ``%unload_ext nbtrack`` work: takes the magics and hooks away again."""
+    from nbtrack.magics import unload_ipython_extension as unload_magics
+
+    unload_magics(ipython)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "lab/labextension", "dest": "nbtrack"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "nbtrack.lab"}]

@@ -140,10 +140,4 @@ def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def varying(values: Sequence[Any]) -> bool:
-    """Whether a column's values differ, counting a missing value as one of its own."""
-    first = values[0] if len(values) else None
-    return any(value != first and not (value != value and first != first) for value in values)
-
-
-__all__ = ["PALETTE", "color_index", "color_indexes", "metric_figure", "thin", "thinned", "varying"]
+__all__ = ["PALETTE", "color_index", "color_indexes", "metric_figure", "thin", "thinned"]

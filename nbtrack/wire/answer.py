@@ -78,7 +78,7 @@ def _column(column: RunColumn) -> m.Column:
         kind=column.kind,
         key=column.key,
         values=values,
-        varies=plots.varying(values),
+        varies=any(value != values[0] for value in values),
         numeric=bool(present) and all(_is_numeric(value) for value in present),
         better=better_direction(column.key) if column.kind == "metric" else None,
     )

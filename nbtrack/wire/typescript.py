@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import typing
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import inspect as mi
@@ -57,8 +57,7 @@ def _doc(text: str | None, indent: str = "") -> str:
 
 
 def _interface(cls: type[msgspec.Struct]) -> str:
-    info = mi.type_info(cls)
-    assert isinstance(info, mi.StructType)
+    info = cast("mi.StructType", mi.type_info(cls))
     out = _doc(cls.__doc__) + f"export interface {cls.__name__} {{\n"
     request = info.tag_field is not None
     if request:
