@@ -1,0 +1,80 @@
+"""Which way a metric gets better, told from its name."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, Literal
+
+Direction = Literal["higher", "lower"]
+
+_HIGHER_TEXT = """
+acc accuracy accuracies ap auc aucroc auprc auroc avgprecision bleu cider concordance coverage dice exact f f1 f2 fbeta
+fscore gini hit hits hitrate iou jaccard kappa map mcc meteor miou mrr ndcg npv ppv prauc precision psnr r2 r2score
+recall reward return rocauc rouge score scores selectivity sensitivity sharpe silhouette specificity ssim success
+throughput tnr tpr
+"""
+_LOWER_TEXT = """
+bce brier ce cer crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid fnr fpr hinge
+ inertia kl kld latency lev logloss loss losses mad mae mape maxerror medae mse mpe nll perplexity ppl regret
+residual residuals rmse rmsle rss smape sse stress wape wer wmape
+"""
+_HIGHER: Final = frozenset(_HIGHER_TEXT.split())
+_LOWER: Final = frozenset(_LOWER_TEXT.split())
+_HIGHER_PAIRS: Final = (("neg",), ("negative",), ("explained", "variance"), ("log", "likelihood"), ("r", "squared"))
+_LOWER_PAIRS: Final = (
+    ("log", "loss"),
+    ("bic",),
+    ("aic",),
+    ("mean", "squared"),
+    ("mean", "absolute"),
+    ("brier", "score"),
+)
+_TIMES: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed"})
+METRIC_WORDS: Final = _HIGHER | _LOWER
+
+
+@lru_cache(maxsize=4096)
+def name_words(name: str) -> tuple[str, ...]:
+    """Return the lower-case words of a name: ``valLogLoss``, ``val_log-loss`` and ``val/log loss`` are the same.
+
+    Examples
+    --------
+    >>> name_words("valRMSE_1"), name_words("test/f1-score"), name_words("R2")
+    (('val', 'rmse', '1'), ('test', 'f1', 'score'), ('r2',))
+    """
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return tuple(word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word)
+
+
+def _holds(words: tuple[str, ...], pairs: tuple[tuple[str, ...], ...]) -> bool:
+    return any(words[i : i + len(pair)] == pair for pair in pairs for i in range(len(words) - len(pair) + 1))
+
+
+@lru_cache(maxsize=4096)
+def better_direction(key: str) -> Direction | None:
+    """Return which way the metric `key` gets better, or None where its name does not say.
+
+    The most specific word wins: ``brier_score`` and ``score_time`` go down although scores go up, and scikit-learn's
+    ``neg_…`` scorers go up although errors go down.
+
+    Examples
+    --------
+    >>> better_direction("val_loss"), better_direction("f1_weighted"), better_direction("neg_mean_squared_error")
+    ('lower', 'higher', 'higher')
+    >>> better_direction("n_rows") is None
+    True
+    """
+    words = name_words(key)
+    if not words:
+        return None
+    if _holds(words, _HIGHER_PAIRS):
+        return "higher"
+    if _holds(words, _LOWER_PAIRS) or not _TIMES.isdisjoint(words):
+        return "lower"
+    bare = [re.sub(r"\d+$", "", word) if word not in _HIGHER else word for word in words]
+    if not _LOWER.isdisjoint(bare):
+        return "lower"
+    if not _HIGHER.isdisjoint(words) or not _HIGHER.isdisjoint(bare):
+        return "higher"
+    return None
