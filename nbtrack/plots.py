@@ -47,7 +47,7 @@ def color_indexes(run_ids: Sequence[str]) -> list[int]:
     return [chosen[run_id] for run_id in run_ids]
 
 
-def thin(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], max_points: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def thin(y: np.ndarray[Any, Any], max_points: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the indexes of at most `max_points` points that keep every peak and every valley of a curve.
 
     The points are cut into even pieces in the order given; of each piece its lowest and its highest value stay, and
@@ -55,7 +55,7 @@ def thin(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], max_points: int) -> n
 
     Parameters
     ----------
-    x, y
+    y
         Shape ``(n,)``.
     max_points
         At least 4.
@@ -85,7 +85,7 @@ def thinned(history: MetricHistory, max_points: int = 1000) -> MetricHistory:
 
     order = np.argsort(history.step, kind="stable")
     step, value, timestamp = history.step[order], history.value[order], history.timestamp[order]
-    keep = thin(step, value, max(4, max_points))
+    keep = thin(value, max(4, max_points))
     return MetricHistory(history.key, step[keep], value[keep], timestamp[keep])
 
 
