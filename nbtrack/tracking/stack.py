@@ -1,0 +1,114 @@
+"""Which run is active here: for this thread, this asyncio task, this notebook cell.
+
+A context variable alone will not do: what an async cell sets in one is lost with the cell, and a thread starts without
+any. A plain list will not do either: two tasks or threads would end each other's runs. So every active run stands in
+one locked list together with the thread and the task that started it, and the context variable only adds what a child
+task inherits.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbtrack.tracking.run import ActiveRun
+
+
+@dataclass(slots=True)
+class _Entry:
+    run: ActiveRun
+    order: int
+    thread: int
+    task: weakref.ref[Any] | None
+    shared: bool
+
+
+_lock = threading.RLock()
+_entries: list[_Entry] = []
+_order = 0
+_here: ContextVar[tuple[_Entry, ...]] = ContextVar("nbtrack_active_runs", default=())
+
+
+def _current_task() -> Any:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def push(run: ActiveRun, shared: bool = False) -> None:
+    """Make `run` the active one here; `shared` runs (those of a cell) are seen by every thread and task."""
+    global _order  # noqa: PLW0603 - guarded by the lock
+    task = _current_task()
+    with _lock:
+        _order += 1
+        entry = _Entry(run, _order, threading.get_ident(), None if task is None else weakref.ref(task), shared)
+        _entries.append(entry)
+    _here.set((*(e for e in _here.get() if not e.run.ended), entry))
+
+
+def remove(run: ActiveRun) -> None:
+    """Take `run` off, wherever it stands."""
+    with _lock:
+        _entries[:] = [entry for entry in _entries if entry.run is not run]
+    _here.set(tuple(entry for entry in _here.get() if entry.run is not run))
+
+
+def _own(entry: _Entry, thread: int, task: Any) -> bool:
+    if entry.thread != thread:
+        return False
+    starter = None if entry.task is None else entry.task()
+    return starter is None or starter is task or starter.done()
+
+
+def current(inherited: bool = True) -> ActiveRun | None:
+    """Return the run that is active here, or None.
+
+    Parameters
+    ----------
+    inherited
+        Whether a thread without a run of its own sees the one of the main thread.
+    """
+    here = _here.get()
+    with _lock:
+        if not _entries:
+            return None
+        last = _entries[-1]
+        if here and here[-1] is last and not last.run.ended:
+            return last.run
+        live = {id(entry) for entry in _entries}
+        entries = list(_entries)
+    thread, task = threading.get_ident(), _current_task()
+    seen = [entry for entry in here if id(entry) in live]
+    seen += [entry for entry in entries if (entry.shared and inherited) or _own(entry, thread, task)]
+    seen = [entry for entry in seen if not entry.run.ended]
+    if not seen and inherited:
+        main = threading.main_thread().ident
+        if thread != main:
+            seen = [entry for entry in entries if entry.thread == main and not entry.run.ended]
+    return max(seen, key=lambda entry: entry.order).run if seen else None
+
+
+def open_runs() -> list[ActiveRun]:
+    """Return all runs that are active anywhere in this process, oldest first."""
+    with _lock:
+        return [entry.run for entry in _entries if not entry.run.ended]
+
+
+def mark() -> int:
+    """Return a mark; :func:`opened_since` lists the runs that became active after it."""
+    return _order
+
+
+def opened_since(mark: int) -> list[ActiveRun]:
+    """Return the runs that became active after `mark` and still are, newest first."""
+    with _lock:
+        return [entry.run for entry in reversed(_entries) if entry.order > mark and not entry.run.ended]
