@@ -25,7 +25,7 @@ def encode_dict(value: Any, artifact_file: str) -> bytes:
     """Return a dict or list as JSON, or as YAML for ``.yaml`` and ``.yml``; what JSON cannot say becomes text."""
     if _suffix(artifact_file) in {"yaml", "yml"}:
         try:
-            import yaml
+            import yaml  # type: ignore[import-untyped,unused-ignore]
         except ImportError:
             raise MissingLibraryError(
                 f"log_dict: writing {artifact_file!r} needs PyYAML, which is not installed. `pip install pyyaml`,"
@@ -122,4 +122,4 @@ def encode_table(data: Any, before: bytes | None = None) -> bytes:
     if before is not None:
         known = json.loads(before)
         frame = pd.concat([pd.DataFrame(known["data"], columns=known["columns"]), frame], ignore_index=True)
-    return cast("str", frame.to_json(orient="split", date_format="iso", default_handler=str)).encode()
+    return frame.to_json(orient="split", date_format="iso", default_handler=str).encode()
