@@ -12,8 +12,8 @@ from nbtrack.reprs.html import (
     BAD,
     DIM,
     GOOD,
-    MONO,
     STATUS,
+    TEXT,
     box,
     details,
     dim,
@@ -99,13 +99,12 @@ def _params(run: Run) -> str:
     if not params:
         return ""
     chips = ", ".join(
-        f'<span style="white-space:nowrap">{dim(esc(key, 50) + "&nbsp;=")}&nbsp;'
-        f'<span style="font-family:{MONO};font-size:12px">{esc(value, 60)}</span></span>'
+        f'{esc(key, 50)}&nbsp;=&nbsp;<span style="color:{TEXT}">{esc(value, 60)}</span>'
         for key, value in params[:MAX_PARAMS]
     )
     if len(params) > MAX_PARAMS:
-        chips += dim(f" and {len(params) - MAX_PARAMS} more")
-    return f"<div>{chips}</div>"
+        chips += f" and {len(params) - MAX_PARAMS} more"
+    return f'<div style="color:{DIM};overflow-wrap:anywhere">{chips}</div>'
 
 
 def logged_models(run: Run) -> list[tuple[str, str]]:
@@ -144,7 +143,7 @@ def _captured(run: Run) -> str:
     inner = " · ".join(esc(part, 160) for part in parts)
     if missing:
         inner += "<br>Not captured: " + " · ".join(esc(part, 160) for part in missing)
-    return details(f"Captured: {plural(len(parts), 'thing')}", inner)
+    return details(f"What was captured ({len(parts)})", inner)
 
 
 def run_card_html(
@@ -167,7 +166,7 @@ def run_card_html(
     curves
         Values of metrics that have several steps, for a small curve each.
     """
-    colour = STATUS.get(run.info.status, ("", "", ACCENT))[2]
+    colour = ACCENT if run.info.status == "FINISHED" else STATUS.get(run.info.status, ("", "", ACCENT))[2]
     facts = [f"in {esc(_duration(run))}" if _duration(run) else "", esc(experiment, 60), f"run {short_id(run.run_id)}"]
     head = (
         f'<div style="overflow-wrap:anywhere">{status_mark(run.info.status)}&ensp;<b>{esc(run.info.run_name, 80)}</b>'

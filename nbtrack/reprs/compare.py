@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from nbtrack.reprs.directions import better_direction
 from nbtrack.reprs.html import ACCENT, DIM, LINE, box, dim, esc, sparkline, status_mark, table
-from nbtrack.reprs.numbers import clean, format_number, plural, short_id
+from nbtrack.reprs.numbers import clean, format_number, number_format, plural, short_id
 
-MAX_ROWS = 50
+MAX_ROWS = 30
 MAX_COLUMNS = 12
+MARK = "display:inline-block;width:12px;text-align:left;font-size:9px"
 
 
 class Column(Protocol):
@@ -69,19 +70,21 @@ def _attributes(table: Table) -> dict[str, Sequence[Any]]:
     return {column.key: column.values for column in table.columns if column.kind == "attribute"}
 
 
-def _metric_cell(column: Column, row: int, limits: tuple[float | None, float | None]) -> str:
+def _metric_cell(
+    column: Column, row: int, limits: tuple[float | None, float | None], form: Callable[[float], str]
+) -> str:
     number = _as_float(column.values[row])
     if number is None:
-        return dim("–") if column.values[row] is None else "NaN"
-    shown = format_number(number)
+        return f'<span style="padding-right:12px">{dim("–") if column.values[row] is None else "NaN"}</span>'
+    shown = form(number)
     low, high = limits
     if low is None or number not in (low, high):
-        return shown
+        return f'<span style="padding-right:12px">{shown}</span>'  # as wide as a mark
     sign, word = ("▲", "highest") if number == high else ("▼", "lowest")
-    mark = f'<span style="color:{DIM};font-size:9px" title="{word}">&nbsp;{sign}</span>'
+    mark = f'<span style="color:{DIM};{MARK}" title="{word}">&nbsp;{sign}</span>'
     best = {"higher": high, "lower": low}.get(better_direction(column.key) or "")
     if number == best:
-        mark = f'<span style="color:{ACCENT};font-size:9px" title="{word}: best">&nbsp;{sign}</span>'
+        mark = f'<span style="color:{ACCENT};{MARK}" title="{word}: best">&nbsp;{sign}</span>'
         return f'<b style="border-bottom:2px solid {ACCENT}">{shown}</b>{mark}'
     return shown + mark
 
@@ -125,15 +128,17 @@ def compare_html(
     hidden = len(changing) + len(metrics) - len(shown_params) - len(shown_metrics)
     attributes = _attributes(table_of_runs)
     limits = [extremes(column.values) for column in shown_metrics]
+    forms = [number_format([n for n in map(_as_float, c.values) if n is not None]) for c in shown_metrics]
     rows = []
     for row, run_id in enumerate(list(table_of_runs.run_ids)[:max_rows]):
         dot = f'<span style="color:{esc(colors[row], 40)}">●</span> ' if colors and row < len(colors) else ""
         name = esc(attributes["run_name"][row] or short_id(run_id), 40)
         cells = [f'{dot}<span title="run {esc(run_id)}">{name}</span>', status_mark(str(attributes["status"][row]))]
         cells += [dim("–") if c.values[row] is None else esc(c.values[row], 40) for c in shown_params]
-        for column, limit in zip(shown_metrics, limits, strict=True):
+        for column, limit, form in zip(shown_metrics, limits, forms, strict=True):
             values = (curves or {}).get((run_id, column.key), ())
-            cells.append(_metric_cell(column, row, limit) + sparkline(values, f"{clean(column.key)} by step", 48))
+            curve = sparkline(values, f"{clean(column.key)} by step", 48)
+            cells.append(curve + _metric_cell(column, row, limit, form))
         rows.append(cells)
     head = ["run", "status", *(esc(c.key, 32) for c in shown_params), *(_metric_head(c.key) for c in shown_metrics)]
     body = table(head, rows, left=2)

@@ -63,7 +63,7 @@ def status_mark(status: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, caption: str = "") -> str:
     """Return a table; cells are markup. The first `left` columns are text and align left, the others are numbers."""
-    cell = "padding:2px 14px 2px 0;vertical-align:top;border:0;background:none;"
+    cell = "padding:2px 14px 2px 0;white-space:nowrap;border:0;"
 
     def side(i: int) -> str:
         return "left" if i < left else "right"
@@ -112,7 +112,7 @@ def sparkline(values: Sequence[float], label: str, width: int = 64, height: int 
     end = path.rsplit(" ", 1)[-1].split(",")
     return (
         f'<svg role="img" aria-label="{esc(label)}" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-        f' style="vertical-align:middle;margin-left:6px;color:{ACCENT};overflow:visible"><polyline points="{path}"'
+        f' style="vertical-align:middle;margin:0 6px;color:{ACCENT};overflow:visible"><polyline points="{path}"'
         ' fill="none" stroke="currentColor" stroke-width="1.25" stroke-linejoin="round"/>'
         f'<circle cx="{end[0]}" cy="{end[1]}" r="1.75" fill="currentColor"/></svg>'
     )

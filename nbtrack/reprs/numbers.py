@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 _UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -32,6 +35,20 @@ def format_number(value: float) -> str:
     if 1e4 <= abs(value) < 1e12:
         return f"{value:.0f}"
     return f"{value:.4g}"
+
+
+def number_format(values: Sequence[float]) -> Callable[[float], str]:
+    """Return how to write these numbers under each other: with the same number of decimals where that is possible.
+
+    Examples
+    --------
+    >>> form = number_format([0.888, 0.86111])
+    >>> form(0.888), form(0.86111)
+    ('0.8880', '0.8611')
+    """
+    plain = all(math.isfinite(v) and (v == 0 or 1e-3 <= abs(v) < 1e4) for v in values)
+    decimals = max((len(format_number(v).partition(".")[2]) for v in values), default=0)
+    return (lambda value: f"{value:.{decimals}f}") if plain else format_number
 
 
 def format_change(change: float) -> str:
