@@ -24,7 +24,8 @@
     │   └── PortInUseError                        something else listens there
     └── NotebookError          (RuntimeError)     a notebook could not be executed
     NbtrackWarning             (UserWarning)
-    └── CaptureWarning                            something could not be captured; the user's code went on
+    ├── CaptureWarning                            something could not be captured; the user's code went on
+    └── DamageWarning                             a record in the store is damaged and was left out
 
 Messages read: *where: what is wrong; expected X, got Y. What to do.* Values in them are shown with ``!r``.
 """
@@ -122,3 +123,7 @@ class NbtrackWarning(UserWarning):
 
 class CaptureWarning(NbtrackWarning):
     """Something could not be captured; the user's code went on."""
+
+
+class DamageWarning(NbtrackWarning):
+    """A record in the store is damaged and was left out, or cannot be vouched for; everything else was read."""

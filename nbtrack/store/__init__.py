@@ -1,0 +1,119 @@
+"""Bytes on disk: the only room that knows a file name. The folder is passed in."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
+
+from nbtrack.errors import StoreError
+from nbtrack.store.base import MetricHistory, RunColumn, RunTable, RunWriter, Store
+from nbtrack.store.file_store import FileStore
+from nbtrack.store.layout import STORE_FILE
+
+__all__ = [
+    "FileStore",
+    "MetricHistory",
+    "RunColumn",
+    "RunTable",
+    "RunWriter",
+    "Store",
+    "find_store_uri",
+    "open_store",
+]
+
+FOLDER_NAME = ".nbtrack"
+ENVIRONMENT_VARIABLE = "NBTRACK_TRACKING_URI"
+_open: WeakValueDictionary[str, FileStore] = WeakValueDictionary()
+_recent: OrderedDict[str, FileStore] = OrderedDict()
+_guard = Lock()
+
+
+def find_store_uri(start: Path | None = None) -> str:
+    """Return where the store of a folder is: ``NBTRACK_TRACKING_URI``, the nearest ``.nbtrack`` at or above, or here.
+
+    Parameters
+    ----------
+    start
+        The folder to start from; the working directory unless given.
+    """
+    if start is None and (named := os.environ.get(ENVIRONMENT_VARIABLE)):
+        return named
+    here = os.path.abspath(os.getcwd() if start is None else start)
+    folder = here
+    while True:
+        candidate = os.path.join(folder, FOLDER_NAME)
+        if os.path.isdir(candidate):
+            return candidate
+        above = os.path.dirname(folder)
+        if above == folder:
+            return os.path.join(here, FOLDER_NAME)
+        folder = above
+
+
+def to_path(uri: str | Path) -> str:
+    """Return the absolute folder that a store URI names; raises StoreError for URIs of other kinds."""
+    text = os.fspath(uri)
+    if text.startswith("file:"):
+        parts = urlsplit(text)
+        if parts.netloc not in {"", "localhost"}:
+            raise StoreError(
+                f"store {text!r}: file URIs with a host are not supported. Mount the folder and use its path."
+            )
+        text = unquote(parts.path)
+        if os.name == "nt" and text[:1] == "/" and text[2:3] == ":":
+            text = text[1:]
+    elif "://" in text:
+        raise StoreError(f"store {text!r}: expected a folder or a file: URI here.")
+    if not text or "\0" in text:
+        raise StoreError(f"store {text!r}: expected the path of a folder.")
+    return os.path.abspath(os.path.expanduser(text))
+
+
+def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:
+    """Return the store at `uri`; the same object for the same folder.
+
+    Parameters
+    ----------
+    uri
+        A folder or a ``file:`` URI; found by :func:`find_store_uri` unless given.
+    create
+        Whether to make the store if there is none.
+
+    Raises
+    ------
+    StoreNotFoundError
+        If the path is a file, or there is no store and `create` is false.
+    StoreFormatError
+        If a newer nbtrack wrote it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     open_store(folder).list_experiments()[0].name
+    'Default'
+    """
+    path = os.path.realpath(to_path(find_store_uri() if uri is None else uri))
+    with _guard:
+        store = _open.get(path)
+        if store is None or not os.path.exists(os.path.join(path, STORE_FILE)):
+            store = FileStore.open(path, create=create)
+            _open[path] = store
+        _recent[path] = store
+        _recent.move_to_end(path)
+        while len(_recent) > 16:
+            _recent.popitem(last=False)
+    return store
+
+
+def _after_fork() -> None:
+    global _guard
+    _guard = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

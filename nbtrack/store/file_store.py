@@ -1,0 +1,372 @@
+"""The store on plain files: a folder that can be moved, copied, mounted read-only and read with ``grep``."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Artifact, Experiment, Run, Status, ViewType
+from nbtrack.errors import (
+    AlreadyExistsError,
+    DamageWarning,
+    InvalidInputError,
+    NotFoundError,
+    RunStateError,
+    StoreReadOnlyError,
+)
+from nbtrack.names import check_artifact_path, check_key, check_model_name, check_run_id, check_run_name
+from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, RunTable, Store
+from nbtrack.store.blobs import Blobs
+from nbtrack.store.commits import CommitLog, list_models
+from nbtrack.store.experiments import Experiments
+from nbtrack.store.files import explained, put_new
+from nbtrack.store.folder import is_writable, make_store, open_new_log, read_format, tree_size
+from nbtrack.store.history import read_history
+from nbtrack.store.layout import (
+    BLOBS,
+    EXPERIMENTS,
+    FORMAT_VERSION,
+    LOG_SUFFIX,
+    MODELS,
+    RUNS,
+    STORE_FILE,
+    check_time,
+    day_of,
+    day_of_id,
+    model_folder,
+    new_id,
+    now_ms,
+)
+from nbtrack.store.lines import clean_text, seal, to_json_number
+from nbtrack.store.run_names import new_run_name
+from nbtrack.store.runs import header_of, read_run, run_files
+from nbtrack.store.search import Search
+from nbtrack.store.state import RunState, to_run
+from nbtrack.store.writer import FileRunWriter, to_float
+
+
+class FileStore(Store):
+    """A store in the folder `root`, which must hold a ``nbtrack.json`` (see :func:`~nbtrack.store.open_store`)."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = os.path.abspath(os.fspath(root))
+        self.uri = self.root
+        folder = os.path.dirname(self.root) if os.path.basename(self.root).startswith(".") else self.root
+        self.name = os.path.basename(folder) or folder
+        self.format_version = read_format(self.root)
+        self._experiments = Experiments(f"{self.root}/{EXPERIMENTS}")
+        self._blobs = Blobs(f"{self.root}/{BLOBS}")
+        self._models: dict[str, CommitLog] = {}
+        self._warned: set[str] = set()
+        self._search = Search(self)
+
+    @classmethod
+    def open(cls, root: str | Path, create: bool = True) -> FileStore:
+        """Return the store at `root`, made if it is missing and `create` is true."""
+        root = os.path.abspath(os.fspath(root))
+        if create and not os.path.exists(f"{root}/{STORE_FILE}"):
+            if not os.path.isdir(f"{root}/{RUNS}"):
+                make_store(root)
+            else:
+                with suppress(StoreReadOnlyError):
+                    make_store(root)
+        return cls(root)
+
+    def __repr__(self) -> str:
+        return f"FileStore({self.root!r})"
+
+    # -- experiments -----------------------------------------------------------------------------------------------
+    def create_experiment(self, name: str, tags: Mapping[str, str] | None = None) -> str:
+        return self._experiments.create(name, tags)
+
+    def list_experiments(self, view: ViewType = "ACTIVE_ONLY") -> list[Experiment]:
+        return self._experiments.list(view)
+
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        return self._experiments.get(experiment_id)
+
+    def get_experiment_by_name(self, name: str) -> Experiment | None:
+        return self._experiments.by_name(name)
+
+    def edit_experiment(
+        self,
+        experiment_id: str,
+        *,
+        name: str | None = None,
+        deleted: bool | None = None,
+        tags: Mapping[str, str | None] | None = None,
+    ) -> Experiment:
+        return self._experiments.edit(experiment_id, name, deleted, tags)
+
+    # -- writing runs ----------------------------------------------------------------------------------------------
+    def create_run(
+        self,
+        experiment_id: str = DEFAULT_EXPERIMENT_ID,
+        run_name: str | None = None,
+        *,
+        tags: Mapping[str, Any] | None = None,
+        start_time_ms: int | None = None,
+        run_id: str | None = None,
+    ) -> FileRunWriter:
+        at = now_ms() if start_time_ms is None else check_time("start time", start_time_ms)
+        name = new_run_name() if run_name is None else check_run_name(run_name)
+        if experiment_id != DEFAULT_EXPERIMENT_ID and self.get_experiment(experiment_id).lifecycle_stage == "deleted":
+            raise RunStateError(
+                f"experiment {experiment_id!r}: is in the trash. Restore it, or choose another experiment."
+            )
+        if run_id is None:
+            run_id = new_id(at)
+            day = day_of(at)
+        else:
+            day = day_of_id(check_run_id(run_id)) or day_of(at)
+            if self._folder_of(run_id) is not None:
+                raise AlreadyExistsError(f"run {run_id}: is in this store already. Use resume_run(), or another id.")
+        header: dict[str, Any] = {"t": at, "run": run_id, "v": FORMAT_VERSION, "exp": str(experiment_id), "name": name}
+        if tags:
+            header["tags"] = {check_key(key, "tag key"): clean_text(value) for key, value in tags.items()}
+        path = f"{self.root}/{RUNS}/{day}/{run_id}{LOG_SUFFIX}"
+        with explained(f"run {run_id}", path):
+            try:
+                fd, size = open_new_log(path, header)
+            except FileExistsError:
+                raise AlreadyExistsError(f"run {run_id}: is in this store already. Use another id.") from None
+        return self._writer(run_id, path, fd, header, size)
+
+    def _writer(
+        self, run_id: str, path: str, fd: int, header: dict[str, Any], size: int, before: RunState | None = None
+    ) -> FileRunWriter:
+        return FileRunWriter(
+            run_id,
+            path,
+            fd,
+            header["t"],
+            header,
+            size=size,
+            put_blob=self._blobs.put,
+            open_fork_log=self._open_fork_log,
+            before=before,
+        )
+
+    def _open_further_log(self, folder: str, run_id: str, header: dict[str, Any]) -> tuple[str, int, int]:
+        number = 2
+        while True:
+            path = f"{folder}/{run_id}+{number:x}{LOG_SUFFIX}"
+            try:
+                fd, size = open_new_log(path, header)
+            except FileExistsError:
+                number += 1
+                continue
+            return path, fd, size
+
+    def _open_fork_log(self, writer: FileRunWriter) -> tuple[str, int, int, int]:
+        """Open a log for a forked child that goes on logging to its parent's run."""
+        at = now_ms()
+        header = {"t": at, "run": writer.run_id, "v": FORMAT_VERSION, "fork": True}
+        path, fd, size = self._open_further_log(os.path.dirname(writer.path), writer.run_id, header)
+        return path, fd, size, at
+
+    def resume_run(self, run_id: str) -> FileRunWriter:
+        folder, before = self._known(run_id)
+        if before.status == "RUNNING":
+            raise RunStateError(
+                f"run {run_id}: is still being written, by process {self._writer_of(folder, run_id)}. End it there, or"
+                " start a run of your own."
+            )
+        if before.deleted:
+            raise RunStateError(f"run {run_id}: is in the trash. Restore it first.")
+        header = {"t": max(now_ms(), (before.end or 0) + 1), "run": run_id, "v": FORMAT_VERSION}
+        header |= {"exp": before.exp, "name": before.name}
+        with explained(f"run {run_id}", folder):
+            path, fd, size = self._open_further_log(folder, run_id, header)
+        return self._writer(run_id, path, fd, header, size, before)
+
+    def _writer_of(self, folder: str, run_id: str) -> str:
+        names = [n for n in self._files(folder, run_id) if "~" not in n]
+        header = header_of(f"{folder}/{max(names, key=lambda n: (len(n), n))}") or {}
+        return f"{header.get('pid', '?')} on {header.get('host', '?')}"
+
+    def edit_run(
+        self,
+        run_id: str,
+        *,
+        run_name: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+        params: Mapping[str, str] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        deleted: bool | None = None,
+        status: Status | None = None,
+        artifacts: Sequence[Artifact] = (),
+        capture: Mapping[str, Any] | None = None,
+    ) -> None:
+        folder, state = self._known(run_id)
+        edit: dict[str, Any] = {}
+        if run_name is not None:
+            edit["name"] = check_run_name(run_name)
+        if tags:
+            edit["tags"] = {
+                check_key(key, "tag key"): None if value is None else clean_text(value) for key, value in tags.items()
+            }
+        if params:
+            edit["params"] = _new_params(run_id, state.params, params)
+        if metrics:
+            edit["metrics"] = {
+                check_key(key, "metric key"): to_json_number(to_float(key, value)) for key, value in metrics.items()
+            }
+        if deleted is not None:
+            edit["deleted"] = deleted
+        if status is not None:
+            edit["status"] = status
+        if artifacts:
+            edit["artifacts"] = [[check_artifact_path(a.path), a.digest, a.size_bytes] for a in artifacts]
+        if capture:
+            edit["capture"] = dict(capture)
+        if not edit:
+            return
+        at = now_ms()
+        path = f"{folder}/{run_id}~{new_id(at)}{LOG_SUFFIX}"
+        with explained(f"run {run_id}", path):
+            put_new(path, seal({"t": at, "run": run_id, "v": FORMAT_VERSION, "edit": edit}))
+
+    # -- finding runs ----------------------------------------------------------------------------------------------
+    def _days(self) -> list[str]:
+        try:
+            with os.scandir(f"{self.root}/{RUNS}") as entries:
+                return sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
+        except OSError:
+            return []
+
+    def _folder_of(self, run_id: str) -> str | None:
+        """The folder with the files of a run, or None."""
+        check_run_id(run_id)
+        day = day_of_id(run_id)
+        for one in ([day] if day else []) + self._days():
+            folder = f"{self.root}/{RUNS}/{one}"
+            if os.path.lexists(f"{folder}/{run_id}{LOG_SUFFIX}"):
+                return folder
+        return None
+
+    def _files(self, folder: str, run_id: str) -> list[str]:
+        return run_files(folder, run_id)
+
+    def _known(self, run_id: str, *, details: bool = False) -> tuple[str, RunState]:
+        """Return folder and state of a run; raises NotFoundError."""
+        folder = self._folder_of(run_id)
+        state = None if folder is None else read_run(folder, run_id, self._files(folder, run_id), details=details)
+        if folder is None or state is None:
+            raise self._no_run(run_id)
+        self._warn(run_id, state)
+        return folder, state
+
+    def _no_run(self, run_id: str) -> NotFoundError:
+        return NotFoundError(f"run {run_id}: is not in the store {self.root}. search_runs() lists those that are.")
+
+    def _warn(self, run_id: str, state: RunState) -> None:
+        for text in state.damage:
+            if (message := f"run {run_id}: {text}") not in self._warned:
+                self._warned.add(message)
+                warnings.warn(
+                    f"{message}. Everything else was read; `nbtrack store check` lists all damage.",
+                    DamageWarning,
+                    stacklevel=4,
+                )
+
+    def get_run(self, run_id: str) -> Run:
+        return to_run(self._known(run_id, details=True)[1])
+
+    def search_runs(
+        self,
+        experiment_ids: Sequence[str] | None = None,
+        filter_string: str = "",
+        order_by: Sequence[str] = (),
+        max_results: int = 1000,
+        offset: int = 0,
+        view: ViewType = "ACTIVE_ONLY",
+    ) -> list[Run]:
+        return self._search.runs(experiment_ids, filter_string, order_by, max_results, offset, view)
+
+    def run_table(
+        self,
+        experiment_ids: Sequence[str] | None = None,
+        filter_string: str = "",
+        order_by: Sequence[str] = (),
+        max_results: int | None = None,
+        offset: int = 0,
+        view: ViewType = "ACTIVE_ONLY",
+        run_ids: Sequence[str] | None = None,
+        keys: Sequence[tuple[ColumnKind, str]] | None = None,
+    ) -> RunTable:
+        return self._search.table(experiment_ids, filter_string, order_by, max_results, offset, view, run_ids, keys)
+
+    def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
+        folder = self._folder_of(run_id)
+        names = [] if folder is None else self._files(folder, run_id)
+        if folder is None or not names:
+            raise self._no_run(run_id)
+        return read_history(folder, names, check_key(key, "metric key"))
+
+    def revision(self) -> str:
+        return self._search.revision()
+
+    # -- artifacts -------------------------------------------------------------------------------------------------
+    def put_blob(self, data: bytes | str | Path) -> tuple[str, int]:
+        return self._blobs.put(data)
+
+    def read_blob(self, digest: str) -> bytes:
+        return self._blobs.read(digest)
+
+    def blob_path(self, digest: str) -> Path:
+        return self._blobs.existing_path(digest)
+
+    # -- the registry's commits ------------------------------------------------------------------------------------
+    def _model(self, name: str) -> CommitLog:
+        log = self._models.get(name)
+        if log is None:
+            folder = f"{self.root}/{MODELS}/{model_folder(check_model_name(name))}"
+            log = self._models[name] = CommitLog(folder, f"model {name!r}")
+        return log
+
+    def list_models(self) -> list[str]:
+        return list_models(f"{self.root}/{MODELS}", self._model)
+
+    def read_commits(self, model: str, after: int = 0) -> list[Mapping[str, Any]]:
+        return list(self._model(model).read(after))
+
+    def append_commit(self, model: str, body: Mapping[str, Any], expect: int | None = None) -> int:
+        return self._model(model).append({**body, "model": model}, expect)
+
+    # -- care ------------------------------------------------------------------------------------------------------
+    def info(self) -> Mapping[str, Any]:
+        return {
+            "uri": self.uri,
+            "name": self.name,
+            "format_version": self.format_version,
+            "writable": is_writable(self.root),
+            "runs": self._search.count(),
+            "experiments": len(self.list_experiments("ALL")),
+            "models": len(self.list_models()),
+            "size_bytes": tree_size(self.root),
+        }
+
+    def check(self, repair: bool = False) -> Iterator[Problem]:
+        raise NotImplementedError
+
+    def gc(self, dry_run: bool = True, older_than_s: float = 0) -> GcPreview:
+        raise NotImplementedError
+
+    def rebuild_index(self) -> int:
+        return self._search.count()
+
+
+def _new_params(run_id: str, known: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:
+    texts = {check_key(key, "param key"): clean_text(value) for key, value in params.items()}
+    for key, text in texts.items():
+        if known.get(key, text) != text:
+            raise InvalidInputError(
+                f"param {key!r} of run {run_id}: is {known[key]!r:.80} already; a param is written once, got"
+                f" {text!r:.80}."
+            )
+    return texts

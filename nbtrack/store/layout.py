@@ -1,0 +1,93 @@
+"""The names of everything in a store folder. All of them are relative: the folder may be moved, copied and mounted.
+
+::
+
+    nbtrack.json                      what this folder is, and in which format
+    runs/2026-11-21/<run>.jsonl       the log of a run: one writer, append only, sealed at its end
+    runs/2026-11-21/<run>+2.jsonl     a further log: the run resumed, or its forked child
+    runs/2026-11-21/<run>~<id>.jsonl  an edit by anybody after the fact: written whole, once
+    runs/2026-11-21/<run>.cols        the metrics of a finished run, moved out of its log into compact columns
+    experiments/00000001.json         numbered commits: experiments
+    models/<name>/00000001.json       numbered commits: the registry
+    blobs/ab/<sha256>                 bytes of artifacts
+    index/                            derived; delete at will
+
+All files of a run lie together, in the folder of the UTC day on which it started.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from time import gmtime, time_ns
+from typing import Final
+
+from nbtrack.errors import InvalidInputError
+from nbtrack.names import to_filename
+
+FORMAT_VERSION: Final = 1
+STORE_FILE: Final = "nbtrack.json"
+RUNS, EXPERIMENTS, MODELS, BLOBS, INDEX = "runs", "experiments", "models", "blobs", "index"
+LOG_SUFFIX: Final = ".jsonl"
+COLS_SUFFIX: Final = ".cols"
+
+DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+RUN_FILE: Final = re.compile(r"([0-9a-f]{21}|[0-9a-f]{32})(?:([+~])([0-9a-f]{1,21}))?\.jsonl")
+COMMIT_FILE: Final = re.compile(r"([0-9]{8,12})\.json")
+_MAX_MS: Final = 16**11 - 1  # what eleven hex digits hold: the year 2527
+
+
+def now_ms() -> int:
+    """Return milliseconds since 1970 UTC."""
+    return time_ns() // 1_000_000
+
+
+def new_id(at_ms: int | None = None) -> str:
+    """Return a fresh id: 11 hex digits of milliseconds, so that ids sort by time, and 10 random ones."""
+    return f"{now_ms() if at_ms is None else at_ms:011x}{os.urandom(5).hex()}"
+
+
+def day_of(at_ms: int) -> str:
+    """Return the UTC day of a time, such as ``"2026-11-21"``."""
+    return "%04d-%02d-%02d" % gmtime(at_ms // 1000)[:3]
+
+
+def day_of_id(run_id: str) -> str | None:
+    """Return the day that an id of ours names; None for ids of other origin."""
+    return day_of(int(run_id[:11], 16)) if len(run_id) == 21 else None
+
+
+def check_time(what: str, at_ms: int) -> int:
+    """Return `at_ms` if the store can hold it; raises InvalidInputError."""
+    if isinstance(at_ms, bool) or not isinstance(at_ms, int) or not 0 <= at_ms <= _MAX_MS:
+        raise InvalidInputError(
+            f"{what}: expected whole milliseconds since 1970 UTC between 0 and {_MAX_MS}, got {at_ms!r}."
+        )
+    return at_ms
+
+
+def split_run_file(name: str) -> tuple[str, str, str] | None:
+    """Return ``(run id, kind, number or edit id)`` of a file in a day folder; the kind is ``""``, ``"+"`` or ``"~"``."""
+    found = RUN_FILE.fullmatch(name)
+    return (found[1], found[2] or "", found[3] or "") if found else None
+
+
+def model_folder(name: str) -> str:
+    """Return the folder name of a registered model.
+
+    Names that differ only in case get different folders on file systems that ignore case, too.
+
+    Examples
+    --------
+    >>> model_folder("clf-model"), model_folder("Clf")
+    ('clf-model', 'Clf%~ee33b9bb')
+    """
+    safe = to_filename(name)
+    return safe if name == name.lower() or "%~" in safe else f"{safe}%~{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def commit_file(number: int) -> str:
+    """Return the file name of a numbered commit."""
+    return f"{number:08d}.json"

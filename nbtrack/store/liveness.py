@@ -1,0 +1,146 @@
+"""Tells whether the process that writes a log still lives: from facts where there are facts, never from a guess alone.
+
+1. Same boot, same process namespace: the process table says it exactly (pid *and* start time).
+2. Same boot, other namespace (containers): the kernel drops a writer's file lock when it dies.
+3. Same host name and machine id after another boot, with a lock that is free: dead.
+4. Another host: a lock that is held proves life. A free one is believed only if the log's modification time, which
+   the writer touches every `BEAT_S` seconds, has not moved for three beats of the reader's own clock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+if sys.platform == "win32":
+    import msvcrt
+
+    fcntl = None
+else:
+    import fcntl
+
+BEAT_S: Final = 10.0
+YOUNG_S: Final = 2.0  # a log younger than this may not be locked yet
+_LONG_AGO_S: Final = 3600.0  # no clock skew between hosts is that large
+_LOCK_AT: Final = 2**62  # Windows locks are mandatory: lock a byte where no data will ever be
+
+_identity: tuple[int, dict[str, Any]] | None = None
+_seen: dict[str, tuple[int, float]] = {}  # log of another host -> its mtime, and when this reader first saw that
+
+
+def _read(path: str) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, 4096).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def process_start(pid: int) -> str:
+    """Return when a process started, in the kernel's own ticks; empty if there is none, or no way to know."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] not in {"Z", "X"} else ""
+
+
+def identity() -> dict[str, Any]:
+    """Return what identifies this process: ``host machine boot ns pid start``."""
+    global _identity
+    pid = os.getpid()
+    if _identity is None or _identity[0] != pid:
+        try:
+            namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        except OSError:
+            namespace = ""
+        _identity = (
+            pid,
+            {
+                "host": os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", ""),
+                "machine": _read("/etc/machine-id")[:12],
+                "boot": _read("/proc/sys/kernel/random/boot_id"),
+                "ns": namespace,
+                "pid": pid,
+                "start": process_start(pid),
+            },
+        )
+    return _identity[1]
+
+
+def lock(fd: int) -> bool:
+    """Take the life sign on an open log; the kernel drops it with the process. False where there are no locks."""
+    for _ in range(20):  # a reader's probe holds it for a moment
+        try:
+            if fcntl is not None:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                os.lseek(fd, _LOCK_AT, os.SEEK_SET)
+                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except BlockingIOError:
+            time.sleep(0.0005)
+        except OSError:
+            return False
+        else:
+            return True
+    return False
+
+
+def _lock_is_held(path: str) -> bool | None:
+    """Return whether somebody holds the life sign; None if that cannot be asked here."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return None
+    try:
+        if fcntl is not None:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        else:
+            os.lseek(fd, _LOCK_AT, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+    except BlockingIOError:
+        return True
+    except PermissionError:
+        return True if fcntl is None else None
+    except OSError:
+        return None
+    else:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _beats(path: str) -> bool:
+    """Return whether a log of another host has been touched within three beats."""
+    try:
+        mtime = os.stat(path).st_mtime_ns
+    except OSError:
+        return False
+    if time.time() - mtime / 1e9 > _LONG_AGO_S:
+        return False
+    now = time.monotonic()
+    last, since = _seen.get(path, (0, now))
+    if last != mtime:
+        _seen[path] = (mtime, now)
+        return True
+    return now - since <= 3 * BEAT_S
+
+
+def is_alive(header: Mapping[str, Any], path: str) -> bool:
+    """Return whether the writer that `header` describes still lives."""
+    me = identity()
+    if header.get("boot") and header.get("boot") == me["boot"]:
+        if header.get("ns") == me["ns"] and header.get("start"):
+            return process_start(int(header["pid"])) == header["start"]
+        held = _lock_is_held(path) if header.get("lock") else None
+        return held if held is not None else _beats(path)
+    held = _lock_is_held(path) if header.get("lock") else None
+    if held is not None and (held or (header.get("host"), header.get("machine")) == (me["host"], me["machine"])):
+        return held
+    return _beats(path)

@@ -1,0 +1,133 @@
+"""Evaluates filters and orders run by run: the plain meaning of the language, which the index must agree with."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from nbtrack.store.query import AGGREGATES, Compare, Field, Join, Node, Not, Order, like
+from nbtrack.store.state import COUNT, LAST, MAX, MAX_STEP, MIN, MIN_STEP, STEP, RunState
+
+AGGREGATE_AT: Final = {
+    "": LAST,
+    "last": LAST,
+    "min": MIN,
+    "max": MAX,
+    "count": COUNT,
+    "step": STEP,
+    "min_step": MIN_STEP,
+    "max_step": MAX_STEP,
+}
+COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def resolve(field: Field, metric_keys: Iterable[str]) -> Field:
+    """Return `field` with ``metrics.loss.min`` read as the minimum of ``loss``, unless there is a metric of that name."""
+    if field.kind != "metric" or field.aggregate:
+        return field
+    key, dot, last = field.key.rpartition(".")
+    if dot and key and last in AGGREGATES and field.key not in metric_keys:
+        return Field("metric", key, last)
+    return field
+
+
+def attribute_of(state: RunState, key: str) -> Any:
+    """One attribute of a run, None where it has none."""
+    match key:
+        case "run_id":
+            return state.run_id
+        case "run_name":
+            return state.name
+        case "status":
+            return state.status
+        case "experiment_id":
+            return state.exp
+        case "start_time":
+            return state.start
+        case "end_time":
+            return state.end
+        case "user_id":
+            return state.user
+        case "lifecycle_stage":
+            return "deleted" if state.deleted else "active"
+        case "artifact_uri":
+            return f"runs:/{state.run_id}"
+        case "duration":
+            return None if state.end is None else state.end - state.start
+    raise KeyError(key)
+
+
+def value_of(state: RunState, field: Field) -> Any:
+    """What a run has for `field`, None if nothing."""
+    match field.kind:
+        case "metric":
+            summary = state.metrics.get(field.key)
+            return None if summary is None else summary[AGGREGATE_AT[field.aggregate]]
+        case "param":
+            return state.params.get(field.key)
+        case "tag":
+            return state.tags.get(field.key)
+    return attribute_of(state, field.key)
+
+
+def compare_value(op: str, found: Any, wanted: Any) -> bool:
+    """Return whether one value satisfies one comparison."""
+    if op == "is null":
+        return found is None
+    if found is None:
+        return False
+    if op == "is not null":
+        return True
+    if op.endswith("in"):
+        return (found in wanted) == (op == "in")
+    if op.endswith("like"):
+        test = like(wanted, ignore_case=op.endswith("ilike"))
+        return test(str(found)) != op.startswith("not")
+    if isinstance(found, str) and not isinstance(wanted, str):
+        number = to_number(found)
+        return number is not None and COMPARE[op](number, wanted)
+    return COMPARE[op](found, wanted)
+
+
+def to_number(text: str) -> float | None:
+    """Return a text of a param as a number, or None if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def matches(node: Node | None, state: RunState, metric_keys: Iterable[str]) -> bool:
+    """Return whether a run satisfies a filter."""
+    match node:
+        case None:
+            return True
+        case Compare(field, op, value):
+            return compare_value(op, value_of(state, resolve(field, metric_keys)), value)
+        case Not(item):
+            return not matches(item, state, metric_keys)
+        case Join("and", items):
+            return all(matches(item, state, metric_keys) for item in items)
+        case Join(_, items):
+            return any(matches(item, state, metric_keys) for item in items)
+
+
+def ordered(states: Sequence[RunState], orders: Sequence[Order], metric_keys: Iterable[str]) -> list[RunState]:
+    """Return runs in the order asked for; equal ones newest first, those without the key (or with NaN) last."""
+    found = sorted(states, key=lambda s: (s.start, s.run_id), reverse=True)
+    for order in reversed(orders):
+        field = resolve(order.field, metric_keys)
+        values = {id(s): value_of(s, field) for s in found}
+        has = [s for s in found if values[id(s)] is not None and values[id(s)] == values[id(s)]]
+        has_not = [s for s in found if values[id(s)] is None or values[id(s)] != values[id(s)]]
+        has.sort(key=lambda s: values[id(s)], reverse=order.descending)
+        found = has + has_not
+    return found

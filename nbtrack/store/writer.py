@@ -1,0 +1,393 @@
+"""The one object that logs to a live run. Each call returns after the operating system has the bytes."""
+
+from __future__ import annotations
+
+import atexit
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from time import time_ns
+from typing import Any, Final
+
+from orjson import dumps
+
+from nbtrack.entities import Artifact, DatasetInput, Status
+from nbtrack.errors import CaptureWarning, InvalidInputError, RunStateError
+from nbtrack.names import check_artifact_path, check_key, check_run_name
+from nbtrack.store.appender import Appender, live
+from nbtrack.store.base import RunWriter
+from nbtrack.store.layout import check_time, now_ms
+from nbtrack.store.lines import MAX_INT, NEWLINE, clean_text, encode_line, seal, to_json_number
+from nbtrack.store.log import recount, seal_of
+from nbtrack.store.state import (
+    COUNT,
+    LAST,
+    MAX,
+    MAX_STEP,
+    MIN,
+    MIN_STEP,
+    STEP,
+    TIME,
+    RunState,
+    new_summary,
+    summary_to_json,
+)
+
+_END_STATUSES: Final = ("FINISHED", "FAILED", "KILLED", "SCHEDULED", "RUNNING")
+_SYNC_AFTER_MS: Final = 5000  # a run shorter than this is left to the system's own write-back
+
+
+def to_float(key: str, value: Any) -> float:
+    """Return a metric value as a float; raises InvalidInputError."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError("text")
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"metric {key!r}: expected a number, got {type(value).__name__} {value!r:.60} ({error})."
+            " Log text as a param, a tag or an artifact."
+        ) from error
+
+
+def to_step(step: Any) -> int:
+    """Return a step as an int that fits in 64 bits; raises InvalidInputError."""
+    try:
+        whole = int(step)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"step: expected a whole number, got {step!r:.60}.") from error
+    if whole != step or not -MAX_INT <= whole <= MAX_INT:
+        raise InvalidInputError(f"step: expected a whole number of at most 63 bits, got {step!r:.60}.")
+    return whole
+
+
+class FileRunWriter(Appender, RunWriter):
+    """Appends to one log. Made by :class:`~nbtrack.store.file_store.FileStore`, never by hand."""
+
+    def __init__(
+        self,
+        run_id: str,
+        path: str,
+        fd: int,
+        base: int,
+        header: Mapping[str, Any],
+        *,
+        size: int,
+        put_blob: Callable[[bytes | str | Path], tuple[str, int]],
+        open_fork_log: Callable[[FileRunWriter], tuple[str, int, int, int]],
+        before: RunState | None = None,
+    ) -> None:
+        super().__init__(run_id, path, fd, size)
+        self._base = base
+        self._header = header
+        self._put_blob = put_blob
+        self._open_fork_log = open_fork_log
+        self._before = before
+        self._ended = False
+        self._closing: tuple[str, int] | None = None
+        self._dirty = False  # a call was interrupted between its write and its bookkeeping
+        self._stats: dict[str, list[Any]] = {}
+        self._params: dict[str, str] = {}
+        self._tags: dict[str, str | None] = dict(header.get("tags") or {})
+        self._name: str = header.get("name") or ""
+        self._artifacts: set[str] = set()
+        self._refs: list[tuple[int, int]] = []
+
+    # -- metrics: the hot path -------------------------------------------------------------------------------------
+    def log_metric(self, key: str, value: float, step: int | None = None, timestamp_ms: int | None = None) -> None:
+        """Append one value of one metric."""
+        if type(value) is not float:
+            value = to_float(key, value)
+        with self._lock:
+            stat = self._stats.get(key) or self._new_stat(key)
+            if step is None:
+                step = stat[0] + 1
+            elif type(step) is not int or not -MAX_INT <= step <= MAX_INT:
+                step = to_step(step)
+            at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
+            if value - value == 0.0:
+                line = dumps([at - self._base, step, {key: value}], None, NEWLINE)
+            else:
+                line = dumps([at - self._base, step, {key: to_json_number(value)}], None, NEWLINE)
+            self._dirty = True
+            self._append(line)
+            stat[0] = step
+            stat[1] = at
+            stat[2] = value
+            stat[5] += 1
+            if value < stat[3]:
+                stat[3] = value
+                stat[6] = step
+            if value > stat[4]:
+                stat[4] = value
+                stat[7] = step
+            self._dirty = False
+
+    def log_metrics(
+        self, metrics: Mapping[str, float], step: int | None = None, timestamp_ms: int | None = None
+    ) -> None:
+        """Append one value for each key; one line if all have the same step."""
+        with self._lock:
+            at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
+            if step is not None and (type(step) is not int or not -MAX_INT <= step <= MAX_INT):
+                step = to_step(step)
+            groups: dict[int, dict[str, float]] = {}
+            stats = self._stats
+            for key, value in metrics.items():
+                number = value if type(value) is float else to_float(key, value)
+                stat = stats.get(key) or self._new_stat(key)
+                groups.setdefault(stat[STEP] + 1 if step is None else step, {})[key] = number
+            for at_step, values in groups.items():
+                self._log_group(values, at_step, at)
+
+    def _log_group(self, values: dict[str, float], step: int, at: int) -> None:
+        finite = all(map(isfinite, values.values()))
+        shown = values if finite else {key: to_json_number(value) for key, value in values.items()}
+        line = dumps([at - self._base, step, shown], None, NEWLINE)
+        self._dirty = True
+        self._append(line)
+        stats = self._stats
+        for key, value in values.items():
+            stat = stats[key]
+            stat[STEP] = step
+            stat[TIME] = at
+            stat[LAST] = value
+            stat[COUNT] += 1
+            if value < stat[MIN]:
+                stat[MIN] = value
+                stat[MIN_STEP] = step
+            if value > stat[MAX]:
+                stat[MAX] = value
+                stat[MAX_STEP] = step
+        self._dirty = False
+
+    def _new_stat(self, key: str) -> list[Any]:
+        """Start the summary of a metric; the place where its key is checked."""
+        check_key(key, "metric key")
+        before = self._before.metrics.get(key) if self._before is not None else None
+        stat = new_summary(before[STEP] if before is not None else -1)
+        self._stats[key] = stat
+        return stat
+
+    # -- everything else -------------------------------------------------------------------------------------------
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Set params that are not known yet; the same value again is no error."""
+        with self._lock:
+            known = {**(self._before.params if self._before is not None else {}), **self._params}
+            new: dict[str, str] = {}
+            for key, value in params.items():
+                text = clean_text(value)
+                old = known.get(check_key(key, "param key"), text)
+                if old != text:
+                    raise InvalidInputError(
+                        f"param {key!r} of run {self.run_id}: is {old!r:.80} already; a param is written once, got"
+                        f" {text!r:.80}. Start another run, or use a tag or a metric for what changes."
+                    )
+                if key not in known:
+                    new[key] = text
+            if new:
+                self._write({"t": self._now(), "params": new})
+                self._params.update(new)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags; later wins."""
+        texts = {check_key(key, "tag key"): clean_text(value) for key, value in tags.items()}
+        with self._lock:
+            self._write({"t": self._now(), "tags": texts})
+            self._tags.update(texts)
+
+    def delete_tag(self, key: str) -> None:
+        """Remove a tag."""
+        check_key(key, "tag key")
+        with self._lock:
+            self._write({"t": self._now(), "tags": {key: None}})
+            self._tags[key] = None
+
+    def log_inputs(self, inputs: Sequence[DatasetInput]) -> None:
+        """Add data sets that the run reads."""
+        records = [
+            {
+                "name": i.name,
+                "context": i.context,
+                "digest": i.digest,
+                "source": i.source,
+                **({"profile": i.profile} if i.profile else {}),
+            }
+            for i in inputs
+        ]
+        with self._lock:
+            self._write_ref({"t": self._now(), "inputs": records})
+
+    def log_artifact(self, data: bytes | str | Path, artifact_path: str) -> Artifact:
+        """Store bytes or a file, and note it under `artifact_path`."""
+        path = check_artifact_path(artifact_path)
+        with self._lock:
+            self._check_open()
+            for known in self._artifacts:
+                if known.startswith(path + "/") or path.startswith(known + "/"):
+                    raise InvalidInputError(
+                        f"artifact {path!r} of run {self.run_id}: {known!r} is there already, and one cannot be a file"
+                        " and a folder at once. Choose another path."
+                    )
+        digest, size = self._put_blob(data)
+        with self._lock:
+            self._write_ref({"t": self._now(), "artifact": path, "sha256": digest, "size": size})
+            self._artifacts.add(path)
+        return Artifact(path, digest, size)
+
+    def log_capture(self, record: Mapping[str, Any]) -> None:
+        """Merge plain JSON values into the run's capture."""
+        with self._lock:
+            self._write_ref({"t": self._now(), "capture": dict(record)})
+
+    def set_name(self, run_name: str) -> None:
+        """Rename the run."""
+        name = check_run_name(run_name)
+        with self._lock:
+            self._write({"t": self._now(), "name": name})
+            self._name = name
+
+    @property
+    def ended(self) -> bool:
+        """Whether the log is sealed."""
+        return self._ended
+
+    @property
+    def run_name(self) -> str:
+        """The name the run has now."""
+        return self._name
+
+    def _now(self) -> int:
+        return time_ns() // 1_000_000 - self._base
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise RunStateError(
+                f"run {self.run_id}: has ended, its log is sealed. Go on with start_run(run_id={self.run_id!r}), or"
+                " change tags and notes with the client."
+            )
+
+    # -- lines -----------------------------------------------------------------------------------------------------
+    def _write(self, record: Mapping[str, Any]) -> None:
+        self._check_open()
+        self._append(encode_line(record))
+
+    def _write_ref(self, record: Mapping[str, Any]) -> None:
+        """Append a line that the summary will point to."""
+        self._check_open()
+        line = encode_line(record)
+        if self._stale:
+            self._adopt_fork()
+        offset, kept = self._size, len(self._pending)
+        self._append(line)
+        if kept or self._pending:
+            self._dirty = True  # where it will lie is not known yet: the summary is made from the log itself
+        else:
+            self._refs.append((offset, len(line)))
+
+    def _append_slowly(self, line: bytes) -> None:
+        self._check_open()
+        super()._append_slowly(line)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+    def end(self, status: Status = "FINISHED", end_time_ms: int | None = None) -> None:
+        """Seal the log with a summary. Calling it again does nothing.
+
+        With a full disk nothing is raised: what is missing stays in memory and is written when there is room.
+        """
+        if status not in _END_STATUSES:
+            raise InvalidInputError(
+                f"run {self.run_id}: expected status FINISHED, FAILED or KILLED at its end, got {status!r}."
+            )
+        at = now_ms() if end_time_ms is None else check_time("end time", end_time_ms)
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = self._detour = True
+            if self._stale:  # a forked child that logged nothing has nothing to end
+                live.discard(self)
+                return
+            self._closing = (status, at)
+            if not self._finish() and self._closing is not None:
+                atexit.register(self._finish_at_exit)
+
+    def _finish(self) -> bool:
+        """Write what is missing and the summary; return whether that worked."""
+        if self._closing is None:
+            return True
+        status, at = self._closing
+        if not self._flush_pending():
+            return False
+        if self._dirty:
+            self._stats, self._refs = recount(self._fd, self._size, self._base)
+            self._dirty = False
+        line = self._end_line(status, at)
+        self._append(line)
+        if self._pending:  # made anew on the next try
+            self._pending = []
+            return False
+        self._closing = None
+        self._detour = True
+        self._close(sync=at - self._base > _SYNC_AFTER_MS)
+        return True
+
+    def beat(self) -> None:
+        """Give a sign of life; and finish a run whose end found the disk full."""
+        with self._lock:
+            if self._closing is not None:
+                self._finish()
+                return
+        super().beat()
+
+    def _finish_at_exit(self) -> None:
+        with self._lock:
+            if self._stale or self._finish():
+                return
+            warnings.warn(
+                f"run {self.run_id}: {sum(map(len, self._pending)):,} bytes of its log were never written, the disk"
+                f" was full to the end. The rest is in {self.path}.",
+                CaptureWarning,
+                stacklevel=2,
+            )
+
+    def _end_line(self, status: str, at: int) -> bytes:
+        crc, length = seal_of(self._fd, self._sealed_to, self._size)
+        record: dict[str, Any] = {
+            "end": status,
+            "t": at - self._base,
+            "seal": crc,
+            "n": length,
+            "bytes": self._size,
+            "run": self.run_id,
+            "start": self._base,
+            "exp": self._header.get("exp", ""),
+            "name": self._name,
+        }
+        if user := self._header.get("user"):
+            record["user"] = user
+        if self._params:
+            record["params"] = self._params
+        if self._tags:
+            record["tags"] = self._tags
+        record["last"] = {k: summary_to_json(s, self._base) for k, s in self._stats.items() if s[COUNT]}
+        if self._refs:
+            record["refs"] = self._refs
+        if self._header.get("fork"):
+            record["fork"] = True
+        return seal(record)
+
+    # -- fork ------------------------------------------------------------------------------------------------------
+    def after_fork(self) -> None:
+        """In a forked child: let go of the parent's log."""
+        super().after_fork()
+        self._closing = None
+
+    def _adopt_fork(self) -> None:
+        """Open a log of this child's own at its first write."""
+        self._stale = self._detour = self._dirty = False
+        self.path, self._fd, self._size, self._base = self._open_fork_log(self)
+        self._sealed_to = 0
+        self._header = {**self._header, "fork": True, "tags": {}}
+        self._stats = {key: new_summary(stat[STEP]) for key, stat in self._stats.items()}
+        self._params, self._tags, self._refs = {}, {}, []
