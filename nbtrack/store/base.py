@@ -104,6 +104,10 @@ class RunWriter(ABC):
     ) -> None:
         """Append one value for each key. Without `step`, each key counts on from its own last step, from 0."""
 
+    def log_metric(self, key: str, value: float, step: int | None = None, timestamp_ms: int | None = None) -> None:
+        """Append one value of one metric: the shortest way."""
+        self.log_metrics({key: value}, step, timestamp_ms)
+
     @abstractmethod
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Set params, as text. A param is written once: another value for a known key raises InvalidInputError."""
@@ -135,6 +139,10 @@ class RunWriter(ABC):
     @abstractmethod
     def end(self, status: Status = "FINISHED", end_time_ms: int | None = None) -> None:
         """Seal the log. Calling it again does nothing."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Take a run back that has not ended, as if it had never been started."""
 
     @property
     @abstractmethod

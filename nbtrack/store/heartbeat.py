@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from nbtrack.store.liveness import BEAT_S
@@ -37,10 +38,8 @@ def _run(writers: Iterable[Beating]) -> None:
     while True:
         wait.wait(BEAT_S)
         for writer in list(writers):
-            try:
+            with suppress(Exception):  # a life sign must never harm the run
                 writer.beat()
-            except Exception:  # noqa: S110 - a life sign must never harm the run
-                pass
 
 
 def _after_fork() -> None:

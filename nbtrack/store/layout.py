@@ -51,7 +51,8 @@ def new_id(at_ms: int | None = None) -> str:
 
 def day_of(at_ms: int) -> str:
     """Return the UTC day of a time, such as ``"2026-11-21"``."""
-    return "%04d-%02d-%02d" % gmtime(at_ms // 1000)[:3]
+    year, month, day = gmtime(at_ms // 1000)[:3]
+    return f"{year:04d}-{month:02d}-{day:02d}"
 
 
 def day_of_id(run_id: str) -> str | None:
@@ -69,7 +70,7 @@ def check_time(what: str, at_ms: int) -> int:
 
 
 def split_run_file(name: str) -> tuple[str, str, str] | None:
-    """Return ``(run id, kind, number or edit id)`` of a file in a day folder; the kind is ``""``, ``"+"`` or ``"~"``."""
+    """Return ``(run id, kind, number or edit id)`` of a file of a run; the kind is ``""``, ``"+"`` or ``"~"``."""
     found = RUN_FILE.fullmatch(name)
     return (found[1], found[2] or "", found[3] or "") if found else None
 

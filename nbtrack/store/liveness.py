@@ -17,8 +17,6 @@ from typing import Any, Final
 
 if sys.platform == "win32":
     import msvcrt
-
-    fcntl = None
 else:
     import fcntl
 
@@ -73,15 +71,23 @@ def identity() -> dict[str, Any]:
     return _identity[1]
 
 
+def _lock_now(fd: int, *, exclusive: bool) -> None:
+    """Take a lock that the kernel drops when `fd` is closed; raises BlockingIOError if somebody else has it."""
+    if sys.platform != "win32":
+        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        return
+    os.lseek(fd, _LOCK_AT, os.SEEK_SET)
+    try:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        raise BlockingIOError(error.errno, error.strerror) from error
+
+
 def lock(fd: int) -> bool:
     """Take the life sign on an open log; the kernel drops it with the process. False where there are no locks."""
     for _ in range(20):  # a reader's probe holds it for a moment
         try:
-            if fcntl is not None:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
-                os.lseek(fd, _LOCK_AT, os.SEEK_SET)
-                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+            _lock_now(fd, exclusive=True)
         except BlockingIOError:
             time.sleep(0.0005)
         except OSError:
@@ -98,16 +104,9 @@ def _lock_is_held(path: str) -> bool | None:
     except OSError:
         return None
     try:
-        if fcntl is not None:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        else:
-            os.lseek(fd, _LOCK_AT, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+        _lock_now(fd, exclusive=False)
     except BlockingIOError:
         return True
-    except PermissionError:
-        return True if fcntl is None else None
     except OSError:
         return None
     else:
@@ -137,7 +136,7 @@ def is_alive(header: Mapping[str, Any], path: str) -> bool:
     me = identity()
     if header.get("boot") and header.get("boot") == me["boot"]:
         if header.get("ns") == me["ns"] and header.get("start"):
-            return process_start(int(header["pid"])) == header["start"]
+            return bool(process_start(int(header["pid"])) == header["start"])
         held = _lock_is_held(path) if header.get("lock") else None
         return held if held is not None else _beats(path)
     held = _lock_is_held(path) if header.get("lock") else None

@@ -118,7 +118,6 @@ def digest_of_end(ends: Ends, base: int) -> Digest:
         end=str(end["end"]),
         name=end.get("name", ""),
         exp=end.get("exp", ""),
-        user=end.get("user", ""),
         params=end.get("params") or {},
         tags=end.get("tags") or {},
         metrics={key: summary_from_json(row, base) for key, row in (end.get("last") or {}).items()},
@@ -136,7 +135,7 @@ class LogFold:
         self.digest = Digest(base, until=base)
         if header is not None:
             self.digest.session = not header.get("fork")
-            self.digest.exp, self.digest.user = header.get("exp", ""), header.get("user", "")
+            self.digest.exp = header.get("exp", "")
             self._patch(base, {"name": header.get("name"), "tags": header.get("tags") or {}})
         else:
             self.digest.session = True

@@ -1,4 +1,4 @@
-"""The language of filters and orders: MLflow's, plus OR, NOT, parentheses, and the minimum, maximum and so on of a metric.
+"""The language of filters and orders: MLflow's, plus OR, NOT, parentheses, and the minimum and so on of a metric.
 
 ::
 
@@ -45,7 +45,7 @@ _PREFIXES: Final[dict[str, Kind]] = {
     **dict.fromkeys(("param", "params", "parameter", "parameters"), "param"),
     **dict.fromkeys(("tag", "tags"), "tag"),
     **dict.fromkeys(("attribute", "attributes", "attr", "run"), "attribute"),
-}  # type: ignore[dict-item]
+}
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
@@ -136,8 +136,8 @@ def _tokens(text: str) -> list[_Token]:
 def _fail(text: str, at: int, what: str) -> NoReturn:
     shown = text[max(0, at - 40) : at] + "⟨here⟩" + text[at : at + 40]
     raise FilterSyntaxError(
-        f"filter: {what} at character {at + 1}: {shown!r}. Write for example \"metrics.acc > 0.9 and params.kind = 'rf'\";"
-        " values of params and tags stand in single quotes."
+        f"filter: {what} at character {at + 1}: {shown!r}. Write for example \"metrics.acc > 0.9 and params.kind = 'rf'\"; values"
+        " of params and tags stand in single quotes."
     )
 
 
@@ -278,7 +278,7 @@ class _Parser:
     def value(self, field: Field, op: str) -> Any:
         token = self.take("a value")
         if token.kind == "number":
-            if not _numeric(field) and (field.kind == "attribute" or field.kind == "tag"):
+            if not _numeric(field) and field.kind in {"attribute", "tag"}:
                 return token.text
             return float(token.text) if field.kind != "attribute" or "." in token.text else int(float(token.text))
         if token.kind == "text" and token.text[0] != "`":
@@ -287,7 +287,7 @@ class _Parser:
         if _numeric(field) and token.kind == "word" and token.text.lower() in {"nan", "inf", "infinity"}:
             return float(token.text)
         self.at -= 1
-        self.fail(f"expected a {'number' if _numeric(field) else 'text in single quotes'} after {op}")
+        return self.fail(f"expected a {'number' if _numeric(field) else 'text in single quotes'} after {op}")
 
     def values(self, field: Field) -> tuple[Any, ...]:
         if not self.sign("("):

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from nbtrack.entities import TAG_USER
 from nbtrack.store.query import AGGREGATES, Compare, Field, Join, Node, Not, Order, like
 from nbtrack.store.state import COUNT, LAST, MAX, MAX_STEP, MIN, MIN_STEP, STEP, RunState
 
@@ -30,7 +31,7 @@ COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 def resolve(field: Field, metric_keys: Iterable[str]) -> Field:
-    """Return `field` with ``metrics.loss.min`` read as the minimum of ``loss``, unless there is a metric of that name."""
+    """Return `field`, with ``metrics.loss.min`` read as the minimum of ``loss`` unless a metric has that very name."""
     if field.kind != "metric" or field.aggregate:
         return field
     key, dot, last = field.key.rpartition(".")
@@ -55,7 +56,7 @@ def attribute_of(state: RunState, key: str) -> Any:
         case "end_time":
             return state.end
         case "user_id":
-            return state.user
+            return state.tags.get(TAG_USER, "")
         case "lifecycle_stage":
             return "deleted" if state.deleted else "active"
         case "artifact_uri":

@@ -40,7 +40,6 @@ class Digest:
     end: str = ""
     name: str = ""
     exp: str = ""
-    user: str = ""
     deleted: bool | None = None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str | None] = field(default_factory=dict)
@@ -60,7 +59,6 @@ class RunState:
     run_id: str
     name: str = ""
     exp: str = "0"
-    user: str = ""
     status: str = "RUNNING"
     start: int = 0
     end: int | None = None
@@ -173,7 +171,6 @@ def merge(run_id: str, digests: Iterable[Digest]) -> RunState:
     state.damage = tuple(text for d in ordered for text in d.damage)
     for digest in ordered:
         state.exp = digest.exp or state.exp
-        state.user = digest.user or state.user
         for key, summary in digest.metrics.items():
             state.metrics[key] = merge_summary(state.metrics.get(key), summary)
         state.inputs.extend(digest.inputs)
@@ -236,7 +233,7 @@ def to_run(state: RunState) -> Run:
             end_time=state.end,
             lifecycle_stage="deleted" if state.deleted else "active",
             artifact_uri=f"runs:/{state.run_id}",
-            user_id=state.user or state.tags.get(TAG_USER, ""),
+            user_id=state.tags.get(TAG_USER, ""),
         ),
         data=RunData(state.params, {key: row[LAST] for key, row in metrics.items()}, state.tags),
         inputs=RunInputs(tuple(_dataset(item) for item in state.inputs)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -312,6 +313,15 @@ class FileRunWriter(Appender, RunWriter):
             if not self._finish() and self._closing is not None:
                 atexit.register(self._finish_at_exit)
 
+    def discard(self) -> None:
+        """Take the run back as if it had never been started; raises RunStateError once it has ended."""
+        with self._lock:
+            self._check_open()
+            self._ended = self._detour = True
+            if not self._stale:
+                self._close(sync=False)
+                os.unlink(self.path)
+
     def _finish(self) -> bool:
         """Write what is missing and the summary; return whether that worked."""
         if self._closing is None:
@@ -364,8 +374,6 @@ class FileRunWriter(Appender, RunWriter):
             "exp": self._header.get("exp", ""),
             "name": self._name,
         }
-        if user := self._header.get("user"):
-            record["user"] = user
         if self._params:
             record["params"] = self._params
         if self._tags:
