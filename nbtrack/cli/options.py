@@ -1,0 +1,48 @@
+"""Options that many commands share, and how they open the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from nbtrack.store.base import Store
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def command_settings() -> dict[str, Any]:
+    """Return click's settings for every group: ``-h`` is taken by ``--host``, so help is ``--help`` only."""
+    return {"help_option_names": ["--help"], "max_content_width": 100}
+
+
+def store_option(function: _F) -> _F:
+    """Add ``--store``: the folder (or file: URI) of the store, as the argument `store_uri`."""
+    return click.option(
+        "--store",
+        "store_uri",
+        metavar="PATH",
+        envvar="NBTRACK_TRACKING_URI",
+        show_envvar=True,
+        help="The store's folder. Default: the nearest .nbtrack at or above the working directory.",
+    )(function)
+
+
+def json_option(function: _F) -> _F:
+    """Add ``--json``: one JSON document on stdout, as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
+
+
+def open_here(store_uri: str | None) -> Store:
+    """Return the store that a command works with; it must exist.
+
+    Raises
+    ------
+    StoreNotFoundError
+        If there is none: a command that reads or mends never leaves an empty store behind.
+    """
+    from nbtrack.store import open_store
+
+    return open_store(store_uri, create=False)
