@@ -1,0 +1,92 @@
+"""Runs as columns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from nbtrack.store.base import RunTable, Store
+
+from .base import Promises, make_run
+
+ATTRIBUTES = ["run_name", "status", "experiment_id", "start_time", "end_time", "user_id", "lifecycle_stage"]
+T0 = 1_700_000_000_000
+
+
+def column(table: RunTable, kind: str, key: str) -> list[object]:
+    """Return one column's values as plain Python."""
+    (found,) = [c for c in table.columns if (c.kind, c.key) == (kind, key)]
+    return [None if v is None else v.item() if isinstance(v, np.generic) else v for v in found.values]
+
+
+def heads(table: RunTable) -> list[tuple[str, str]]:
+    """Return kind and key of each column that is no attribute."""
+    return [(c.kind, c.key) for c in table.columns if c.kind != "attribute"]
+
+
+class TablePromises(Promises):
+    """What a store promises about ``run_table``."""
+
+    def test_run_table_of_an_empty_store(self, store: Store) -> None:
+        table = store.run_table()
+        assert (list(table.run_ids), table.total, heads(table)) == ([], 0, [])
+        assert [c.key for c in table.columns] == ATTRIBUTES
+
+    def test_run_table_columns_are_complete_and_sorted(self, store: Store) -> None:
+        a = make_run(store, "a", params={"z": 1, "b": "x"}, metrics={"m": 0.5}, tags={"t": "1"}, start=T0)
+        b = make_run(store, "b", params={"b": "y"}, metrics={"k": math.nan}, status="FAILED", start=T0 + 1)
+        for table in (store.run_table(), self.fresh(store).run_table()):
+            assert list(table.run_ids) == [b, a]
+            assert [c.key for c in table.columns[:7]] == ATTRIBUTES
+            assert [h for h in heads(table) if not h[1].startswith("nbtrack.")] == [
+                ("param", "b"), ("param", "z"), ("metric", "k"), ("metric", "m"), ("tag", "t"),
+            ]  # fmt: skip
+            assert column(table, "attribute", "run_name") == ["b", "a"]
+            assert column(table, "attribute", "status") == ["FAILED", "FINISHED"]
+            assert column(table, "attribute", "start_time") == [T0 + 1, T0]
+            assert column(table, "attribute", "lifecycle_stage") == ["active", "active"]
+            assert column(table, "param", "b") == ["y", "x"]
+            assert column(table, "param", "z") == [None, "1"]
+            assert column(table, "metric", "m") == [None, 0.5]
+            k = column(table, "metric", "k")
+            assert k[1] is None and isinstance(k[0], float) and math.isnan(k[0])
+            assert column(table, "tag", "t") == [None, "1"]
+            assert table.total == 2
+
+    def test_run_table_live_run_has_no_end_time(self, store: Store) -> None:
+        make_run(store, "live", status=None)
+        table = self.fresh(store).run_table()
+        assert column(table, "attribute", "end_time") == [None]
+        assert column(table, "attribute", "status") == ["RUNNING"]
+
+    def test_run_table_keys_and_run_ids_restrict(self, store: Store) -> None:
+        runs = [make_run(store, params={"p": i, "q": i}, metrics={"m": i}, start=T0 + i) for i in range(6)]
+        table = self.fresh(store).run_table(run_ids=[runs[4], runs[1]], keys=[("metric", "m"), ("param", "q")])
+        assert set(table.run_ids) == {runs[1], runs[4]}
+        assert heads(table) == [("param", "q"), ("metric", "m")]
+        assert sorted(column(table, "metric", "m")) == [1.0, 4.0]  # type: ignore[type-var]
+        assert table.total == 2
+
+    def test_run_table_filter_order_and_page_agree_with_search(self, store: Store) -> None:
+        for i in range(30):
+            make_run(store, f"r{i}", params={"p": i % 3}, metrics={"m": (i * 7) % 30}, start=T0 + i)
+        other = self.fresh(store)
+        arguments = {"filter_string": "params.p = '1' and metrics.m < 25", "order_by": ["metrics.m DESC"]}
+        everything = [r.run_id for r in other.search_runs(**arguments)]  # type: ignore[arg-type]
+        table = other.run_table(**arguments, max_results=3, offset=2)  # type: ignore[arg-type]
+        assert list(table.run_ids) == everything[2:5]
+        assert table.total == len(everything) == 8
+        assert column(table, "metric", "m") == sorted(column(table, "metric", "m"), reverse=True)  # type: ignore[type-var]
+
+    def test_run_table_revision_is_the_stores(self, store: Store) -> None:
+        make_run(store)
+        assert store.run_table().revision == store.revision()
+
+    def test_run_table_all_runs_unless_limited(self, store: Store) -> None:
+        for i in range(1100):
+            make_run(store, metrics={"m": i}, start=T0 + i)
+        table = self.fresh(store).run_table()
+        assert (len(table.run_ids), table.total) == (1100, 1100)
+        assert_array_equal(np.asarray(column(table, "metric", "m"), dtype=float), np.arange(1099, -1, -1))
