@@ -52,7 +52,7 @@ def test_logging_a_run_in_fresh_interpreter_loads_nothing_heavy(tmp_path: Path) 
     code = f"""
 import sys, nbtrack
 nbtrack.set_tracking_uri({str(tmp_path / "store")!r})
-with nbtrack.start_run("worker"):
+with nbtrack.start_run(run_name="worker"):
     nbtrack.log_param("lr", 0.1)
     nbtrack.log_metric("loss", 0.5)
 print(sorted(set({HEAVY!r}) & set(sys.modules)))

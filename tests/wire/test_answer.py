@@ -37,7 +37,7 @@ def refused(store: Store, op: str, **fields: Any) -> dict[str, str]:
 
 
 def logged_run(name: str, c: float, accuracy: float) -> str:
-    with nbtrack.start_run(name) as run:
+    with nbtrack.start_run(run_name=name) as run:
         nbtrack.log_params({"C": c, "solver": "lbfgs"})
         nbtrack.log_metric("accuracy", accuracy)
         for step in range(5):
@@ -82,7 +82,7 @@ def test_runs_filter_and_unknown_experiment(store: Store) -> None:
 
 
 def test_numbers_that_json_cannot_say_travel_as_words(store: Store) -> None:
-    with nbtrack.start_run("odd") as run:
+    with nbtrack.start_run(run_name="odd") as run:
         for value in (1.0, math.nan, math.inf, -math.inf):
             nbtrack.log_metric("x", value)
     series = ask(store, "series", run_ids=[run.info.run_id], keys=["x"])["series"][0]
@@ -142,7 +142,7 @@ def test_register_promote_preview_conflict_undo_and_history(store: Store) -> Non
 
 
 def test_register_run_without_a_model_says_what_to_do(store: Store) -> None:
-    with nbtrack.start_run("bare") as run:
+    with nbtrack.start_run(run_name="bare") as run:
         nbtrack.log_metric("x", 1)
     error = refused(store, "register", run_id=run.info.run_id, name="clf")
     assert error["code"] == "invalid" and "logged 0 models" in error["message"]
