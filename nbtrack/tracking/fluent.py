@@ -14,7 +14,7 @@ from nbtrack.entities import TAG_NOTE, TAG_PARENT, TAG_SOURCE, Run, Status
 from nbtrack.errors import RunStateError
 from nbtrack.names import check_run_id, check_run_name
 from nbtrack.tracking import pending, stack
-from nbtrack.tracking.location import experiment_id_for_new_run, get_store
+from nbtrack.tracking.location import experiment_id_for_new_run, store_for_writing
 from nbtrack.tracking.run import ActiveRun, decorated
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def begin_run(
 ) -> ActiveRun:
     """Start a run and make it the active one: what :func:`start_run` does, for the rooms above."""
     global _last_run  # noqa: PLW0603
-    store = store or get_store()
+    store = store or store_for_writing()
     around = stack.current() if nested or scope == "block" else None
     own = stack.current(inherited=False)
     if own is not None and not nested and scope == "block":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Experiment
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError, RunStateError
 from nbtrack.names import check_experiment_name
+from nbtrack.tracking import pending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,11 +56,19 @@ def get_tracking_uri() -> str:
 def get_store(create: bool = True) -> Store:
     """Return the store that would be used now, created where `create` allows it.
 
+    Waits for tracked cells whose runs are being ended in the background, so that readers see them whole.
+
     Raises
     ------
     StoreError
         If the folder cannot be used; the message says why and what to do.
     """
+    pending.wait()
+    return store_for_writing(create)
+
+
+def store_for_writing(create: bool = True) -> Store:
+    """Return the same store without waiting for anything: for whoever starts a run."""
     from nbtrack.store import open_store
 
     return open_store(get_tracking_uri(), create=create)

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 _lock = threading.Lock()
-_pending: dict[str, threading.Thread] = {}
+_pending: dict[str, tuple[int, threading.Event]] = {}
 
 
-def add(run_id: str, thread: threading.Thread) -> None:
-    """Remember that `thread`, already started, is about to end the run `run_id`."""
+def add(run_id: str) -> None:
+    """Say that a thread is about to end the run `run_id`."""
     with _lock:
-        _pending[run_id] = thread
+        _pending[run_id] = (os.getpid(), threading.Event())
 
 
 def done(run_id: str) -> None:
-    """Forget the run `run_id`."""
+    """Say that the run `run_id` has ended."""
     with _lock:
-        _pending.pop(run_id, None)
+        known = _pending.pop(run_id, None)
+    if known is not None:
+        known[1].set()
 
 
 def wait(run_id: str | None = None, timeout_s: float = 5.0) -> bool:
-    """Wait until the run `run_id`, or every one, is complete; return whether it is."""
+    """Wait until the run `run_id`, or every one of this process, is complete; return whether it is."""
+    if not _pending:
+        return True
+    here = os.getpid()  # a forked child has the parent's list, but not the threads that work it off
     with _lock:
-        if not _pending:
-            return True
-        threads = [thread for key, thread in _pending.items() if run_id in (None, key)]
+        events = [event for key, (pid, event) in _pending.items() if run_id in (None, key) and pid == here]
     until = time.monotonic() + timeout_s
-    for thread in threads:
-        if thread is not threading.current_thread():
-            thread.join(max(0.0, until - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads if thread is not threading.current_thread())
+    return all(event.wait(max(0.0, until - time.monotonic())) for event in events)

@@ -109,6 +109,8 @@ def mark() -> int:
 
 
 def opened_since(mark: int) -> list[ActiveRun]:
-    """Return the runs that became active after `mark` and still are, newest first."""
+    """Return the runs that became active in this thread after `mark` and still are, newest first."""
+    here = threading.get_ident()
     with _lock:
-        return [entry.run for entry in reversed(_entries) if entry.order > mark and not entry.run.ended]
+        newest = reversed(_entries)
+        return [e.run for e in newest if e.order > mark and e.thread == here and not e.run.ended]

@@ -1,0 +1,119 @@
+"""The model that a cell fitted, and the data that it was fitted on."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from nbtrack.capture.resolve import MISSING, lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbtrack.capture.scan import Fit, Scan
+    from nbtrack.tracking import ActiveRun
+
+MAX_MODELS: Final = 5
+SIGNATURE_ROWS: Final = 100_000
+EXAMPLE_ROWS: Final = 5
+_PICKING: Final = (
+    *(ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Constant, ast.List, ast.Tuple),
+    *(ast.UnaryOp, ast.unaryop, ast.expr_context),
+)
+
+
+@dataclass(slots=True)
+class Fitted:
+    """A fitted estimator: the variable that holds it, and the call that fitted it, where the cell shows it."""
+
+    name: str
+    estimator: Any
+    fit: Fit | None = None
+
+
+def is_fitted(value: Any) -> bool:
+    """Return whether this is an estimator in scikit-learn's manner that has been fitted; nothing is imported for it."""
+    if isinstance(value, type) or not all(callable(getattr(type(value), m, None)) for m in ("fit", "get_params")):
+        return False
+    if callable(getattr(type(value), "__sklearn_is_fitted__", None)):
+        return bool(value.__sklearn_is_fitted__())
+    return any(name.endswith("_") and not name.startswith("__") for name in getattr(value, "__dict__", {}))
+
+
+def find_fitted(scan: Scan, names: Mapping[str, Any]) -> list[Fitted]:
+    """Return the fitted estimators that the cell assigned or fitted, those with a visible ``.fit`` first."""
+    found = [Fitted(fit.name, names.get(fit.name), fit) for fit in scan.fits if fit.name is not None]
+    found += [Fitted(name, names.get(name)) for name in scan.assigned]
+    seen: set[int] = set()
+    kept = []
+    for one in found:
+        if one.estimator is not None and id(one.estimator) not in seen and is_fitted(one.estimator):
+            seen.add(id(one.estimator))
+            kept.append(one)
+    return kept
+
+
+def _parts(estimator: Any) -> set[int]:
+    try:
+        return {id(part) for part in estimator.get_params(deep=True).values()}
+    except Exception:  # a broken get_params costs only this nicety
+        return set()
+
+
+def models_to_log(fitted: list[Fitted]) -> list[Fitted]:
+    """Return those that can predict and are no part of another one, such as the last step of a pipeline."""
+    models = [one for one in fitted if callable(getattr(one.estimator, "predict", None))]
+    inner = {part for one in models for part in _parts(one.estimator)}
+    return [one for one in models if id(one.estimator) not in inner][:MAX_MODELS]
+
+
+def _simple(node: ast.expr) -> bool:
+    """Whether an expression only picks from data: names, attributes, subscripts, literals; no call."""
+    return all(isinstance(part, _PICKING) for part in ast.walk(node))
+
+
+def training_data(fit: Fit, names: Mapping[str, Any]) -> Any:
+    """Return what the call ``.fit(X, …)`` saw as its X, or None where that would mean to run more than a look-up."""
+    node = fit.call.args[0] if fit.call.args else next((k.value for k in fit.call.keywords if k.arg == "X"), None)
+    if node is None or isinstance(node, ast.Starred) or not _simple(node):
+        return None
+    found = lookup(node, names)
+    if found is MISSING:
+        try:
+            expression = compile(ast.Expression(node), "<fit>", "eval")
+            found = eval(expression, {"__builtins__": {}}, dict(names))  # noqa: S307 - the user's own expression, again
+        except Exception:  # a column dropped since, a lazy frame: then there is no signature
+            return None
+    return found if hasattr(found, "shape") or isinstance(found, list) else None
+
+
+def _head(data: Any, rows: int) -> Any:
+    return data.iloc[:rows] if hasattr(data, "iloc") else data[:rows]
+
+
+def log_fitted(run: ActiveRun, one: Fitted, path: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Log one model with a signature and an input example from its training data; return what the card says of it."""
+    from nbtrack import models
+
+    data = training_data(one.fit, names) if one.fit is not None else None
+    signature = example = None
+    if data is not None and len(getattr(data, "shape", (0, 0))) <= 2:
+        try:
+            example = _head(data, EXAMPLE_ROWS)
+            signature = models.infer_signature(_head(data, SIGNATURE_ROWS), one.estimator.predict(example))
+        except Exception:  # without a signature the model is still worth keeping
+            signature = example = None
+    models.log_model(one.estimator, path, signature=signature, input_example=example, run=run)
+    kind = type(one.estimator)
+    shown: dict[str, Any] = {"path": path, "class": kind.__name__, "variable": one.name, "module": kind.__module__}
+    if signature is not None:
+        shown["columns"] = len(signature.inputs)
+    return shown
+
+
+def describe_model(shown: Mapping[str, Any]) -> str:
+    """Return one entry of the list of what was captured."""
+    columns = shown.get("columns")
+    told = f" with a signature of {columns} column{'' if columns == 1 else 's'}" if columns else ""
+    return f"model {shown['class']} ({shown['variable']}){told}"

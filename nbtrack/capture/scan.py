@@ -1,0 +1,175 @@
+"""What the text of a cell says, read without running it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
+MAX_SOURCE: Final = 500_000
+
+
+@dataclass(slots=True)
+class Assigned:
+    """One assignment to a name at the level of the cell.
+
+    `value` is the expression, also if the name takes only a part of it (`part`); `counts` says whether it happens in
+    a loop or adds to what was there.
+    """
+
+    name: str
+    value: ast.expr | None
+    part: bool = False
+    counts: bool = False
+
+
+@dataclass(slots=True)
+class Fit:
+    """One call of ``.fit``: on what, and with which arguments."""
+
+    receiver: ast.expr
+    call: ast.Call
+    name: str | None = None  # the variable that gets the result
+
+
+@dataclass(slots=True)
+class Scan:
+    """The assignments, calls and imports of a cell, outside of functions and classes."""
+
+    assigned: dict[str, list[Assigned]] = field(default_factory=dict)
+    calls: list[ast.Call] = field(default_factory=list)
+    fits: list[Fit] = field(default_factory=list)
+    appended: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+    last: ast.expr | None = None
+    empty: bool = True
+
+
+class _Reader(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.scan = Scan()
+        self._loops = 0
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, _SCOPES):
+            return None  # what a function does inside is not the cell's own state
+        if isinstance(node, _LOOPS):
+            if isinstance(node, (ast.For, ast.AsyncFor)):
+                self._bind(node.target, None, counts=True)
+            self._loops += 1
+            self.generic_visit(node)
+            self._loops -= 1
+            return None
+        return super().visit(node)
+
+    def _bind(self, target: ast.expr, value: ast.expr | None, *, part: bool = False, counts: bool = False) -> None:
+        if isinstance(target, ast.Name):
+            one = Assigned(target.id, value, part, counts or self._loops > 0)
+            self.scan.assigned.setdefault(target.id, []).append(one)
+        elif isinstance(target, ast.Starred):
+            self._bind(target.value, value, part=True, counts=counts)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            pairs: list[ast.expr] | None = None
+            if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts):
+                pairs = None if any(isinstance(e, ast.Starred) for e in (*value.elts, *target.elts)) else value.elts
+            for i, one_target in enumerate(target.elts):
+                if pairs is not None:
+                    self._bind(one_target, pairs[i], counts=counts)
+                else:
+                    self._bind(one_target, value, part=True, counts=counts)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            self._bind(target, node.value)
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            self._fit(node.value, node.targets[0].id)
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._bind(node.target, node.value)
+            if isinstance(node.target, ast.Name):
+                self._fit(node.value, node.target.id)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self._bind(node.target, node.value, counts=True)
+        self.generic_visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        self._bind(node.target, node.value)
+        self.generic_visit(node)
+
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
+        for item in node.items:
+            if item.optional_vars is not None:
+                self._bind(item.optional_vars, item.context_expr, part=True)
+        self.generic_visit(node)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.visit_With(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.scan.imports.update(alias.name.partition(".")[0] for alias in node.names)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        if node.module and not node.level:
+            self.scan.imports.add(node.module.partition(".")[0])
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.scan.calls.append(node)
+        if isinstance(node.func, ast.Attribute):
+            if node.func.attr == "append" and isinstance(node.func.value, ast.Name):
+                self.scan.appended.add(node.func.value.id)
+            self._fit(node, None)
+        self.generic_visit(node)
+
+    def _fit(self, node: ast.expr, name: str | None) -> None:
+        if isinstance(node, ast.Await):
+            node = node.value
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "fit"):
+            return
+        if all(known.call is not node for known in self.scan.fits):
+            receiver = node.func.value
+            self.scan.fits.append(Fit(receiver, node, receiver.id if isinstance(receiver, ast.Name) else name))
+
+
+def scan_cell(source: str) -> Scan | None:
+    """Read Python text, such as IPython's transformed cell; None if it is no Python, or absurdly long."""
+    if len(source) > MAX_SOURCE:
+        return None
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    reader = _Reader()
+    for statement in tree.body:
+        reader.visit(statement)
+    scan = reader.scan
+    scan.empty = not tree.body
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        scan.last = tree.body[-1].value
+    return scan
+
+
+_FITTING: Final = {
+    "fit",
+    "fit_predict",
+    "fit_transform",
+    "partial_fit",
+    "train",
+    "log_metric",
+    "log_metrics",
+    "cross_val_score",
+}
+
+
+def fits_or_logs(scan: Scan) -> bool:
+    """Return whether a cell trains something or logs a metric: what ``%track auto`` looks for."""
+    for call in scan.calls:
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if name in _FITTING and not (name == "fit_transform" and len(scan.calls) == 1):
+            return True
+    return False

@@ -1,0 +1,36 @@
+"""The output that a notebook keeps: a picture that is complete by itself, and the data that brings it to life."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nbtrack.entities import VIEW_MIME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nbtrack.store.base import Store
+
+
+def store_hint(store: Store, notebook: Path | None = None) -> str:
+    """Return where the store lies, seen from the notebook's folder, so that both may move together."""
+    folder = notebook.parent if notebook is not None else Path.cwd()
+    try:
+        return Path(os.path.relpath(store.uri, folder)).as_posix()
+    except (ValueError, OSError):  # another drive, or no folder at all
+        return str(store.uri)
+
+
+def view_bundle(
+    view: Literal["card", "compare", "server"],
+    store: Store,
+    run_ids: Sequence[str],
+    html: str,
+    text: str,
+    notebook: Path | None = None,
+) -> dict[str, Any]:
+    """Return one output in three forms: for our JupyterLab extension, for browsers, for terminals."""
+    live = {"version": 1, "view": view, "store": store_hint(store, notebook), "run_ids": list(run_ids)}
+    return {VIEW_MIME: live, "text/html": html, "text/plain": text}

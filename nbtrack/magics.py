@@ -1,0 +1,223 @@
+"""``%load_ext nbtrack``: the ``%%track``, ``%track`` and ``%nbtrack`` magics. Thin: the rooms below do the work."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
+from IPython.core.error import UsageError
+from IPython.core.getipython import get_ipython
+
+from nbtrack import tracking
+from nbtrack.capture import CellTracker
+from nbtrack.capture.options import OPTIONS, PARTS, USAGE
+from nbtrack.errors import NbtrackError, RunStateError
+from nbtrack.reprs import small_table_html, small_table_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+COMMANDS: Final[dict[str, str]] = {
+    "compare": "compare [FILTER]         the runs side by side: %nbtrack compare metrics.accuracy > 0.9",
+    "runs": "runs [FILTER]            the last twenty runs",
+    "diff": "diff RUN RUN             what differs between two runs",
+    "store": "store                    where the runs lie, and how many there are",
+}
+_ATTRIBUTE: Final = "_nbtrack_tracker"
+
+
+class Shown:
+    """A small table that a notebook shows as HTML and a terminal as text."""
+
+    def __init__(self, head: list[str], rows: list[list[Any]], left: int = 2) -> None:
+        self.head, self.rows, self.left = head, rows, left
+
+    def __repr__(self) -> str:
+        return small_table_text(self.head, self.rows)
+
+    def _repr_html_(self) -> str:
+        return small_table_html(self.head, self.rows, self.left)
+
+
+def _tracker(shell: InteractiveShell) -> CellTracker:
+    tracker = getattr(shell, _ATTRIBUTE, None)
+    if not isinstance(tracker, CellTracker):
+        raise UsageError("nbtrack is not loaded in this notebook. Run: %load_ext nbtrack")
+    return tracker
+
+
+def track_cell(line: str, cell: str) -> None:
+    """Track this cell as a run."""
+    shell = get_ipython()
+    if not cell.strip():
+        raise UsageError("%%track: the cell is empty. Put the code to track below the %%track line.")
+    shell.run_cell(f"%%track {line}\n{cell}").raise_error()  # a script made from a notebook gets here
+
+
+track_cell.__doc__ = f"Track this cell as a run.\n\n    {USAGE}\n"
+
+
+def track_line(line: str) -> None:
+    """Track every following cell that trains something or logs a metric: ``%track auto``; ``%track off`` ends that."""
+    word = line.strip().lower()
+    if word not in {"auto", "off"}:
+        raise UsageError(f"%track: expected 'auto' or 'off', got {line.strip()!r}. A single cell starts with %%track.")
+    _tracker(get_ipython()).auto = word == "auto"
+
+
+def _short(run_id: str) -> str:
+    return run_id[-8:]
+
+
+def _runs(text: str) -> Shown:
+    frame: Any = tracking.search_runs(filter_string=text, max_results=20)
+    metrics = [name for name in frame.columns if name.startswith("metrics.")][:6]
+    head = ["run", "id", "status", "started", *(name.removeprefix("metrics.") for name in metrics)]
+    started = frame["start_time"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
+    columns = [frame["run_name"], map(_short, frame["run_id"]), frame["status"], started]
+    rows = [list(row) for row in zip(*columns, *(frame[name].tolist() for name in metrics), strict=True)]
+    return Shown(head, rows, left=4)
+
+
+def _find(wanted: str) -> Any:
+    ids = tracking.get_store().run_table(view="ALL", keys=[]).run_ids
+    fitting = [one for one in ids if one.endswith(wanted) or one.startswith(wanted)]
+    if len(fitting) != 1:
+        raise UsageError(f"%nbtrack: {wanted!r} fits {len(fitting)} runs; expected one. %nbtrack runs shows their ids.")
+    return tracking.get_run(fitting[0])
+
+
+def _diff(text: str) -> Shown:
+    wanted = shlex.split(text)
+    if len(wanted) != 2:
+        raise UsageError(f"%nbtrack diff: expected the ids of two runs, got {text!r}. %nbtrack runs shows them.")
+    a, b = (_find(one) for one in wanted)
+    rows = []
+    groups: list[tuple[str, Callable[[Any], Any]]] = [
+        ("param", lambda run: run.data.params),
+        ("metric", lambda run: run.data.metrics),
+        ("tag", lambda run: {k: v for k, v in run.data.tags.items() if not k.startswith("nbtrack.")}),
+        ("package", lambda run: run.capture.get("packages") or {}),
+        ("code", lambda run: {"git commit": (run.capture.get("git") or {}).get("commit", "–")[:10]}),
+    ]
+    for kind, of in groups:
+        left, right = of(a), of(b)
+        for key in sorted({*left, *right}):
+            if left.get(key) != right.get(key):
+                rows.append([kind, key, left.get(key, "–"), right.get(key, "–")])  # noqa: PERF401 - reads better
+    if a.capture.get("source") != b.capture.get("source"):
+        rows.append(["code", "cell source", "differs", "differs"])
+    return Shown(["", "what differs", a.info.run_name, b.info.run_name], rows or [["", "nothing", "", ""]])
+
+
+def _store() -> Shown:
+    info = tracking.get_store().info()
+    keys = ["uri", "runs", "experiments", "models", "size_bytes", "writable", "format_version"]
+    return Shown(["store", ""], [[key, str(info[key])] for key in keys if key in info])
+
+
+def nbtrack_line(line: str) -> Any:
+    """Look at what was tracked: ``%nbtrack compare | runs | diff RUN RUN | store``."""
+    command, _, rest = line.strip().partition(" ")
+    rest = rest.strip()
+    try:
+        if command == "compare":
+            from nbtrack.widget import compare
+
+            return compare(filter=rest)
+        if command == "runs":
+            return _runs(rest)
+        if command == "diff":
+            return _diff(rest)
+        if command == "store":
+            return _store()
+    except NbtrackError as error:
+        raise UsageError(f"%nbtrack {command}: {error}") from None
+    known = "\n".join(f"  %nbtrack {text}" for text in COMMANDS.values())
+    raise UsageError(f"%nbtrack: expected one of these, got {line.strip()!r}.\n{known}")
+
+
+# -- completion --------------------------------------------------------------------------------------------------------
+def _experiments() -> list[str]:
+    try:
+        return [experiment.name for experiment in tracking.get_store(create=False).list_experiments()]
+    except (NbtrackError, OSError):
+        return []
+
+
+def _after(line: str, words: list[str], shell: InteractiveShell) -> list[str]:
+    before = words[-2] if len(words) > 1 else ""
+    kind = OPTIONS.get(before)
+    if kind == "experiment":
+        return [shlex.quote(name) for name in _experiments()]
+    if kind == "no_capture":
+        return list(PARTS)
+    if kind in {"param", "metric"}:
+        return [name for name in shell.user_ns if not name.startswith("_")]
+    return list(OPTIONS) if words[-1].startswith("-") else []
+
+
+def match_arguments(context: CompletionContext) -> SimpleMatcherResult:
+    """Complete the arguments of our magics."""
+    shell = get_ipython()
+    line = context.line_with_cursor[: context.cursor_position] if context.line_with_cursor else ""
+    words = line.split(" ")
+    found: list[str] = []
+    if line.startswith("%%track "):
+        found = _after(line, words, shell)
+    elif line.startswith("%nbtrack ") and len(words) == 2:
+        found = list(COMMANDS)
+    elif line.startswith("%track ") and len(words) == 2:
+        found = ["auto", "off"]
+    fitting = [SimpleCompletion(text, type="magic argument") for text in found if text.startswith(words[-1])]
+    return {"completions": fitting, "suppress": bool(fitting), "matched_fragment": words[-1]}
+
+
+match_arguments.matcher_api_version = 2  # type: ignore[attr-defined]
+
+
+# -- coming and going --------------------------------------------------------------------------------------------------
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Add the magics and the hooks to a shell; doing so again changes nothing."""
+    if isinstance(getattr(ipython, _ATTRIBUTE, None), CellTracker):
+        return
+    tracker = CellTracker(ipython)
+    tracker.install()
+    setattr(ipython, _ATTRIBUTE, tracker)
+    ipython.register_magic_function(track_cell, "cell", "track")
+    ipython.register_magic_function(track_line, "line", "track")
+    ipython.register_magic_function(nbtrack_line, "line", "nbtrack")
+    if ipython.Completer is not None:
+        ipython.Completer.custom_matchers.append(match_arguments)
+
+
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """Take the magics and the hooks away again."""
+    tracker = getattr(ipython, _ATTRIBUTE, None)
+    if isinstance(tracker, CellTracker):
+        tracker.uninstall()
+        delattr(ipython, _ATTRIBUTE)
+    magics = ipython.magics_manager.magics
+    for kind, name in (("cell", "track"), ("line", "track"), ("line", "nbtrack")):
+        magics[kind].pop(name, None)
+    if ipython.Completer is not None and match_arguments in ipython.Completer.custom_matchers:
+        ipython.Completer.custom_matchers.remove(match_arguments)
+
+
+def load() -> None:
+    """Do what ``%load_ext nbtrack`` does, where a magic cannot be used.
+
+    Raises
+    ------
+    RunStateError
+        If this is no notebook and no IPython.
+    """
+    shell = get_ipython()
+    if shell is None:
+        raise RunStateError(
+            "nbtrack.load: there is no IPython here. Run it in a notebook; a script uses nbtrack.start_run()."
+        )
+    load_ipython_extension(shell)
