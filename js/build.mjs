@@ -1,0 +1,47 @@
+// Builds both bundles from src/: the JupyterLab extension (rspack, through JupyterLab's own builder) and the widget (esbuild).
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const require = createRequire(import.meta.url);
+
+function labextension() {
+  rmSync(join(here, "..", "nbtrack", "lab", "labextension"), { recursive: true, force: true });
+  const builder = join(dirname(require.resolve("@jupyter/builder/package.json")), "lib", "build-labextension.js");
+  const core = join(dirname(require.resolve("@jupyterlab/core-meta/package.json")), "core.package.json");
+  const done = spawnSync(process.execPath, [builder, "--core-package-file", core, here], {
+    cwd: here,
+    encoding: "utf8",
+  });
+  if (done.status !== 0) {
+    throw new Error(`build: the labextension did not build.\n${done.stdout}\n${done.stderr}`);
+  }
+}
+
+async function widget() {
+  const outdir = join(here, "..", "nbtrack", "widget", "static");
+  rmSync(outdir, { recursive: true, force: true });
+  await build({
+    absWorkingDir: here,
+    entryPoints: [
+      { in: "src/widget.ts", out: "widget" },
+      { in: "style/index.css", out: "widget" },
+    ],
+    outdir,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+labextension();
+await widget();

@@ -1,0 +1,27 @@
+/** Has all answers inside: for a page that has neither kernel nor server. */
+import { CallError, type Client, unwrap } from "../client";
+import type { Answers, AnyRequest, Reply } from "../wire";
+
+/** The key under which the answer of a request lies: its JSON with sorted keys. */
+export function requestKey(request: AnyRequest): string {
+  return JSON.stringify(request, Object.keys(request).sort());
+}
+
+export class EmbeddedClient implements Client {
+  constructor(private readonly replies: Readonly<Record<string, Reply<unknown>>>) {}
+
+  async call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]> {
+    const reply = this.replies[requestKey(request)];
+    if (reply === undefined) {
+      throw new CallError({
+        code: "read_only",
+        message: "This page shows what was saved in it. Open the notebook in JupyterLab to see or do more.",
+      });
+    }
+    return unwrap(reply) as Answers[R["op"]];
+  }
+
+  subscribe(): () => void {
+    return () => undefined; // what is saved does not change
+  }
+}

@@ -1,0 +1,71 @@
+/** Asks the store through the kernel: `{id, request}` goes out as a custom message, `{id}` and the reply's bytes come back. */
+import { type Client, type PollOptions, RevisionPoll, unwrap } from "../client";
+import type { Answers, AnyRequest, Reply } from "../wire";
+
+/** What this client needs of an anywidget model. */
+export interface MessageModel {
+  send(content: unknown): void;
+  on(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void;
+  off(event: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void;
+}
+
+interface Incoming {
+  id?: string;
+  revision?: string;
+  reply?: Reply<unknown>;
+}
+
+export class KernelClient implements Client {
+  private readonly waiting = new Map<string, (reply: Reply<unknown>) => void>();
+  private readonly poll: RevisionPoll;
+  private count = 0;
+  private readonly prefix = Math.random().toString(36).slice(2);
+
+  constructor(
+    private readonly model: MessageModel,
+    options: PollOptions,
+  ) {
+    this.poll = new RevisionPoll(async () => (await this.call({ op: "revision" })).revision, options);
+    model.on("msg:custom", this.receive);
+  }
+
+  call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]> {
+    // All views of a cell share one model, so an id must not be another view's.
+    const id = `${this.prefix}-${this.count++}`;
+    return new Promise<Reply<unknown>>((resolve) => {
+      this.waiting.set(id, resolve);
+      this.model.send({ id, request });
+    }).then((reply) => unwrap(reply) as Answers[R["op"]]);
+  }
+
+  subscribe(changed: (revision: string) => void): () => void {
+    return this.poll.subscribe(changed);
+  }
+
+  dispose(): void {
+    this.model.off("msg:custom", this.receive);
+    this.waiting.clear();
+  }
+
+  private readonly receive = (message: unknown, buffers: DataView[]): void => {
+    const incoming = message as Incoming;
+    if (typeof incoming !== "object" || incoming === null) {
+      return;
+    }
+    if (typeof incoming.revision === "string") {
+      this.poll.publish(incoming.revision);
+      return;
+    }
+    const resolve = incoming.id === undefined ? undefined : this.waiting.get(incoming.id);
+    if (incoming.id === undefined || resolve === undefined) {
+      return;
+    }
+    this.waiting.delete(incoming.id);
+    const bytes = buffers[0];
+    const reply =
+      bytes === undefined ? incoming.reply : (JSON.parse(new TextDecoder().decode(bytes)) as Reply<unknown>);
+    if (reply !== undefined) {
+      resolve(reply);
+    }
+  };
+}

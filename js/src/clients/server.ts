@@ -1,0 +1,68 @@
+/** Asks the store through jupyter_server: for JupyterLab, with or without a kernel. */
+import { CallError, type Client, type PollOptions, RevisionPoll, unwrap } from "../client";
+import type { Answers, AnyRequest, Reply } from "../wire";
+
+/** How a host sends one body to `nbtrack/api/call` of its server, with its own authentication. */
+export type Post = (body: string) => Promise<Response>;
+
+export interface Place {
+  /** The open notebook, relative to the server's root. */
+  path: string;
+  /** The store that a saved output names, or null to find it from `path`. */
+  store: string | null;
+}
+
+export class ServerClient implements Client {
+  private readonly poll: RevisionPoll;
+
+  constructor(
+    private readonly post: Post,
+    private readonly place: () => Place,
+    options: PollOptions,
+  ) {
+    this.poll = new RevisionPoll(async () => (await this.call({ op: "revision" })).revision, options);
+  }
+
+  async call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]> {
+    const { path, store } = this.place();
+    let response: Response;
+    try {
+      response = await this.post(JSON.stringify({ path, store, request }));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new CallError({
+        code: "unreachable",
+        message: `The Jupyter server does not answer (${reason}). Check that it still runs, then try again.`,
+      });
+    }
+    const text = await response.text();
+    let reply: Reply<Answers[R["op"]]>;
+    try {
+      reply = JSON.parse(text) as Reply<Answers[R["op"]]>;
+    } catch {
+      throw new CallError(notOurs(response.status));
+    }
+    if (typeof reply !== "object" || reply === null || !("ok" in reply)) {
+      throw new CallError(notOurs(response.status));
+    }
+    return unwrap(reply);
+  }
+
+  subscribe(changed: (revision: string) => void): () => void {
+    return this.poll.subscribe(changed);
+  }
+}
+
+function notOurs(status: number): { code: string; message: string } {
+  if (status === 404) {
+    return {
+      code: "no_extension",
+      message:
+        "The Jupyter server has no nbtrack extension. Install nbtrack in the environment that runs JupyterLab and restart it.",
+    };
+  }
+  if (status === 401 || status === 403) {
+    return { code: "forbidden", message: "The Jupyter server refused the request. Reload the page and log in again." };
+  }
+  return { code: "unreachable", message: `The Jupyter server answered with status ${status}. Look at its log.` };
+}

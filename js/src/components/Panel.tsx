@@ -1,0 +1,152 @@
+/** Everything of a store in a narrow place: runs, models, servers. */
+import { type Signal, signal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { trans } from "../i18n";
+import { mounter, type ViewProps } from "../mount";
+import { Button, StatusLine, useCall } from "./kit";
+import { ModelVersions } from "./ModelVersions";
+import { RunCard } from "./RunCard";
+import { RunTable } from "./RunTable";
+import { ServerList } from "./ServeCard";
+
+export type Tab = "runs" | "models" | "servers";
+const TABS: readonly Tab[] = ["runs", "models", "servers"];
+
+function tabName(tab: Tab): string {
+  switch (tab) {
+    case "runs":
+      return trans.__("Runs");
+    case "models":
+      return trans.__("Models");
+    case "servers":
+      return trans.__("Servers");
+  }
+}
+
+export interface PanelProps {
+  tab: Signal<Tab>;
+  /** Open the comparison in a place with room. */
+  compare: () => void;
+}
+
+function Tabs({ tab, counts }: { tab: Signal<Tab>; counts: Readonly<Record<Tab, number | null>> }) {
+  const list = useRef<HTMLDivElement>(null);
+  const go = (to: Tab): void => {
+    tab.value = to;
+    list.current?.querySelector<HTMLElement>(`[data-tab="${to}"]`)?.focus();
+  };
+  return (
+    <div class="nbt-tabs" role="tablist" ref={list} aria-label={trans.__("Runs and models")}>
+      {TABS.map((one, i) => (
+        <button
+          key={one}
+          type="button"
+          role="tab"
+          data-tab={one}
+          data-nbt={`tab-${one}`}
+          aria-selected={tab.value === one}
+          tabIndex={tab.value === one ? 0 : -1}
+          onClick={() => go(one)}
+          onKeyDown={(event) => {
+            const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? TABS.length - 1 : 0;
+            if (step !== 0) {
+              event.preventDefault();
+              go(TABS[(i + step) % TABS.length] ?? "runs");
+            }
+          }}
+        >
+          {tabName(one)}
+          {counts[one] !== null && counts[one] !== 0 && <span class="nbt-badge">{counts[one]}</span>}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }) {
+  const current = state.current.value;
+  return (
+    <div class="nbt-runs-tab">
+      <RunTable client={client} state={state} compact={true} choose={true} />
+      {(state.runs.value?.run_ids.length ?? 0) > 0 && (
+        <div class="nbt-actions nbt-under">
+          <Button
+            name="compare"
+            label={trans._n("Compare %1 run", "Compare %1 runs", state.selected.value.size)}
+            title={trans.__("Open the marked runs in a tab of their own, with charts")}
+            disabled={state.selected.value.size === 0}
+            onClick={compare}
+          />
+        </div>
+      )}
+      {current === null ? (
+        (state.runs.value?.run_ids.length ?? 0) > 0 && (
+          <p class="nbt-note">{trans.__("Click a run to see it, register its model and serve it.")}</p>
+        )
+      ) : (
+        <RunCard
+          key={current}
+          client={client}
+          state={state}
+          run_id={current}
+          detailed={true}
+          close={() => {
+            state.current.value = null;
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+export function Panel({ client, state, tab, compare }: ViewProps & PanelProps) {
+  const info = useCall(client, { op: "info" }, state.revision.value).answer;
+  const servers = useCall(client, { op: "servers" }, state.revision.value).answer;
+  const live = servers?.servers.filter((server) => server.status === "ready").length ?? null;
+  return (
+    <div class="nbt-panel">
+      <div class="nbt-panel-head">
+        <span class="nbt-store" title={info?.uri ?? ""}>
+          {info ? storeName(info.uri) : state.failure.value?.code === "no_store" ? trans.__("No store yet") : "nbtrack"}
+        </span>
+        {info && !info.writable && <span class="nbt-chip">{trans.__("read-only")}</span>}
+        <Button
+          name="refresh"
+          kind="quiet"
+          iconOnly
+          icon="refresh"
+          label={trans.__("Read again")}
+          onClick={state.refresh}
+        />
+      </div>
+      <Tabs tab={tab} counts={{ runs: state.runs.value?.total ?? null, models: info?.models ?? null, servers: live }} />
+      <div class="nbt-panel-body" role="tabpanel" aria-label={tabName(tab.value)}>
+        {tab.value === "runs" && <RunsTab client={client} state={state} compare={compare} />}
+        {tab.value === "models" && <ModelVersions client={client} state={state} />}
+        {tab.value === "servers" && <ServerList client={client} state={state} />}
+      </div>
+      <StatusLine state={state} />
+    </div>
+  );
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The folder that holds the store: what a person calls it. */
+function storeName(uri: string): string {
+  const parts = uri
+    .replace(/[\\/]+$/, "")
+    .split(/[\\/]/)
+    .map(decoded);
+  const last = parts.pop() ?? uri;
+  const folder = parts.pop();
+  return last === ".nbtrack" && folder ? folder : last;
+}
+
+export const mount = mounter<PanelProps>(Panel, { tab: signal<Tab>("runs"), compare: () => undefined });

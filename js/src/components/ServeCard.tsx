@@ -1,0 +1,227 @@
+/** A served model: where it listens, a command that works, and a form to try it. */
+import { useState } from "preact/hooks";
+import type { Client } from "../client";
+import { trans } from "../i18n";
+import { mounter, type ViewProps } from "../mount";
+import type { State } from "../state";
+import type { Invocation, Server } from "../wire";
+import { ErrorBanner } from "./ErrorBanner";
+import { Ago, Button, CopyButton, Empty, Loading, useAction, useCall } from "./kit";
+
+function statusText(status: string): string {
+  switch (status) {
+    case "ready":
+      return trans.__("Ready");
+    case "starting":
+      return trans.__("Starting");
+    case "failed":
+      return trans.__("Failed");
+    case "stopped":
+      return trans.__("Stopped");
+    default:
+      return status;
+  }
+}
+
+/** JSON laid out to be read, if it is JSON: what fits on a line stays on a line. */
+export function pretty(body: string): string {
+  if (body.length > 20_000) {
+    return body;
+  }
+  try {
+    return layOut(JSON.parse(body), "");
+  } catch {
+    return body;
+  }
+}
+
+const LINE = 72;
+
+function layOut(value: unknown, indent: string): string {
+  const flat = JSON.stringify(value, null, 1)
+    .replace(/\n\s*/g, " ")
+    .replace(/([[{]) | ([\]}])/g, "$1$2");
+  if (flat.length + indent.length <= LINE || typeof value !== "object" || value === null) {
+    return flat;
+  }
+  const deeper = `${indent}  `;
+  const [open, close] = Array.isArray(value) ? ["[", "]"] : ["{", "}"];
+  const parts = Array.isArray(value)
+    ? value.map((one) => layOut(one, deeper))
+    : Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${layOut(one, deeper)}`);
+  return `${open}\n${parts.map((part) => deeper + part).join(",\n")}\n${indent}${close}`;
+}
+
+interface Props {
+  client: Client;
+  state: State;
+  server: Server;
+}
+
+function TryIt({ client, state, server }: Props) {
+  const [body, setBody] = useState<string | null>(null);
+  const [result, setResult] = useState<Invocation | null>(null);
+  const action = useAction(state);
+  const shown = body ?? pretty(server.example);
+  const send = async (): Promise<void> => {
+    const answer = await action.run(
+      "invoke",
+      () => client.call({ op: "invoke", server_id: server.server_id, body: shown }),
+      (got) =>
+        got.status < 400
+          ? trans.__("Answered in %1 ms", Math.round(got.ms))
+          : trans.__("Refused with status %1", got.status),
+    );
+    setResult(answer);
+  };
+  return (
+    <div class="nbt-try">
+      <textarea
+        class="nbt-input nbt-body"
+        data-nbt="request"
+        rows={Math.min(8, Math.max(3, shown.split("\n").length))}
+        spellcheck={false}
+        aria-label={trans.__("Request body as JSON")}
+        value={shown}
+        onInput={(event) => setBody(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+            event.preventDefault();
+            event.stopPropagation();
+            void send();
+          }
+        }}
+      />
+      <div class="nbt-actions">
+        <Button
+          name="invoke"
+          kind="primary"
+          label={trans.__("Predict")}
+          busy={action.busy === "invoke"}
+          onClick={() => void send()}
+        />
+        {body !== null && body !== pretty(server.example) && (
+          <Button
+            name="reset-example"
+            kind="quiet"
+            label={trans.__("Back to the example")}
+            onClick={() => setBody(null)}
+          />
+        )}
+        {result && (
+          <span class={`nbt-answer-status${result.status < 400 ? "" : " nbt-bad"}`} data-nbt="answer-status">
+            {result.status < 400
+              ? trans.__("%1 · %2 ms", result.status, result.ms.toFixed(1))
+              : trans.__("refused · %1", result.status)}
+          </span>
+        )}
+      </div>
+      {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
+      {result && (
+        <pre class="nbt-code nbt-answer" data-nbt="answer">
+          {pretty(result.body)}
+        </pre>
+      )}
+    </div>
+  );
+}
+
+export function ServerView({ client, state, server }: Props) {
+  const action = useAction(state);
+  const stop = (): void => {
+    void action.run(
+      "stop",
+      () => client.call({ op: "stop_server", server_id: server.server_id }),
+      (done) => done.text,
+    );
+  };
+  const ready = server.status === "ready";
+  return (
+    <section
+      class="nbt-card nbt-server"
+      data-nbt="server"
+      aria-label={trans.__("Model server on port %1", server.port)}
+    >
+      <header class="nbt-card-head">
+        <div class="nbt-head-main">
+          <div class="nbt-title-line">
+            <span class={`nbt-dot-status nbt-is-${server.status}`} aria-hidden="true" />
+            <h3 class="nbt-title" title={server.model_uri}>
+              {server.model_name || server.model_uri}
+              {server.version !== null && <span class="nbt-version">v{server.version}</span>}
+            </h3>
+          </div>
+          <span class="nbt-meta">
+            {statusText(server.status)} · <Ago at={server.started_at} />
+          </span>
+        </div>
+        <Button
+          name="stop"
+          kind="plain"
+          icon="stop"
+          label={server.status === "failed" ? trans.__("Remove") : trans.__("Stop")}
+          busy={action.busy === "stop"}
+          onClick={stop}
+        />
+      </header>
+      {server.error !== "" && <ErrorBanner failure={{ code: "serving", message: server.error }} />}
+      {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
+      {server.status === "starting" && <Loading label={trans.__("Loading the model…")} />}
+      {ready && (
+        <>
+          <div class="nbt-line">
+            <a
+              class="nbt-link"
+              data-nbt="url"
+              href={/^https?:\/\//.test(server.url) ? server.url : undefined}
+              target="_blank"
+              rel="noopener noreferrer"
+            >
+              {server.url}
+            </a>
+            <CopyButton state={state} label={trans.__("Copy the address")} text={server.url} />
+          </div>
+          <div class="nbt-codebox">
+            <pre class="nbt-code" data-nbt="curl">
+              {server.curl}
+            </pre>
+            <CopyButton state={state} label={trans.__("Copy the command")} text={server.curl} />
+          </div>
+          <TryIt client={client} state={state} server={server} />
+        </>
+      )}
+    </section>
+  );
+}
+
+/** All servers of the store. */
+export function ServerList({ client, state }: ViewProps) {
+  const { answer, failure } = useCall(client, { op: "servers" }, state.revision.value);
+  if (failure !== null && failure.code !== "no_store" && answer === null) {
+    return <ErrorBanner failure={failure} retry={state.refresh} />;
+  }
+  if (answer === null && failure === null) {
+    return <Loading label={trans.__("Looking for servers…")} />;
+  }
+  const servers = (answer?.servers ?? []).filter((server) => server.status !== "stopped");
+  if (servers.length === 0) {
+    return (
+      <Empty title={trans.__("No model is served")}>
+        <p>
+          {trans.__(
+            "Press Serve on a run or on a model version. The model then answers on this machine, until you stop it.",
+          )}
+        </p>
+      </Empty>
+    );
+  }
+  return (
+    <div class="nbt-stack">
+      {servers.map((server) => (
+        <ServerView key={server.server_id} client={client} state={state} server={server} />
+      ))}
+    </div>
+  );
+}
+
+export const mount = mounter(ServerList, {});

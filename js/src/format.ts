@@ -1,0 +1,212 @@
+/** Values -> text. Pure; everything that decides how a number or a time reads. */
+import { trans } from "./i18n";
+
+/** One colour a run, the same as `nbtrack.plots.PALETTE`; a shape each, so that colour is never all there is. */
+export const PALETTE = [
+  "#0072B2",
+  "#E69F00",
+  "#009E73",
+  "#CC79A7",
+  "#56B4E9",
+  "#D55E00",
+  "#8F6AC8",
+  "#7A7A7A",
+] as const;
+
+/** Paths in a box of 12 × 12, one for each colour of the palette. */
+export const SHAPES = [
+  "M6 1.2a4.8 4.8 0 1 1 0 9.6a4.8 4.8 0 1 1 0-9.6z",
+  "M1.8 1.8h8.4v8.4h-8.4z",
+  "M6 1l5.2 9.4h-10.4z",
+  "M6 .6l5.4 5.4l-5.4 5.4l-5.4-5.4z",
+  "M6 11l-5.2-9.4h10.4z",
+  "M4.1 1h3.8v3.1h3.1v3.8h-3.1v3.1h-3.8v-3.1h-3.1v-3.8h3.1z",
+  "M6 .8l5.2 3.8l-2 6.2h-6.4l-2-6.2z",
+  "M3.4 1h5.2l2.4 5l-2.4 5h-5.2l-2.4-5z",
+] as const;
+
+export const colorOf = (index: number): string => PALETTE[index % PALETTE.length] ?? PALETTE[0];
+export const shapeOf = (index: number): string => SHAPES[index % SHAPES.length] ?? SHAPES[0];
+
+export type Value = number | string | null | undefined;
+
+const SPECIAL: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  "-Infinity": Number.NEGATIVE_INFINITY,
+};
+
+/** A value of the wire as a number; null if it is none. */
+export function toNumber(value: Value): number | null {
+  if (typeof value === "number") {
+    return value;
+  }
+  if (typeof value !== "string" || value.trim() === "") {
+    return null;
+  }
+  const special = SPECIAL[value];
+  if (special !== undefined) {
+    return special;
+  }
+  const parsed = Number(value);
+  return Number.isNaN(parsed) ? null : parsed;
+}
+
+const tiny = (size: number): boolean => size !== 0 && (size < 1e-4 || size >= 1e7);
+
+/** A number to four or so significant digits, as a person would write it down. */
+export function formatNumber(value: number, decimals?: number): string {
+  if (Number.isNaN(value)) {
+    return "NaN";
+  }
+  if (!Number.isFinite(value)) {
+    return value > 0 ? "∞" : "−∞";
+  }
+  const size = Math.abs(value);
+  if (tiny(size)) {
+    return minus(value.toExponential(2).replace(/e\+?(-?)(\d+)$/, "e$1$2"));
+  }
+  if (decimals === undefined) {
+    if (Number.isInteger(value)) {
+      return minus(String(value));
+    }
+    return minus(String(Number(value.toPrecision(4))));
+  }
+  return minus(value.toFixed(decimals));
+}
+
+const minus = (text: string): string => text.replace("-", "−");
+
+/** How many decimals a column needs so that its numbers line up and keep four significant digits. */
+export function columnDecimals(values: readonly Value[]): number {
+  let needed = 0;
+  for (const value of values) {
+    const number = toNumber(value);
+    if (number === null || !Number.isFinite(number) || tiny(Math.abs(number)) || Number.isInteger(number)) {
+      continue;
+    }
+    const whole = Math.floor(Math.log10(Math.abs(number))) + 1;
+    const allowed = Math.max(0, 4 - Math.max(whole, 0));
+    const written = String(Number(number.toPrecision(6))).split(".")[1]?.length ?? 0;
+    needed = Math.max(needed, Math.min(allowed, written));
+  }
+  return needed;
+}
+
+/** How to write the numbers of one column, all alike; a text stays as it is. */
+export function columnFormat(values: readonly Value[], exact: boolean): (value: Value) => string {
+  const decimals = columnDecimals(values);
+  return (value) => {
+    if (value === null || value === undefined) {
+      return "";
+    }
+    const number = toNumber(value);
+    if (number === null) {
+      return String(value);
+    }
+    if (exact) {
+      const text = String(value);
+      return text.length > 10 && Number.isFinite(number) ? formatNumber(Number(number.toPrecision(6))) : text;
+    }
+    return formatNumber(number, decimals);
+  };
+}
+
+export function formatDuration(ms: number): string {
+  if (ms < 1000) {
+    return trans.__("%1 ms", Math.max(0, Math.round(ms)));
+  }
+  const seconds = ms / 1000;
+  if (seconds < 60) {
+    return trans.__("%1 s", seconds.toFixed(1));
+  }
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) {
+    return trans.__("%1 min %2 s", minutes, Math.floor(seconds % 60));
+  }
+  return trans.__("%1 h %2 min", Math.floor(minutes / 60), minutes % 60);
+}
+
+const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+
+/** "3 minutes ago"; a date beyond a week. */
+export function formatAgo(at: number, now: number = Date.now()): string {
+  const past = now - at;
+  if (past > 7 * 86_400_000) {
+    return new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" }).format(at);
+  }
+  for (const [unit, size] of UNITS) {
+    if (past >= size) {
+      return new Intl.RelativeTimeFormat(undefined, { numeric: "always", style: "narrow" }).format(
+        -Math.floor(past / size),
+        unit,
+      );
+    }
+  }
+  return trans.__("just now");
+}
+
+export function formatTime(at: number): string {
+  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }).format(at);
+}
+
+export function formatBytes(size: number): string {
+  if (size < 1000) {
+    return `${size} B`;
+  }
+  const power = Math.min(4, Math.floor(Math.log10(size) / 3));
+  return `${Number((size / 1000 ** power).toPrecision(3))} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
+export interface Delta {
+  text: string;
+  /** Whether the change is for the better; unknown if the metric has no direction. */
+  tone: "better" | "worse" | "same" | "unknown";
+}
+
+/** The change of a metric against the run before, with an arrow that says up or down. */
+export function formatDelta(
+  last: Value,
+  previous: Value,
+  direction: "higher" | "lower" | null,
+  decimals?: number,
+): Delta | null {
+  const now = toNumber(last);
+  const then = toNumber(previous);
+  if (now === null || then === null || !Number.isFinite(now) || !Number.isFinite(then)) {
+    return null;
+  }
+  const change = now - then;
+  if (Math.abs(change) <= 1e-12 * Math.max(Math.abs(now), Math.abs(then))) {
+    return { text: "=", tone: "same" };
+  }
+  // As many decimals as the value beside it, unless that would hide the change.
+  const plain = decimals !== undefined && Number(Math.abs(change).toFixed(decimals)) !== 0;
+  const size = plain ? formatNumber(Math.abs(change), decimals) : formatNumber(Number(Math.abs(change).toPrecision(2)));
+  const tone = direction === null ? "unknown" : change > 0 === (direction === "higher") ? "better" : "worse";
+  return { text: `${change > 0 ? "▲" : "▼"} ${size}`, tone };
+}
+
+/** What a person calls a status. */
+export function statusText(status: string): string {
+  switch (status) {
+    case "RUNNING":
+      return trans.__("Running");
+    case "SCHEDULED":
+      return trans.__("Scheduled");
+    case "FINISHED":
+      return trans.__("Finished");
+    case "FAILED":
+      return trans.__("Failed");
+    case "KILLED":
+      return trans.__("Interrupted");
+    case "CRASHED":
+      return trans.__("Crashed");
+    default:
+      return status;
+  }
+}

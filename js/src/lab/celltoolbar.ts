@@ -1,0 +1,69 @@
+/** The Track toggle of a cell: a `%%track` line, and a kernel that understands it. */
+import { Notification } from "@jupyterlab/apputils";
+import type { Cell } from "@jupyterlab/cells";
+import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
+import { trans } from "../i18n";
+
+const MAGIC = /^\s*%%track\b[^\n]*(\n|$)/;
+
+export const isTracked = (source: string): boolean => MAGIC.test(source);
+
+/** The source with the line taken out if it is there, put in if it is not. */
+export function toggledSource(source: string): string {
+  return isTracked(source) ? source.replace(MAGIC, "") : `%%track\n${source}`;
+}
+
+export function trackedCell(tracker: INotebookTracker): Cell | null {
+  const cell = tracker.activeCell;
+  return cell !== null && cell.model.type === "code" ? cell : null;
+}
+
+export function hasTrackedCell(panel: NotebookPanel): boolean {
+  return panel.content.widgets.some(
+    (cell) => cell.model.type === "code" && isTracked(cell.model.sharedModel.getSource()),
+  );
+}
+
+// Not %load_ext: that would print "already loaded" wherever output happens to go.
+const LOAD = 'get_ipython().extension_manager.load_extension("nbtrack")';
+
+/** Make `%%track` known to the notebook's kernel, without a trace in its history. */
+export async function loadMagic(panel: NotebookPanel, tell: boolean): Promise<void> {
+  await panel.sessionContext.ready;
+  const kernel = panel.sessionContext.session?.kernel;
+  if (!kernel) {
+    return;
+  }
+  const info = await kernel.info;
+  if (info.language_info.name !== "python") {
+    return;
+  }
+  const reply = await kernel.requestExecute({ code: LOAD, silent: true, store_history: false, stop_on_error: false })
+    .done;
+  if (reply.content.status === "error" && tell) {
+    const missing = reply.content.ename === "ModuleNotFoundError";
+    Notification.warning(
+      missing
+        ? trans.__("The kernel has no nbtrack, so %%track will not work. Run %pip install nbtrack in a cell.")
+        : trans.__(
+            "nbtrack could not be loaded in the kernel: %1",
+            `${reply.content.ename}: ${reply.content.evalue}`.slice(0, 100),
+          ),
+      { autoClose: 8000 },
+    );
+  }
+}
+
+export async function toggleTrack(tracker: INotebookTracker): Promise<void> {
+  const cell = trackedCell(tracker);
+  const panel = tracker.currentWidget;
+  if (cell === null || panel === null || panel.content.model?.readOnly === true) {
+    return;
+  }
+  const shared = cell.model.sharedModel;
+  const source = toggledSource(shared.getSource());
+  shared.setSource(source);
+  if (isTracked(source)) {
+    await loadMagic(panel, true);
+  }
+}

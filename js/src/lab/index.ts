@@ -1,0 +1,128 @@
+/** The JupyterLab extension: wires the panel, the commands, the cell toggle and the outputs together. */
+import "../../style/index.css";
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
+import { ICommandPalette, MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
+import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
+import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
+import { ISettingRegistry } from "@jupyterlab/settingregistry";
+import { ITranslator } from "@jupyterlab/translation";
+import { setTranslator, trans } from "../i18n";
+import { hasTrackedCell, isTracked, loadMagic, trackedCell } from "./celltoolbar";
+import { addCommands } from "./commands";
+import { viewFactory } from "./mime";
+import { dropDeadWidgets } from "./outputs";
+import { ComparePanel, RunsPanel, type Surroundings } from "./panel";
+import { COMPARE_ID, CommandIds, PLUGIN_ID, runsIcon } from "./tokens";
+
+interface Options {
+  refreshSeconds: number;
+  loadMagic: boolean;
+}
+
+/** The user's settings, kept current; the defaults where there is no settings registry. */
+async function readSettings(registry: ISettingRegistry | null, options: Options): Promise<void> {
+  const settings = await registry?.load(PLUGIN_ID);
+  const read = (): void => {
+    const { refreshSeconds, loadMagic } = settings?.composite ?? {};
+    options.refreshSeconds = typeof refreshSeconds === "number" ? Math.max(0.5, refreshSeconds) : 2;
+    options.loadMagic = loadMagic !== false;
+  };
+  read();
+  settings?.changed.connect(read);
+}
+
+/** Keep the toggle in the cell toolbar true to the active cell and its text. */
+function watchCells(app: JupyterFrontEnd, tracker: INotebookTracker): void {
+  let unwatch: () => void = () => undefined;
+  tracker.activeCellChanged.connect(() => {
+    unwatch();
+    const cell = trackedCell(tracker);
+    let before = isTracked(cell?.model.sharedModel.getSource() ?? "");
+    const changed = (): void => {
+      const now = isTracked(cell?.model.sharedModel.getSource() ?? "");
+      if (now !== before) {
+        before = now;
+        app.commands.notifyCommandChanged(CommandIds.toggleTrack);
+      }
+    };
+    cell?.model.sharedModel.changed.connect(changed);
+    unwatch = () => cell?.model.sharedModel.changed.disconnect(changed);
+    app.commands.notifyCommandChanged(CommandIds.toggleTrack);
+  });
+}
+
+/** What every opened notebook gets: dead widgets replaced, and the magic wherever a cell wants it. */
+function watchNotebook(panel: NotebookPanel, options: Options): void {
+  const onKernel = (): void => {
+    void dropDeadWidgets(panel).catch(() => undefined); // a kernel that dies meanwhile is not our news
+    if (options.loadMagic && hasTrackedCell(panel)) {
+      void loadMagic(panel, false).catch(() => undefined);
+    }
+  };
+  void panel.context.ready.then(onKernel);
+  panel.sessionContext.kernelChanged.connect(onKernel);
+  panel.sessionContext.statusChanged.connect((_, status) => {
+    if (status === "restarting" || status === "autorestarting") {
+      onKernel();
+    }
+  });
+}
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: PLUGIN_ID,
+  description: "Runs, registered models and model servers of the notebook's store.",
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [IRenderMimeRegistry, ICommandPalette, ILayoutRestorer, ISettingRegistry, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    rendermime: IRenderMimeRegistry | null,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    registry: ISettingRegistry | null,
+    translator: ITranslator | null,
+  ) => {
+    if (translator !== null) {
+      setTranslator(translator.load("nbtrack"));
+    }
+    const options: Options = { refreshSeconds: 2, loadMagic: true };
+    void readSettings(registry, options).catch(() => undefined); // an unreadable setting leaves the default
+    const surroundings: Surroundings = {
+      settings: app.serviceManager.serverSettings,
+      interval_ms: () => options.refreshSeconds * 1000,
+    };
+    const localPath = (): string => app.serviceManager.contents.localPath(tracker.currentWidget?.context.path ?? "");
+
+    const tabs = new WidgetTracker<MainAreaWidget<ComparePanel>>({ namespace: COMPARE_ID });
+    let count = 0;
+    const compare = (path: string, run_ids: string[] | null): void => {
+      const content = new ComparePanel(surroundings, { path, store: null }, run_ids);
+      const widget = new MainAreaWidget({ content });
+      count += 1;
+      widget.id = `${COMPARE_ID}-${count}`;
+      widget.title.label = run_ids === null ? trans.__("All runs") : trans._n("%1 run", "%1 runs", run_ids.length);
+      widget.title.icon = runsIcon;
+      widget.title.caption = trans.__("Comparison of runs");
+      widget.title.closable = true;
+      void tabs.add(widget);
+      app.shell.add(widget, "main");
+      app.shell.activateById(widget.id);
+    };
+
+    const panel = new RunsPanel(surroundings, compare);
+    app.shell.add(panel, "left", { rank: 600, type: "nbtrack" });
+    restorer?.add(panel, panel.id);
+    tracker.currentChanged.connect(() => {
+      if (tracker.currentWidget !== null) {
+        panel.follow(localPath());
+      }
+    });
+    tracker.widgetAdded.connect((_, notebook) => watchNotebook(notebook, options));
+    watchCells(app, tracker);
+    addCommands({ app, tracker, panel, palette, compare });
+    rendermime?.addFactory(viewFactory(surroundings, rendermime, localPath));
+  },
+};
+
+export default plugin;

@@ -1,0 +1,27 @@
+/** Puts a component into a host's element and takes it out again: the one way in for widget, panel and page. */
+import { type ComponentType, h, render } from "preact";
+import type { Client } from "./client";
+import type { State } from "./state";
+
+export interface ViewProps {
+  client: Client;
+  state: State;
+}
+
+export type Mount<P = object> = (host: HTMLElement, client: Client, state: State, props?: P) => () => void;
+
+/** `mount(host, client, state)` for a component: returns how to dispose of it. */
+export function mounter<P extends object>(component: ComponentType<ViewProps & P>, defaults: P): Mount<Partial<P>> {
+  return (host, client, state, props) => {
+    const root = document.createElement("div");
+    root.className = "nbt";
+    host.appendChild(root);
+    const unwatch = state.watch();
+    render(h(component, { client, state, ...defaults, ...props } as ViewProps & P), root);
+    return () => {
+      unwatch();
+      render(null, root);
+      root.remove();
+    };
+  };
+}

@@ -1,0 +1,44 @@
+/** The anywidget entry: the comparison in a cell, answered by the kernel. */
+import type { RenderProps } from "@anywidget/types";
+import { isVisible } from "./client";
+import { KernelClient } from "./clients/kernel";
+import { mount as mountCompare } from "./components/Compare";
+import { mount as mountCard } from "./components/RunCard";
+import { createState } from "./state";
+
+/** The traits of `nbtrack.widget.View`. */
+interface Traits {
+  view: "compare" | "card";
+  run_ids: string[] | null;
+  filter: string;
+  experiment: string | null;
+}
+
+/** Every look wakes the kernel, so look rarely; after each cell it tells of changes by itself. */
+const POLL_MS = 5000;
+
+function render({ model, el, signal }: RenderProps<Traits>): void {
+  const host = document.createElement("div");
+  el.replaceChildren(host);
+  const client = new KernelClient(model, {
+    interval_ms: POLL_MS,
+    visible: () => isVisible(host) && host.dataset.running === "1",
+  });
+  const run_ids = model.get("run_ids");
+  const state = createState(client, { run_ids, query: model.get("filter"), experiment: model.get("experiment") });
+  const unwatch = state.runs.subscribe((runs) => {
+    const status = runs?.columns.find((column) => column.kind === "attribute" && column.key === "status");
+    host.dataset.running = status?.values.includes("RUNNING") === true ? "1" : "0";
+  });
+  const dispose =
+    model.get("view") === "card"
+      ? mountCard(host, client, state, { run_id: run_ids?.[0] ?? "" })
+      : mountCompare(host, client, state);
+  signal.addEventListener("abort", () => {
+    unwatch();
+    dispose();
+    client.dispose();
+  });
+}
+
+export default { render };
