@@ -8,6 +8,8 @@ from typing import Any, Final
 
 _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
+# Magics whose text is Python that runs in the user's namespace.
+PYTHON_MAGICS: Final = frozenset({"time", "capture", "prun"})
 MAX_SOURCE: Final = 500_000
 
 
@@ -45,6 +47,18 @@ class Scan:
     imports: set[str] = field(default_factory=set)
     last: ast.expr | None = None
     empty: bool = True
+
+
+def _python_in_magic(call: ast.Call) -> ast.Module | None:
+    """Return the Python inside of ``%time x = f()`` or ``%%time``, which IPython hands over as text."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    texts = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    if name not in {"run_line_magic", "run_cell_magic"} or len(texts) < 2 or texts[0] not in PYTHON_MAGICS:
+        return None
+    try:
+        return ast.parse(texts[-1])
+    except (SyntaxError, ValueError):  # options before the code, or no code
+        return None
 
 
 class _Reader(ast.NodeVisitor):
@@ -120,6 +134,10 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         self.scan.calls.append(node)
+        if (inside := _python_in_magic(node)) is not None:
+            for statement in inside.body:
+                self.visit(statement)
+            return
         if isinstance(node.func, ast.Attribute):
             if node.func.attr == "append" and isinstance(node.func.value, ast.Name):
                 self.scan.appended.add(node.func.value.id)

@@ -17,7 +17,7 @@ from nbtrack.capture.notebook import notebook_path
 from nbtrack.capture.options import TrackOptions, parse_options
 from nbtrack.capture.scan import fits_or_logs, scan_cell
 from nbtrack.capture.streams import Streams
-from nbtrack.capture.transform import body_of, track_line, transform
+from nbtrack.capture.transform import track_line, transform
 from nbtrack.capture.view import view_bundle
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_NOTE, TAG_RESUMED, Run, Status
 from nbtrack.errors import InvalidInputError, NbtrackError
@@ -116,16 +116,10 @@ class CellTracker:
         return str(self.shell.var_expand(line, depth=0)) if "{" in line or "$" in line else line
 
     def _python_of(self, info: ExecutionInfo, raw: str) -> str:
-        body = body_of(raw)
-        after = body.lstrip()
-        if after.startswith("%%") or not after:
-            return ""
-        transformed = getattr(info, "transformed_cell", None)
-        if isinstance(transformed, str) and "run_cell_magic" not in transformed[:200]:
-            return transformed
+        transformed = getattr(info, "transformed_cell", None)  # unknown to older IPython
         try:
-            return str(self.shell.transform_cell(body))
-        except SyntaxError:
+            return transformed if isinstance(transformed, str) else str(self.shell.transform_cell(raw))
+        except Exception:  # whatever a transform raises, IPython itself has told the user
             return ""
 
     def _open_run(self, info: ExecutionInfo, raw: str, options: TrackOptions, scan: Any) -> Cell:

@@ -12,8 +12,6 @@ from typing import Final
 from nbtrack.capture.options import parse_options
 
 _TRACK: Final = re.compile(r"(\s*)%%track(?:[ \t]+(.*?))?[ \t]*\r?\n?")
-# Cell magics whose body is Python that runs in the user's namespace.
-PYTHON_MAGICS: Final = ("time", "timeit", "capture", "prun", "memit", "mprun")
 
 
 def _first(lines: list[str], start: int = 0) -> int | None:
@@ -28,22 +26,6 @@ def track_line(cell: str) -> str | None:
     at = _first(lines)
     match = _TRACK.fullmatch(lines[at]) if at is not None else None
     return (match[2] or "") if match else None
-
-
-def body_of(cell: str) -> str:
-    """Return the Python text of a cell: without the ``%%track`` line and such cell magics as ``%%time``.
-
-    The lines taken out become blank, so that line numbers hold. Text of another language gives "".
-    """
-    lines = cell.splitlines(keepends=True)
-    at = _first(lines)
-    while at is not None and lines[at].lstrip().startswith("%%"):
-        name = lines[at].split()[0][2:]
-        if name != "track" and name not in PYTHON_MAGICS:
-            return ""
-        lines[at] = "\n"
-        at = _first(lines, at)
-    return "".join(lines)
 
 
 def transform(lines: list[str]) -> list[str]:
