@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Artifact, Experiment, Run, Status, ViewType
 from nbtrack.errors import (
@@ -44,9 +45,11 @@ from nbtrack.store.layout import (
 from nbtrack.store.lines import clean_text, seal, to_json_number
 from nbtrack.store.run_names import new_run_name
 from nbtrack.store.runs import header_of, read_run, run_files
-from nbtrack.store.search import Search
 from nbtrack.store.state import RunState, to_run
 from nbtrack.store.writer import FileRunWriter, to_float
+
+if TYPE_CHECKING:
+    from nbtrack.store.search import Search
 
 
 class FileStore(Store):
@@ -61,8 +64,10 @@ class FileStore(Store):
         self._experiments = Experiments(f"{self.root}/{EXPERIMENTS}")
         self._blobs = Blobs(f"{self.root}/{BLOBS}")
         self._models: dict[str, CommitLog] = {}
+        self._folders: dict[str, CommitLog] = {}
         self._warned: set[str] = set()
-        self._search = Search(self)
+        self._searcher: Search | None = None
+        self._search_guard = Lock()
 
     @classmethod
     def open(cls, root: str | Path, create: bool = True) -> FileStore:
@@ -258,14 +263,37 @@ class FileStore(Store):
         state = None if folder is None else read_run(folder, run_id, self._files(folder, run_id), details=details)
         if folder is None or state is None:
             raise self._no_run(run_id)
-        self._warn(run_id, state)
+        self._warn(run_id, state.damage)
         return folder, state
 
     def _no_run(self, run_id: str) -> NotFoundError:
         return NotFoundError(f"run {run_id}: is not in the store {self.root}. search_runs() lists those that are.")
 
-    def _warn(self, run_id: str, state: RunState) -> None:
-        for text in state.damage:
+    @property
+    def _search(self) -> Search:
+        """The index of this store, with numpy, loaded when somebody searches."""
+        if self._searcher is None:
+            with self._search_guard:
+                if self._searcher is None:
+                    from nbtrack.store.search import Search
+
+                    self._searcher = Search(self.root, self._commits_changed, self._warn)
+        return self._searcher
+
+    def _commits_changed(self) -> tuple[Any, ...]:
+        """What changes with every commit of the registry and of the experiments."""
+        found: list[Any] = [self._experiments.log.last()]
+        with suppress(OSError), os.scandir(f"{self.root}/{MODELS}") as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                if entry.is_dir(follow_symlinks=False):
+                    log = self._folders.get(entry.name)
+                    if log is None:
+                        log = self._folders[entry.name] = CommitLog(entry.path, f"models folder {entry.name!r}")
+                    found.append((entry.name, log.last()))
+        return tuple(found)
+
+    def _warn(self, run_id: str, damage: tuple[str, ...]) -> None:
+        for text in damage:
             if (message := f"run {run_id}: {text}") not in self._warned:
                 self._warned.add(message)
                 warnings.warn(
@@ -300,6 +328,22 @@ class FileStore(Store):
         keys: Sequence[tuple[ColumnKind, str]] | None = None,
     ) -> RunTable:
         return self._search.table(experiment_ids, filter_string, order_by, max_results, offset, view, run_ids, keys)
+
+    def run_frame(
+        self,
+        experiment_ids: Sequence[str] | None = None,
+        filter_string: str = "",
+        order_by: Sequence[str] = (),
+        max_results: int | None = None,
+        offset: int = 0,
+        view: ViewType = "ACTIVE_ONLY",
+    ) -> dict[str, Any]:
+        """The same as numpy arrays by MLflow's column names: what a DataFrame of very many runs is made of.
+
+        Texts are arrays of objects with None where there is none; ``metrics.…`` are float64 with NaN; ``start_time``
+        and ``end_time`` are int64 milliseconds, -1 where a run has not ended.
+        """
+        return self._search.frame(experiment_ids, filter_string, order_by, max_results, offset, view)
 
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
         folder = self._folder_of(run_id)
@@ -358,7 +402,7 @@ class FileStore(Store):
         raise NotImplementedError
 
     def rebuild_index(self) -> int:
-        return self._search.count()
+        return self._search.rebuild()
 
 
 def _new_params(run_id: str, known: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:

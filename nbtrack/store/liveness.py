@@ -73,14 +73,14 @@ def identity() -> dict[str, Any]:
 
 def _lock_now(fd: int, *, exclusive: bool) -> None:
     """Take a lock that the kernel drops when `fd` is closed; raises BlockingIOError if somebody else has it."""
-    if sys.platform != "win32":
+    if sys.platform == "win32":
+        os.lseek(fd, _LOCK_AT, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError(error.errno, error.strerror) from error
+    else:
         fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        return
-    os.lseek(fd, _LOCK_AT, os.SEEK_SET)
-    try:
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    except OSError as error:
-        raise BlockingIOError(error.errno, error.strerror) from error
 
 
 def lock(fd: int) -> bool:
@@ -131,15 +131,25 @@ def _beats(path: str) -> bool:
     return now - since <= 3 * BEAT_S
 
 
-def is_alive(header: Mapping[str, Any], path: str) -> bool:
-    """Return whether the writer that `header` describes still lives."""
+def verdict(header: Mapping[str, Any], path: str) -> tuple[bool, bool]:
+    """Return ``(alive, final)`` for the writer that `header` describes: final is what can never turn out otherwise."""
     me = identity()
+    held = None
     if header.get("boot") and header.get("boot") == me["boot"]:
         if header.get("ns") == me["ns"] and header.get("start"):
-            return bool(process_start(int(header["pid"])) == header["start"])
+            alive = process_start(int(header["pid"])) == header["start"]
+            return alive, not alive
         held = _lock_is_held(path) if header.get("lock") else None
-        return held if held is not None else _beats(path)
-    held = _lock_is_held(path) if header.get("lock") else None
-    if held is not None and (held or (header.get("host"), header.get("machine")) == (me["host"], me["machine"])):
-        return held
-    return _beats(path)
+        if held is not None:
+            return held, not held
+    else:
+        held = _lock_is_held(path) if header.get("lock") else None
+        same_machine = (header.get("host"), header.get("machine")) == (me["host"], me["machine"])
+        if held is not None and (held or same_machine):
+            return held, not held
+    return _beats(path), False
+
+
+def is_alive(header: Mapping[str, Any], path: str) -> bool:
+    """Return whether the writer that `header` describes still lives."""
+    return verdict(header, path)[0]

@@ -24,12 +24,23 @@ from zlib import crc32
 from orjson import JSONDecodeError, loads
 
 from nbtrack.store.lines import from_json_number, parse_line, unseal
-from nbtrack.store.state import MAX, MIN, Digest, add_value, apply_patch, new_summary, summary_from_json
+from nbtrack.store.state import (
+    Digest,
+    add_value,
+    apply_patch,
+    new_summary,
+    summary_from_json,
+    summary_to_json,
+)
 
 PIECE: Final = 4 << 20
 _WHOLE: Final = 64 << 10  # a log up to this size is read in one go
-OPEN_FLAGS: Final = (
-    os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+OPEN_FLAGS: Final = (  # links are not followed, and a pipe that lies about does not block
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
 )
 
 
@@ -131,6 +142,7 @@ class LogFold:
     def __init__(self, base: int, header: dict[str, Any] | None) -> None:
         self.base = base
         self.offset = 0
+        self.seen = 0  # the size of the file when it was read last
         self.bad_lines = 0
         self.digest = Digest(base, until=base)
         if header is not None:
@@ -183,11 +195,30 @@ class LogFold:
         self.digest.patches.append((at, patch))
         self.digest.until = max(self.digest.until, at)
 
+    def save(self) -> dict[str, Any]:
+        """Return this fold as plain JSON values, without captures."""
+        digest = self.result()
+        metrics = {key: summary_to_json(summary, self.base) for key, summary in digest.metrics.items()}
+        patches = [[at, {k: v for k, v in patch.items() if k != "capture"}] for at, patch in digest.patches]
+        about = [self.base, self.offset, self.seen, self.bad_lines, digest.until, digest.session, digest.exp]
+        return {"about": about, "metrics": metrics, "patches": patches}
+
+    @classmethod
+    def load(cls, saved: dict[str, Any]) -> LogFold:
+        """The reverse of :meth:`save`."""
+        base, offset, seen, bad_lines, until, session, exp = saved["about"]
+        fold = cls(base, None)
+        fold.offset, fold.seen, fold.bad_lines = offset, seen, bad_lines
+        digest = fold.digest
+        digest.session, digest.exp = session, exp
+        for at, patch in saved["patches"]:
+            fold._patch(at, patch)
+        digest.until = until
+        digest.metrics = {key: summary_from_json(row, base) for key, row in saved["metrics"].items()}
+        return fold
+
     def result(self) -> Digest:
         """Return the digest so far."""
-        for summary in self.digest.metrics.values():
-            if summary[MIN] > summary[MAX]:  # nothing but NaN
-                summary[MIN] = summary[MAX] = float("nan")
         return self.digest
 
 
@@ -220,7 +251,9 @@ def _piece(data: bytes, offset: int, bad: Callable[[int, bytes], None]) -> Itera
         at += len(line) + 1
 
 
-def read_log(path: str, *, details: bool = False, full: bool = False) -> Digest | None:
+def read_log(
+    path: str, *, details: bool = False, full: bool = False, folds: dict[str, LogFold | None] | None = None
+) -> Digest | None:
     """Return what the log at `path` says; None if it holds nothing yet. Raises OSError.
 
     Parameters
@@ -229,19 +262,25 @@ def read_log(path: str, *, details: bool = False, full: bool = False) -> Digest 
         Whether artifacts, inputs and captures are wanted, too.
     full
         Whether each patch is wanted with its time.
+    folds
+        Where the folds of logs that are not sealed are kept by path, so that the next time only what is new is read.
     """
     fd, size = open_log(path)
     try:
         ends = read_ends(fd, size)
         base = base_of(ends)
         if base is None:
+            if folds is not None and ends.end is None:
+                folds[path] = None
             return None
         if ends.end is not None and not full:
             digest = digest_of_end(ends, base)
             if details:
                 _add_details(fd, ends, digest)
             return digest
-        fold = LogFold(base, ends.header)
+        fold = (folds.get(path) if folds is not None else None) or LogFold(base, ends.header)
+        if folds is not None and ends.end is None:
+            folds[path] = fold
         fold_file(fd, ends.size, fold, ends.data)
         digest = fold.result()
         if ends.end is not None:
@@ -258,6 +297,7 @@ def read_log(path: str, *, details: bool = False, full: bool = False) -> Digest 
 
 def fold_file(fd: int, size: int, fold: LogFold, data: bytes | None = None) -> None:
     """Feed a fold everything between its offset and `size`."""
+    fold.seen = size
     if data is not None and not fold.offset:
         fold.feed(data)
         return

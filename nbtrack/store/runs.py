@@ -9,7 +9,7 @@ from typing import Any
 from nbtrack.store import liveness
 from nbtrack.store.layout import LOG_SUFFIX
 from nbtrack.store.lines import unseal
-from nbtrack.store.log import open_log, pread, read_edit, read_log
+from nbtrack.store.log import LogFold, open_log, pread, read_edit, read_log
 from nbtrack.store.state import Digest, RunState, merge, overlapping
 
 
@@ -32,64 +32,64 @@ def log_is_live(path: str) -> bool:
     return header is not None and liveness.is_alive(header, path)
 
 
-def read_run(folder: str, run_id: str, names: Iterable[str], *, details: bool = False) -> RunState | None:
+def read_run(
+    folder: str,
+    run_id: str,
+    names: Iterable[str],
+    *,
+    details: bool = False,
+    folds: dict[str, LogFold | None] | None = None,
+) -> RunState | None:
     """Return a run from its files; None if none of its logs holds anything yet.
 
     Parameters
     ----------
     names
         The names of all its files in `folder`: logs and edits.
+    details
+        Whether artifacts, inputs and captures are wanted, too.
+    folds
+        Where to keep the folds of logs that are not sealed, by path.
     """
     logs: dict[str, Digest] = {}
-    digests: list[Digest] = []
+    edits: list[Digest] = []
     damage: list[str] = []
     for name in sorted(names, key=lambda n: (len(n), n)):
         path = f"{folder}/{name}"
         try:
-            if "~" in name:
-                digest = read_edit(path)
-                if digest is None:
-                    damage.append(f"{name}: this edit is damaged and was left out")
-            else:
-                digest = read_log(path, details=details)
-                if digest is not None:
-                    logs[name] = digest
+            digest = read_edit(path) if "~" in name else read_log(path, details=details, folds=folds)
         except FileNotFoundError:
             continue
         except (OSError, ValueError, KeyError, TypeError) as error:
             damage.append(f"{name}: cannot be read ({error})")
             continue
-        if digest is not None:
-            digest.damage = tuple(f"{name}: {text}" for text in digest.damage)
-            digests.append(digest)
+        if digest is None:
+            if "~" in name:
+                damage.append(f"{name}: this edit is damaged and was left out")
+        elif "~" in name:
+            edits.append(digest)
+        else:
+            logs[path] = digest
     if not logs:
         return None
-    if overlapping(digests):
-        for name, digest in logs.items():
-            full = read_log(f"{folder}/{name}", full=True)
-            if full is not None:
-                full.damage = digest.damage
-                digests[digests.index(digest)] = full
-                logs[name] = full
-    for name, digest in logs.items():
+    if overlapping([*logs.values(), *edits]):
+        logs = {path: digest if digest.patches else _in_full(path, digest) for path, digest in logs.items()}
+    for path, digest in logs.items():
         if not digest.end and digest.session:
-            digest.alive = log_is_live(f"{folder}/{name}")
-    if any(not d.end and d.session and not d.alive for d in logs.values()):
-        _see_late_ends(folder, logs, digests, details)
-    state = merge(run_id, digests)
-    state.damage += tuple(damage)
+            digest.alive = log_is_live(path)
+            if not digest.alive:  # it may have been sealed between the first look and the life sign
+                again = read_log(path, details=details, full=bool(edits), folds=folds)
+                if again is not None:
+                    logs[path] = again
+    state = merge(run_id, [*logs.values(), *edits])
+    damage.extend(f"{os.path.basename(path)}: {text}" for path, digest in logs.items() for text in digest.damage)
+    state.damage = tuple(damage)
     return state
 
 
-def _see_late_ends(folder: str, logs: dict[str, Digest], digests: list[Digest], details: bool) -> None:
-    """Read logs of dead writers once more: one may have been sealed between the first look and the life sign."""
-    for name, digest in logs.items():
-        if digest.end or digest.alive:
-            continue
-        again = read_log(f"{folder}/{name}", details=details, full=bool(digest.patches))
-        if again is not None:
-            again.damage = digest.damage
-            digests[digests.index(digest)] = again
+def _in_full(path: str, digest: Digest) -> Digest:
+    full = read_log(path, full=True)
+    return digest if full is None else full
 
 
 def run_files(folder: str, run_id: str) -> list[str]:

@@ -1,69 +1,112 @@
-"""Answers searches."""
+"""Answers searches from the index."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 from zlib import crc32
 
-from nbtrack.entities import Run, ViewType
+import numpy as np
+
+from nbtrack.entities import TAG_USER, MetricSummary, Run, RunData, RunInfo, ViewType
+from nbtrack.errors import InvalidInputError
 from nbtrack.store.base import ColumnKind, RunColumn, RunTable
-from nbtrack.store.layout import EXPERIMENTS, MODELS, RUNS, split_run_file
+from nbtrack.store.columns import Array, TextColumn, is_logged
+from nbtrack.store.index import Progress, RunIndex
 from nbtrack.store.query import parse_filter, parse_order
-from nbtrack.store.runs import read_run
-from nbtrack.store.scan import attribute_of, matches, ordered
-from nbtrack.store.state import LAST, RunState, to_run
+from nbtrack.store.state import as_status
+from nbtrack.store.vector import Vectors
 
-if TYPE_CHECKING:
-    from nbtrack.store.file_store import FileStore
-
-TABLE_ATTRIBUTES = ("run_name", "status", "experiment_id", "start_time", "end_time", "user_id", "lifecycle_stage")
+ATTRIBUTES: Final = ("run_name", "status", "experiment_id", "start_time", "end_time", "user_id", "lifecycle_stage")
+_VIEWS: Final = {"ACTIVE_ONLY": 0, "DELETED_ONLY": 1, "ALL": None}
+_KINDS: Final[tuple[ColumnKind, ...]] = ("param", "metric", "tag")
 
 
 class Search:
-    def __init__(self, store: FileStore) -> None:
-        self.store = store
+    """The searches of one store. `warn` is told of damage that was found on the way."""
 
-    def states(self) -> list[RunState]:
-        found = []
-        for day in self.store._days():
-            folder = f"{self.store.root}/{RUNS}/{day}"
-            groups: dict[str, list[str]] = {}
-            for name in os.listdir(folder):
-                parts = split_run_file(name)
-                if parts:
-                    groups.setdefault(parts[0], []).append(name)
-            for run_id, names in groups.items():
-                state = read_run(folder, run_id, names)
-                if state is not None:
-                    found.append(state)
-        return found
+    def __init__(
+        self, root: str, commits_changed: Callable[[], Any], warn: Callable[[str, tuple[str, ...]], None]
+    ) -> None:
+        self.index = RunIndex(root)
+        self._commits_changed = commits_changed
+        self._warn = warn
+
+    def refresh(self, progress: Progress | None = None) -> None:
+        """Bring the index up to date."""
+        with self.index.lock:
+            self.index.refresh(progress)
+            damage, self.index.damage = self.index.damage, {}
+        for run_id, texts in damage.items():
+            self._warn(run_id, texts)
+
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """Build the index anew from the logs; return the number of runs."""
+        with self.index.lock:
+            self.index.clear()
+            self.refresh(progress)
+            self.index.save()
+            return self.count()
 
     def count(self) -> int:
-        return len(self.states())
+        """How many runs there are, in the trash or not."""
+        with self.index.lock:
+            self.refresh()
+            table = self.index.table
+            return int(np.count_nonzero(table.numbers["alive"].dense(table.rows)))
 
+    def revision(self) -> str:
+        """A text that changes with everything that can be seen."""
+        with self.index.lock:
+            self.refresh()
+            known = repr((self.index.fingerprint(), self._commits_changed())).encode()
+        return f"{crc32(known):08x}{crc32(known[::-1]):08x}"
+
+    # -- selecting -------------------------------------------------------------------------------------------------
     def _select(
         self,
         experiment_ids: Sequence[str] | None,
         filter_string: str,
         order_by: Sequence[str],
+        max_results: int | None,
+        offset: int,
         view: ViewType,
-        run_ids: Sequence[str] | None = None,
-    ) -> list[RunState]:
+        run_ids: Sequence[str] | None,
+    ) -> tuple[Array, int]:
+        """Return the rows of one page, in order, and how many fit in all."""
+        if offset < 0 or (max_results is not None and max_results < 0):
+            raise InvalidInputError(
+                f"search: max_results and offset must not be negative, got {max_results!r} and {offset!r}."
+            )
+        if view not in _VIEWS:
+            raise InvalidInputError(f"search: expected view {' or '.join(_VIEWS)}, got {view!r}.")
         node, orders = parse_filter(filter_string), parse_order(order_by)
-        states = self.states()
-        keys = {key for s in states for key in s.metrics}
-        wanted = [
-            s
-            for s in states
-            if (view == "ALL" or s.deleted == (view == "DELETED_ONLY"))
-            and (not experiment_ids or s.exp in experiment_ids)
-            and (run_ids is None or s.run_id in run_ids)
-            and matches(node, s, keys)
-        ]
-        return ordered(wanted, orders, keys)
+        table = self.index.table
+        total = table.rows
+        if run_ids is not None:
+            found = sorted(row for row in map(self.index.row_of, set(run_ids)) if row is not None)
+            mask = np.zeros(total, bool)
+            mask[found] = True
+        else:
+            mask = table.numbers["alive"].dense(total) != 0
+        if (deleted := _VIEWS[view]) is not None:
+            mask &= (table.numbers["deleted"].dense(total) != 0) == deleted
+        if experiment_ids:
+            mask &= self._in_experiments(experiment_ids)
+        vectors = Vectors(table)
+        if node is not None:
+            mask &= vectors.mask(node)
+        rows = np.flatnonzero(mask)
+        count = len(rows)
+        stop = None if max_results is None else offset + max_results
+        return vectors.ordered(rows, orders, stop)[offset:], count
 
+    def _in_experiments(self, experiment_ids: Sequence[str]) -> Array:
+        column = self.index.table.texts["exp"]
+        codes = [code for one in experiment_ids for code in column.texts.codes_of(str(one))]
+        return np.isin(column.dense(self.index.table.rows), np.array(codes, np.int32))
+
+    # -- answers ---------------------------------------------------------------------------------------------------
     def runs(
         self,
         experiment_ids: Sequence[str] | None,
@@ -73,8 +116,76 @@ class Search:
         offset: int,
         view: ViewType,
     ) -> list[Run]:
-        found = self._select(experiment_ids, filter_string, order_by, view)
-        return [to_run(s) for s in found[offset : offset + max_results]]
+        """Return one page of runs."""
+        with self.index.lock:
+            self.refresh()
+            rows, _ = self._select(experiment_ids, filter_string, order_by, max_results, offset, view, None)
+            return self._runs(rows)
+
+    def _runs(self, rows: Array) -> list[Run]:
+        table = self.index.table
+        total = table.rows
+        size = len(rows)
+        params: list[dict[str, str]] = [{} for _ in range(size)]
+        tags: list[dict[str, str]] = [{} for _ in range(size)]
+        metrics: list[dict[str, float]] = [{} for _ in range(size)]
+        summaries: list[dict[str, MetricSummary]] = [{} for _ in range(size)]
+        for columns, targets in ((table.params, params), (table.tags, tags)):
+            for key in sorted(columns):
+                for target, text in zip(targets, columns[key].values(rows, total), strict=True):
+                    if text is not None:
+                        target[key] = text
+        for key in sorted(table.metrics):
+            last = table.metrics[key].last.take(rows, total)
+            places = np.flatnonzero(is_logged(last))
+            if not len(places):
+                continue
+            stats = table.metrics[key].stats.take(rows[places], total).tolist()
+            for place, value, stat in zip(places.tolist(), last[places].tolist(), stats, strict=True):
+                low, high, count, step, at, _, _ = stat
+                metrics[place][key] = value
+                summaries[place][key] = MetricSummary(value, step, at, low, high, count)
+        attributes = {name: self._attribute(name, rows) for name in ATTRIBUTES}
+        ids = [run_id.decode() for run_id in table.ids.take(rows, total).tolist()]
+        return [
+            Run(
+                info=RunInfo(
+                    run_id=run_id,
+                    run_name=attributes["run_name"][place],
+                    experiment_id=attributes["experiment_id"][place],
+                    status=as_status(attributes["status"][place]),
+                    start_time=attributes["start_time"][place],
+                    end_time=attributes["end_time"][place],
+                    lifecycle_stage=attributes["lifecycle_stage"][place],
+                    artifact_uri=f"runs:/{run_id}",
+                    user_id=attributes["user_id"][place],
+                ),
+                data=RunData(params[place], metrics[place], tags[place]),
+                summaries=summaries[place],
+            )
+            for place, run_id in enumerate(ids)
+        ]
+
+    def _attribute(self, name: str, rows: Array) -> list[Any]:
+        table = self.index.table
+        total = table.rows
+        match name:
+            case "run_name":
+                return table.texts["name"].values(rows, total)
+            case "status":
+                return table.texts["status"].values(rows, total)
+            case "experiment_id":
+                return table.texts["exp"].values(rows, total)
+            case "start_time":
+                starts: list[int] = table.numbers["start"].take(rows, total).tolist()
+                return starts
+            case "end_time":
+                return [None if end < 0 else end for end in table.numbers["end"].take(rows, total).tolist()]
+            case "lifecycle_stage":
+                deleted = table.numbers["deleted"].take(rows, total).tolist()
+                return ["deleted" if at else "active" for at in deleted]
+        users = table.tags.get(TAG_USER)
+        return [""] * len(rows) if users is None else [user or "" for user in users.values(rows, total)]
 
     def table(
         self,
@@ -85,34 +196,85 @@ class Search:
         offset: int,
         view: ViewType,
         run_ids: Sequence[str] | None,
-        keys: Sequence[tuple[ColumnKind, str]] | None,
+        keys: Collection[tuple[ColumnKind, str]] | None,
     ) -> RunTable:
-        found = self._select(experiment_ids, filter_string, order_by, view, run_ids)
-        page = found[offset:] if max_results is None else found[offset : offset + max_results]
-        columns = [RunColumn("attribute", key, [attribute_of(s, key) for s in page]) for key in TABLE_ATTRIBUTES]
-        getters: dict[ColumnKind, Any] = {
-            "param": lambda s: s.params,
-            "metric": lambda s: {k: v[LAST] for k, v in s.metrics.items()},
-            "tag": lambda s: s.tags,
-        }
-        for kind, getter in getters.items():
-            maps = [getter(s) for s in page]
-            for key in sorted({key for one in maps for key in one}):
-                if keys is None or (kind, key) in keys:
-                    columns.append(RunColumn(kind, key, [one.get(key) for one in maps]))
-        return RunTable([s.run_id for s in page], columns, len(found), self.revision())
+        """Return one page of runs as columns."""
+        with self.index.lock:
+            self.refresh()
+            rows, count = self._select(experiment_ids, filter_string, order_by, max_results, offset, view, run_ids)
+            table = self.index.table
+            columns = [RunColumn("attribute", name, self._attribute(name, rows)) for name in ATTRIBUTES]
+            for kind, key in self._keys(keys):
+                values = self._column(kind, key, rows)
+                if values is not None:
+                    columns.append(RunColumn(kind, key, values))
+            ids = [run_id.decode() for run_id in table.ids.take(rows, table.rows).tolist()]
+            return RunTable(ids, columns, count, self.revision())
 
-    def revision(self) -> str:
-        root = self.store.root
-        parts: list[Any] = []
-        for top in (EXPERIMENTS, MODELS, RUNS):
-            stack = [f"{root}/{top}"]
-            while stack:
-                path = stack.pop()
-                try:
-                    parts.append((path, os.stat(path).st_mtime_ns, os.stat(path).st_size))
-                    if os.path.isdir(path):
-                        stack.extend(f"{path}/{name}" for name in os.listdir(path))
-                except OSError:
-                    continue
-        return f"{crc32(repr(sorted(parts)).encode()):08x}"
+    def _keys(self, keys: Collection[tuple[ColumnKind, str]] | None) -> list[tuple[ColumnKind, str]]:
+        table = self.index.table
+        found: list[tuple[ColumnKind, str]] = []
+        known: tuple[Collection[str], ...] = (table.params, table.metrics, table.tags)
+        for kind, names in zip(_KINDS, known, strict=True):
+            found.extend((kind, name) for name in sorted(names) if keys is None or (kind, name) in keys)
+        return found
+
+    def _column(self, kind: ColumnKind, key: str, rows: Array) -> list[Any] | None:
+        """Return the values of a key, None if none of the rows has it."""
+        table = self.index.table
+        if kind == "metric":
+            last = table.metrics[key].last.take(rows, table.rows)
+            has = is_logged(last)
+            if not has.any():
+                return None
+            values: list[Any] = last.tolist()
+            for place in np.flatnonzero(~has).tolist():
+                values[place] = None
+            return values
+        column = (table.params if kind == "param" else table.tags)[key]
+        codes = column.take(rows, table.rows)
+        return column.texts.some(codes) if (codes >= 0).any() else None
+
+    def frame(
+        self,
+        experiment_ids: Sequence[str] | None,
+        filter_string: str,
+        order_by: Sequence[str],
+        max_results: int | None,
+        offset: int,
+        view: ViewType,
+    ) -> dict[str, Array]:
+        """Return one page of runs as numpy arrays by column name, in MLflow's naming and order."""
+        with self.index.lock:
+            self.refresh()
+            rows, _ = self._select(experiment_ids, filter_string, order_by, max_results, offset, view, None)
+            table = self.index.table
+            total = table.rows
+            ids = np.array([run_id.decode() for run_id in table.ids.take(rows, total).tolist()], dtype=object)
+            frame: dict[str, Array] = {
+                "run_id": ids,
+                "experiment_id": _objects(table.texts["exp"], rows, total),
+                "status": _objects(table.texts["status"], rows, total),
+                "artifact_uri": np.array(["runs:/" + run_id for run_id in ids.tolist()], dtype=object),
+                "start_time": table.numbers["start"].take(rows, total),
+                "end_time": table.numbers["end"].take(rows, total),
+                "run_name": _objects(table.texts["name"], rows, total),
+            }
+            for key in sorted(table.metrics):
+                last = table.metrics[key].last.take(rows, total)
+                if is_logged(last).any():
+                    frame[f"metrics.{key}"] = last
+            for prefix, columns in (("params", table.params), ("tags", table.tags)):
+                for key in sorted(columns):
+                    if (columns[key].take(rows, total) >= 0).any():
+                        frame[f"{prefix}.{key}"] = _objects(columns[key], rows, total)
+            return frame
+
+
+def _objects(column: TextColumn, rows: Array, total: int) -> Array:
+    """Return the texts of some rows as an array of objects, None where there is none."""
+    codes = column.take(rows, total)
+    texts = np.empty(len(column.texts) + 1, dtype=object)
+    texts[:-1] = column.texts.all()
+    found: Array = texts[codes]
+    return found

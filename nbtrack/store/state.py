@@ -84,10 +84,10 @@ def add_value(summary: list[Any], step: int, at: int, value: float) -> None:
     summary[TIME] = at
     summary[LAST] = value
     summary[COUNT] += 1
-    if value < summary[MIN]:
+    if value < summary[MIN] or summary[MIN] != summary[MIN]:
         summary[MIN] = value
         summary[MIN_STEP] = step
-    if value > summary[MAX]:
+    if value > summary[MAX] or summary[MAX] != summary[MAX]:
         summary[MAX] = value
         summary[MAX_STEP] = step
 
@@ -168,7 +168,9 @@ def merge(run_id: str, digests: Iterable[Digest]) -> RunState:
             _apply_texts(state, digest)
     sessions = [d for d in ordered if d.session]
     state.start = min((d.at for d in sessions), default=ordered[0].at if ordered else 0)
-    state.damage = tuple(text for d in ordered for text in d.damage)
+    for summary in (s for d in ordered for s in d.metrics.values()):
+        if summary[MIN] > summary[MAX]:  # nothing but NaN
+            summary[MIN] = summary[MAX] = nan
     for digest in ordered:
         state.exp = digest.exp or state.exp
         for key, summary in digest.metrics.items():

@@ -1,0 +1,283 @@
+"""Columns of the index: read from the snapshot when they are first used, changed in memory, written back whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from orjson import dumps, loads
+
+Array = NDArray[Any]
+MISSING_CODE: Final = -1
+STAT: Final = np.dtype(
+    [
+        ("min", "<f8"),
+        ("max", "<f8"),
+        ("count", "<i8"),
+        ("step", "<i8"),
+        ("t", "<i8"),
+        ("min_step", "<i8"),
+        ("max_step", "<i8"),
+    ]
+)
+NO_STAT: Final = (0.0, 0.0, 0, 0, 0, 0, 0)
+# A metric that was logged as NaN and one that was never logged are both NaN; they differ in their last bit.
+LOGGED_NAN: Final = np.frombuffer((0x7FF8000000000001).to_bytes(8, "little"), "<f8")[0]
+_LOGGED_NAN_BITS: Final = np.int64(0x7FF8000000000001)
+PIECE: Final = 64 << 10
+_SMALL_VOCABULARY: Final = 4096
+
+
+class SnapshotDamagedError(Exception):
+    """The snapshot does not hold what it says; the index is built anew."""
+
+
+class Section:
+    """A stretch of the snapshot, with a checksum for each 64 KiB. `read` is given place and size within the file."""
+
+    __slots__ = ("at", "crcs", "read", "size")
+
+    def __init__(self, read: Callable[[int, int], bytes], at: int, size: int, crcs: list[int]) -> None:
+        self.read, self.at, self.size, self.crcs = read, at, size, crcs
+
+    def bytes(self) -> bytearray:
+        """Everything."""
+        return self.pieces(0, len(self.crcs))
+
+    def pieces(self, first: int, last: int) -> bytearray:
+        """Return whole pieces, checked."""
+        want = max(min(last * PIECE, self.size) - first * PIECE, 0)
+        data = bytearray(self.read(self.at + first * PIECE, want))
+        if len(data) != want:
+            raise SnapshotDamagedError("it is too short")
+        view = memoryview(data)
+        for number in range(first, last):
+            if crc32(view[(number - first) * PIECE : (number - first + 1) * PIECE]) != self.crcs[number]:
+                raise SnapshotDamagedError("a checksum is wrong")
+        return data
+
+
+class Column:
+    """One value a run, of one numpy type; `fill` where there is none."""
+
+    def __init__(self, dtype: Any, fill: Any) -> None:
+        self.dtype = np.dtype(dtype)
+        self.fill = fill
+        self._dense: Array | None = None
+        self._base: Section | None = None
+        self._base_rows: Section | None = None  # a sparse column: which rows its values belong to
+        self._changes: dict[int, Any] = {}
+
+    def load_later(self, values: Section, rows: Section | None) -> None:
+        """Read the values from the snapshot once somebody wants them."""
+        self._base, self._base_rows = values, rows
+
+    def set(self, row: int, value: Any) -> None:
+        """Set one value."""
+        if self._dense is None:
+            self._changes[row] = value
+            return
+        if row >= len(self._dense):
+            self._dense = self._grown(self._dense, row + 1)
+        self._dense[row] = value
+
+    def _grown(self, old: Array, need: int) -> Array:
+        new = self._empty(max(need, len(old) * 5 // 4 + 256))
+        new[: len(old)] = old
+        return new
+
+    def _empty(self, rows: int) -> Array:
+        return np.full(rows, np.array(self.fill, self.dtype), self.dtype)
+
+    def dense(self, rows: int) -> Array:
+        """Return the values of the first `rows` rows; a view, not to be changed."""
+        if self._dense is None:
+            self._dense = self._load(rows)
+        if len(self._dense) < rows:
+            self._dense = self._grown(self._dense, rows)
+        return self._dense[:rows]
+
+    def _load(self, rows: int) -> Array:
+        values = None if self._base is None else np.frombuffer(self._base.pieces(0, len(self._base.crcs)), self.dtype)
+        if values is not None and self._base_rows is None and len(values) >= rows and not self._changes:
+            dense = values
+        else:
+            top = max(rows, max(self._changes, default=-1) + 1, 0 if values is None else len(values))
+            if self._base_rows is not None:
+                at = np.frombuffer(self._base_rows.bytes(), "<i4")
+                top = max(top, int(at.max()) + 1 if len(at) else 0)
+            dense = self._empty(top)
+            if values is not None and self._base_rows is not None:
+                if len(at) != len(values) or (len(at) and int(at.min()) < 0):
+                    raise SnapshotDamagedError("rows and values differ in number")
+                dense[at] = values
+            elif values is not None:
+                dense[: len(values)] = values
+        if self._changes:
+            dense[np.fromiter(self._changes.keys(), np.int64, len(self._changes))] = np.array(
+                list(self._changes.values()), self.dtype
+            )
+            self._changes = {}
+        self._base = self._base_rows = None
+        return dense
+
+    def take(self, rows: Array, total: int) -> Array:
+        """Return the values of some rows, without reading the whole column if a few pieces will do."""
+        if self._dense is not None or self._base is None or self._base_rows is not None or len(rows) > 2000:
+            return self.dense(total)[rows]
+        size = self.dtype.itemsize
+        found = self._empty(len(rows))
+        inside = self._base.size // size
+        pieces: dict[int, bytearray] = {}
+        for place, row in enumerate(rows.tolist()):
+            if row in self._changes:
+                found[place] = self._changes[row]
+            elif row < inside:
+                found[place] = np.frombuffer(self._cell(row * size, size, pieces), self.dtype)[0]
+        return found
+
+    def _cell(self, at: int, size: int, pieces: dict[int, bytearray]) -> bytes:
+        """Return the bytes of one value; it may lie across two pieces."""
+        assert self._base is not None  # noqa: S101 - asked by the caller
+        data = b""
+        while size > 0:
+            number, inside = divmod(at, PIECE)
+            if number not in pieces:
+                pieces[number] = self._base.pieces(number, number + 1)
+            part = pieces[number][inside : inside + size]
+            data += part
+            at += len(part)
+            size -= len(part)
+        return data
+
+
+class Texts:
+    """The different texts of a column. The same text may have several codes: looking each up would cost too much."""
+
+    def __init__(self) -> None:
+        self._base_size = 0
+        self._base: tuple[Section, Section] | None = None
+        self._base_texts: list[str] | None = None
+        self._blob: bytearray | None = None
+        self._starts: Array | None = None
+        self._new: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._codes_whole = True
+        self.version = 0
+
+    def __len__(self) -> int:
+        return self._base_size + len(self._new)
+
+    def load_later(self, size: int, starts: Section, blob: Section) -> None:
+        """Read the texts once somebody wants them."""
+        self._base_size, self._base = size, (starts, blob)
+        self._codes_whole = False
+
+    def code(self, text: str) -> int:
+        """Return a code of `text`, a new one if it seems new."""
+        if not self._codes_whole and self._base_size <= _SMALL_VOCABULARY:
+            self._codes = {known: code for code, known in enumerate(self.all())} | self._codes
+            self._codes_whole = True
+        code = self._codes.get(text)
+        if code is None:
+            code = self._codes[text] = len(self)
+            self._new.append(text)
+            self.version += 1
+        return code
+
+    def all(self) -> list[str]:
+        """Return all texts; the place of each is its code."""
+        if self._base_texts is None:
+            self._base_texts = [] if self._base is None else self._decode(self._read_blob())
+        return self._base_texts + self._new if self._new else self._base_texts
+
+    def _decode(self, blob: bytearray) -> list[str]:
+        texts = loads(blob)
+        if not isinstance(texts, list) or len(texts) != self._base_size:
+            raise SnapshotDamagedError("texts are missing")
+        return texts
+
+    def _read_blob(self) -> bytearray:
+        if self._blob is None:
+            assert self._base is not None  # noqa: S101 - only called where there is one
+            self._blob = self._base[1].bytes()
+        return self._blob
+
+    def some(self, codes: Array) -> list[str | None]:
+        """Return the texts of some codes, None for the missing code."""
+        if self._base_texts is None and self._base is not None and len(codes) < self._base_size // 8:
+            return [None if code < 0 else self._one(code) for code in codes.tolist()]
+        texts: list[str | None] = [*self.all(), None]
+        return [texts[code] for code in codes.tolist()]
+
+    def _one(self, code: int) -> str:
+        if code >= self._base_size:
+            return self._new[code - self._base_size]
+        if self._starts is None:
+            assert self._base is not None  # noqa: S101
+            self._starts = np.frombuffer(self._base[0].bytes(), "<u4")
+        blob = self._read_blob()
+        text: str = loads(blob[int(self._starts[code]) : int(self._starts[code + 1]) - 1])
+        return text
+
+    def codes_where(self, test: Callable[[str], bool]) -> Array:
+        """Return which codes have a text that satisfies `test`."""
+        return np.fromiter((test(text) for text in self.all()), bool, len(self))
+
+    def codes_of(self, text: str) -> list[int]:
+        """Return all codes of one text."""
+        if self._base_texts is not None or self._base is None or self._base_size <= _SMALL_VOCABULARY:
+            return [code for code, known in enumerate(self.all()) if known == text]
+        found = [code + self._base_size for code, known in enumerate(self._new) if known == text]
+        blob, wanted = self._read_blob(), dumps(text)
+        if self._starts is None:
+            self._starts = np.frombuffer(self._base[0].bytes(), "<u4")
+        at = blob.find(wanted)
+        while at >= 0:
+            code = int(np.searchsorted(self._starts, at))
+            if code < self._base_size and self._starts[code] == at and self._starts[code + 1] == at + len(wanted) + 1:
+                found.append(code)
+            at = blob.find(wanted, at + 1)
+        return found
+
+
+class TextColumn(Column):
+    """A text a run, as a code into the texts of the column."""
+
+    def __init__(self) -> None:
+        super().__init__("<i4", MISSING_CODE)
+        self.texts = Texts()
+
+    def set_text(self, row: int, text: str | None) -> None:
+        """Set one text; None takes it away."""
+        self.set(row, MISSING_CODE if text is None else self.texts.code(text))
+
+    def values(self, rows: Array, total: int) -> list[str | None]:
+        """Return the texts of some rows."""
+        return self.texts.some(self.take(rows, total))
+
+
+class MetricColumn:
+    """The last value a run, and the rest of its summary."""
+
+    def __init__(self) -> None:
+        self.last = Column("<f8", np.nan)
+        self.stats = Column(STAT, NO_STAT)
+
+    def set_summary(self, row: int, summary: list[Any] | None) -> None:
+        """Set one summary; None takes it away."""
+        if summary is None:
+            self.last.set(row, np.nan)
+            self.stats.set(row, NO_STAT)
+            return
+        step, at, last, low, high, count, low_step, high_step = summary
+        self.last.set(row, last if last == last else LOGGED_NAN)
+        self.stats.set(row, (low, high, count, step, at, low_step, high_step))
+
+
+def is_logged(values: Array) -> Array:
+    """Return which last values stand for a metric that was logged."""
+    return ~np.isnan(values) | (values.view(np.int64) == _LOGGED_NAN_BITS)

@@ -1,0 +1,218 @@
+"""Evaluates filters and orders over the columns of the index, all runs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nbtrack.entities import TAG_USER
+from nbtrack.store.columns import Array, TextColumn, is_logged
+from nbtrack.store.query import Compare, Field, Join, Node, Not, Order, like
+from nbtrack.store.scan import COMPARE, resolve, to_number
+from nbtrack.store.snapshot import Table
+
+_TEXT_ATTRIBUTES = {"run_name": "name", "status": "status", "experiment_id": "exp"}
+_STAT_FIELDS = {
+    "min": "min",
+    "max": "max",
+    "count": "count",
+    "step": "step",
+    "min_step": "min_step",
+    "max_step": "max_step",
+}
+
+
+class Vectors:
+    """The columns of `table` as a filter sees them."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.rows = table.rows
+
+    def mask(self, node: Node) -> Array:
+        """Return which rows satisfy a filter."""
+        match node:
+            case Compare(field, op, value):
+                return self._compare(resolve(field, self.table.metrics), op, value)
+            case Not(item):
+                return ~self.mask(item)
+            case Join(op, items):
+                result = self.mask(items[0])
+                for item in items[1:]:
+                    if op == "and":
+                        result &= self.mask(item)
+                    else:
+                        result |= self.mask(item)
+                return result
+
+    # -- values ----------------------------------------------------------------------------------------------------
+    def text_column(self, field: Field) -> TextColumn | None:
+        """The column of a text, None if no run has the key."""
+        if field.kind == "param":
+            return self.table.params.get(field.key)
+        if field.kind == "tag":
+            return self.table.tags.get(field.key)
+        if field.key == "user_id":
+            return self.table.tags.get(TAG_USER)
+        return self.table.texts.get(_TEXT_ATTRIBUTES.get(field.key, ""))
+
+    def numbers(self, field: Field) -> tuple[Array, Array] | None:
+        """Return ``(values, which rows have one)`` of a number; None if the field is no number."""
+        table, rows = self.table, self.rows
+        if field.kind == "metric":
+            metric = table.metrics.get(field.key)
+            if metric is None:
+                return np.zeros(rows), np.zeros(rows, bool)
+            if field.aggregate in {"", "last"}:
+                values = metric.last.dense(rows)
+                return values, is_logged(values)
+            stats = metric.stats.dense(rows)
+            return stats[_STAT_FIELDS[field.aggregate]], stats["count"] > 0
+        if field.kind != "attribute":
+            return None
+        start, end = table.numbers["start"].dense(rows), table.numbers["end"].dense(rows)
+        match field.key:
+            case "start_time":
+                return start, np.ones(rows, bool)
+            case "end_time":
+                return end, end >= 0
+            case "duration":
+                return end - start, end >= 0
+        return None
+
+    # -- comparisons -----------------------------------------------------------------------------------------------
+    def _compare(self, field: Field, op: str, value: Any) -> Array:
+        numbers = self.numbers(field)
+        if numbers is not None:
+            return _compare_numbers(*numbers, op, value)
+        if field.kind == "attribute" and field.key in {"run_id", "artifact_uri"}:
+            return self._compare_ids(field, op, value)
+        if field.kind == "attribute" and field.key == "lifecycle_stage":
+            deleted = self.table.numbers["deleted"].dense(self.rows) != 0
+            yes, no = (_test(op, value)(word) for word in ("deleted", "active"))
+            return np.where(deleted, yes, no)
+        column = self.text_column(field)
+        if column is None:
+            empty = field.kind == "attribute" and _test(op, value)("")  # no run has a user
+            return np.full(self.rows, op == "is null" or empty)
+        result = self._compare_texts(column, op, value)
+        if field.kind == "attribute" and field.key == "user_id":
+            missing = column.dense(self.rows) < 0
+            result = np.where(missing, op != "is null" and _test(op, value)(""), result)
+        return result
+
+    def _compare_texts(self, column: TextColumn, op: str, value: Any) -> Array:
+        codes = column.dense(self.rows)
+        if op == "is null":
+            return codes < 0
+        if op == "is not null":
+            return codes >= 0
+        if op == "=" and isinstance(value, str):
+            found = column.texts.codes_of(value)
+            if len(found) == 1:
+                return codes == found[0]
+            return np.isin(codes, np.array(found, codes.dtype))
+        good = np.append(column.texts.codes_where(_test(op, value)), False)  # the last one is for the missing code
+        return good[codes]
+
+    def _compare_ids(self, field: Field, op: str, value: Any) -> Array:
+        ids = self.table.ids.dense(self.rows)
+        prefix = "runs:/" if field.key == "artifact_uri" else ""
+        if op in {"=", "in"} and not prefix:
+            wanted = [value] if op == "=" else list(value)
+            return np.isin(ids, np.array([str(one).encode() for one in wanted]))
+        test = _test(op, value)
+        return np.fromiter((test(prefix + run_id.decode()) for run_id in ids.tolist()), bool, self.rows)
+
+    # -- order -----------------------------------------------------------------------------------------------------
+    def sort_key(self, order: Order) -> Array:
+        """Return numbers that sort rows ascending in the order asked for; NaN sorts last."""
+        field = resolve(order.field, self.table.metrics)
+        numbers = self.numbers(field)
+        if numbers is not None:
+            values, has = numbers
+            keys = np.where(has, values.astype(np.float64), np.nan)
+        elif field.kind == "attribute" and field.key in {"run_id", "artifact_uri"}:
+            keys = _ranks(self.table.ids.dense(self.rows)).astype(np.float64)
+        elif field.kind == "attribute" and field.key == "lifecycle_stage":
+            keys = (self.table.numbers["deleted"].dense(self.rows) != 0).astype(np.float64)
+        else:
+            column = self.text_column(field)
+            if column is None:
+                return np.zeros(self.rows)
+            codes = column.dense(self.rows)
+            of_code = np.append(_ranks(np.array(column.texts.all(), dtype=object)).astype(np.float64), np.nan)
+            keys = of_code[codes]
+            if field.kind == "attribute":  # a run without a user has the empty one
+                keys = np.where(np.isnan(keys), -1.0, keys)
+        return -keys if order.descending else keys
+
+    def ordered(self, rows: Array, orders: Sequence[Order], limit: int | None) -> Array:
+        """Return `rows` in order, the first `limit` of them; equal ones newest first."""
+        start = self.table.numbers["start"].dense(self.rows)
+        keys = [self.sort_key(order) for order in orders]
+        keys.append(-start.astype(np.float64))
+        if limit is not None and 0 < limit < len(rows) // 2:
+            rows = _leading(rows, keys[0][rows], limit)
+        sorted_rows = rows[np.lexsort([key[rows] for key in reversed(keys)])]
+        return self._by_id_within_ties(sorted_rows, keys)[:limit]
+
+    def _by_id_within_ties(self, rows: Array, keys: list[Array]) -> Array:
+        """Let the ids decide, newest first, where everything else is equal."""
+        if len(rows) < 2:
+            return rows
+        same = np.ones(len(rows) - 1, bool)
+        for key in keys:
+            values = key[rows]
+            same &= (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+        if not same.any():
+            return rows
+        group = np.concatenate([[0], np.cumsum(~same)])
+        ids = self.table.ids.take(rows, self.rows)
+        return rows[np.lexsort([-_ranks(ids), group])]
+
+
+def _leading(rows: Array, keys: Array, limit: int) -> Array:
+    """Return the rows that may be among the first `limit`, without sorting them all."""
+    edge = np.partition(keys, limit - 1)[limit - 1]  # NaN counts as the largest
+    return rows if np.isnan(edge) else rows[keys <= edge]
+
+
+def _ranks(values: Array) -> Array:
+    """Return the rank of each value among the different ones."""
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _compare_numbers(values: Array, has: Array, op: str, wanted: Any) -> Array:
+    if op == "is null":
+        return ~has
+    if op == "is not null":
+        return has
+    if op in {"in", "not in"}:
+        return has & np.isin(values, np.array(wanted, np.float64), invert=op == "not in")
+    with np.errstate(invalid="ignore"):
+        result: Array = has & COMPARE[op](values, wanted)  # type: ignore[arg-type]
+    return result
+
+
+def _test(op: str, wanted: Any) -> Callable[[str], bool]:
+    """Return the test of one text that a comparison stands for."""
+    if op in {"is null", "is not null"}:
+        return lambda _text: op == "is not null"
+    if op in {"in", "not in"}:
+        words = frozenset(wanted)
+        return lambda text: (text in words) == (op == "in")
+    if op.endswith("like"):
+        fits = like(wanted, ignore_case=op.endswith("ilike"))
+        return lambda text: fits(text) != op.startswith("not")
+    compare = COMPARE[op]
+    if isinstance(wanted, str):
+        return lambda text: compare(text, wanted)
+
+    def as_number(text: str) -> bool:
+        number = to_number(text)
+        return number is not None and compare(number, wanted)
+
+    return as_number
