@@ -132,7 +132,6 @@ def test_kernel_start_run_in_async_cell_is_active_in_the_next(kernel):
 
 
 def test_kernel_cell_id_and_metadata_are_kept(kernel):
-    kernel.client.session.send  # the id travels in the message's metadata, as JupyterLab sends it
     message = kernel.client.session.msg(
         "execute_request",
         {
@@ -144,7 +143,7 @@ def test_kernel_cell_id_and_metadata_are_kept(kernel):
             "stop_on_error": True,
         },
     )
-    message["metadata"] = {"cellId": "cell-7"}
+    message["metadata"] = {"cellId": "cell-7"}  # as JupyterLab sends it
     kernel.client.shell_channel.send(message)
     kernel.run("1")
     assert kernel.last().capture["cell_id"] == "cell-7"
