@@ -1,0 +1,53 @@
+"""The model registry: versions, stages, aliases and their history. A model's commits are the only truth.
+
+It knows models only by what their manifest says; loading them is the affair of ``nbtrack.models``.
+"""
+
+from nbtrack.registry.client import Client
+from nbtrack.registry.models import (
+    create_model,
+    delete_alias,
+    delete_model,
+    delete_version,
+    edit_model,
+    edit_version,
+    get_model,
+    get_version,
+    history,
+    last_commit,
+    list_models,
+    logged_models,
+    register_model,
+    resolve,
+    restore_model,
+    restore_version,
+    set_alias,
+)
+from nbtrack.registry.stages import Promotion, preview_promotion, promote, undo
+from nbtrack.registry.words import describe
+
+__all__ = [
+    "Client",
+    "Promotion",
+    "create_model",
+    "delete_alias",
+    "delete_model",
+    "delete_version",
+    "describe",
+    "edit_model",
+    "edit_version",
+    "get_model",
+    "get_version",
+    "history",
+    "last_commit",
+    "list_models",
+    "logged_models",
+    "preview_promotion",
+    "promote",
+    "register_model",
+    "resolve",
+    "restore_model",
+    "restore_version",
+    "set_alias",
+    "undo",
+]

@@ -1,0 +1,166 @@
+"""What the commits of one registered model add up to.
+
+A commit holds a *patch*: the fields it sets, nothing else. The state of a model is the sum of its patches, so any
+moment of the past is the sum of fewer of them, and taking a commit back is a patch with the values from before it::
+
+    {"action": "promote", "at": 1763712000000, "user": "ana", "note": "better recall",
+     "changes": [{"version": 3, "from": "None", "to": "Production"},
+                 {"version": 2, "from": "Production", "to": "Archived"}],
+     "patch": {"versions": {"3": {"stage": "Production"}, "2": {"stage": "Archived"}}}}
+
+Fields that a newer nbtrack may add are kept and otherwise ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nbtrack.entities import ModelVersion, RegisteredModel
+
+# Field of a version in a patch -> attribute of ModelVersion.
+_VERSION_FIELDS = {
+    "stage": "current_stage",
+    "run_id": "run_id",
+    "source": "source",
+    "description": "description",
+    "metrics": "metrics",
+    "flavor": "flavor",
+    "digest": "digest",
+    "deleted": "deleted",
+    "user": "user_id",
+}
+_GONE: Mapping[str, Any] = {"deleted": True, "stage": "None"}  # what a version or model was before its first commit
+
+
+@dataclass(slots=True)
+class State:
+    """One registered model after its commit `number`."""
+
+    name: str
+    number: int = 0
+    at_ms: int = 0
+    created_ms: int = 0
+    description: str = ""
+    deleted: bool = True
+    tags: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+    versions: dict[int, ModelVersion] = field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the model is there and not in the trash."""
+        return self.number > 0 and not self.deleted
+
+    def live(self) -> Iterable[ModelVersion]:
+        """Versions that are not in the trash, newest first."""
+        return (v for _, v in sorted(self.versions.items(), reverse=True) if not v.deleted)
+
+    def in_stage(self, stage: str) -> list[ModelVersion]:
+        """Versions in `stage`, newest first."""
+        return [v for v in self.live() if v.current_stage == stage]
+
+    def model(self) -> RegisteredModel:
+        """The state as a record."""
+        return RegisteredModel(
+            name=self.name,
+            versions=tuple(v for _, v in sorted(self.versions.items(), reverse=True)),
+            description=self.description,
+            tags=dict(self.tags),
+            aliases=dict(self.aliases),
+            creation_timestamp=self.created_ms,
+            last_updated_timestamp=self.at_ms,
+            deleted=self.deleted,
+        )
+
+
+def apply(state: State, body: Mapping[str, Any]) -> None:
+    """Add one commit to `state`, in place."""
+    at_ms = int(body.get("at", 0))
+    state.number = int(body["number"])
+    state.at_ms = max(state.at_ms, at_ms)
+    state.created_ms = state.created_ms or at_ms
+    patch = body.get("patch", {})
+    model = patch.get("model", {})
+    if "description" in model:
+        state.description = str(model["description"])
+    if "deleted" in model:
+        state.deleted = bool(model["deleted"])
+    state.tags = merged(state.tags, model.get("tags", {}))
+    for text, fields in patch.get("versions", {}).items():
+        number = int(text)
+        known = state.versions.get(number) or ModelVersion(
+            state.name, number, creation_timestamp=at_ms, user_id=str(body.get("user", ""))
+        )
+        changed = {attr: fields[key] for key, attr in _VERSION_FIELDS.items() if key in fields}
+        if "tags" in fields:
+            changed["tags"] = merged(known.tags, fields["tags"])
+        state.versions[number] = replace(known, last_updated_timestamp=at_ms, **changed)
+    for alias, target in patch.get("aliases", {}).items():
+        _point(state, alias, target)
+
+
+def merged(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Return `tags` with `changes`; a value of None removes a tag."""
+    return {key: value for key, value in {**tags, **changes}.items() if value is not None}
+
+
+def _point(state: State, alias: str, target: int | None) -> None:
+    before = state.aliases.pop(alias, None)
+    if target is not None:
+        state.aliases[alias] = target
+    for number in {before, target} - {None}:
+        version = state.versions.get(number) if number is not None else None
+        if version is not None:
+            names = tuple(sorted(name for name, at in state.aliases.items() if at == version.version))
+            state.versions[version.version] = replace(version, aliases=names)
+
+
+def fold(name: str, bodies: Iterable[Mapping[str, Any]]) -> State:
+    """Return what `bodies` add up to."""
+    state = State(name)
+    for body in bodies:
+        apply(state, body)
+    return state
+
+
+def inverse(before: State, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the patch that takes `body` back, given the state `before` it."""
+    patch = body.get("patch", {})
+    back: dict[str, Any] = {}
+    if model := patch.get("model"):
+        fields: dict[str, Any] = {}
+        if "description" in model:
+            fields["description"] = before.description
+        if "deleted" in model:
+            fields["deleted"] = before.deleted
+        if "tags" in model:
+            fields["tags"] = {key: before.tags.get(key) for key in model["tags"]}
+        back["model"] = fields
+    versions: dict[str, Any] = {}
+    for text, fields in patch.get("versions", {}).items():
+        known = before.versions.get(int(text))
+        if known is None:  # it was made by this commit: into the trash with it, its number stays taken
+            versions[text] = dict(_GONE)
+            continue
+        old = {key: getattr(known, attr) for key, attr in _VERSION_FIELDS.items() if key in fields}
+        if "tags" in fields:
+            old["tags"] = {key: known.tags.get(key) for key in fields["tags"]}
+        versions[text] = old
+    if versions:
+        back["versions"] = versions
+    if aliases := patch.get("aliases"):
+        back["aliases"] = {alias: before.aliases.get(alias) for alias in aliases}
+    return back
+
+
+def moves(before: State, patch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the stage changes that `patch` would make, in its order."""
+    found = []
+    for text, fields in patch.get("versions", {}).items():
+        known = before.versions.get(int(text))
+        old = known.current_stage if known else "None"
+        if "stage" in fields and fields["stage"] != old:
+            found.append({"version": int(text), "from": old, "to": fields["stage"]})
+    return found

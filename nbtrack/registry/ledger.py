@@ -1,0 +1,192 @@
+"""The commits of one registered model in one store: read once, then only what is new; written one at a time.
+
+There is no lock: a commit is put under the next free number. Who finds the number taken reads what came between,
+checks again, and either tries the next number or tells the user.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from nbtrack.entities import Commit
+from nbtrack.errors import ConflictError, NotFoundError
+from nbtrack.names import check_model_name
+from nbtrack.registry.fold import State, apply, fold
+from nbtrack.registry.words import ago, commit_of, did
+
+if TYPE_CHECKING:
+    from nbtrack.store.base import Store
+
+Change = Callable[[State], "Mapping[str, Any] | None"]
+
+_RETRY_S = 60.0  # 20 processes that promote in a loop need well under one second
+_lock = threading.Lock()
+_ledgers: WeakKeyDictionary[Store, dict[str, Ledger]] = WeakKeyDictionary()
+
+
+def now_ms() -> int:
+    """Return milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def current_user() -> str:
+    """Return who is working: ``NBTRACK_USER``, the JupyterHub user, or the login name."""
+    import os
+
+    for variable in ("NBTRACK_USER", "JUPYTERHUB_USER"):
+        if value := os.environ.get(variable):
+            return value[:100]
+    try:
+        import getpass
+
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user need not have a name
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else ""
+
+
+class Ledger:
+    """All commits of one model seen so far, and what they add up to."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self.name = name
+        self.bodies: list[Mapping[str, Any]] = []
+        self.state = State(name)
+        self.lock = threading.RLock()
+        self.settled: set[int] = set()  # versions whose run has ended, so that their metrics are final
+
+    def refresh(self) -> State:
+        """Read the commits that are new; return the state now."""
+        with self.lock:
+            for body in self._store.read_commits(self.name, after=self.state.number):
+                apply(self.state, body)
+                self.bodies.append(body)
+            return self.state
+
+    def reload(self) -> State:
+        """Forget everything and read again: somebody put another store in this place."""
+        with self.lock:
+            self.bodies = []
+            self.settled = set()
+            self.state = State(self.name)
+            return self.refresh()
+
+    def at(self, at_ms: int) -> State:
+        """Return the state at a moment of the past."""
+        with self.lock:
+            self.refresh()
+            return fold(self.name, (body for body in self.bodies if int(body.get("at", 0)) <= at_ms))
+
+    def before(self, number: int) -> State:
+        """Return the state just before the commit `number`."""
+        with self.lock:
+            return fold(self.name, (body for body in self.bodies if int(body["number"]) < number))
+
+    def commit(self, action: str, change: Change, note: str | None, expect: int | None) -> Commit | None:
+        """Put one commit on top.
+
+        Parameters
+        ----------
+        action
+            Its kind.
+        change
+            Given the state it will stand on, returns the rest of its body; raises to refuse, returns None where there
+            is nothing to do. Called again when somebody else was faster.
+        note
+            Why.
+        expect
+            The number of the last commit that the caller knows of; None accepts any.
+
+        Raises
+        ------
+        ConflictError
+            If there is a commit after `expect`.
+        """
+        deadline = time.monotonic() + _RETRY_S
+        tries = 0
+        with self.lock:
+            while True:
+                state = self.refresh()
+                if expect is not None and state.number != expect:
+                    raise self._conflict(expect)
+                rest = change(state)
+                if rest is None:
+                    return None
+                body: dict[str, Any] = {"action": action, "at": max(now_ms(), state.at_ms), "user": current_user()}
+                if note:
+                    body["note"] = note
+                body.update(rest)
+                try:
+                    number = self._store.append_commit(self.name, body, expect=state.number)
+                except ConflictError:
+                    tries += 1
+                    if not self._moved_on(state.number) or time.monotonic() > deadline:
+                        raise
+                    if tries > 3:  # many at once: the one who waits a moment finds fewer beside him
+                        time.sleep(random.uniform(0, 0.001 * min(tries, 50)))
+                    continue
+                body["number"] = number
+                apply(state, body)
+                self.bodies.append(body)
+                return commit_of(self.name, body)
+
+    def _moved_on(self, number: int) -> bool:
+        return self.refresh().number > number or self.reload().number != number
+
+    def _conflict(self, expect: int) -> ConflictError:
+        last = commit_of(self.name, self.bodies[-1]) if self.bodies else None
+        if last is None or last.number < expect:
+            return ConflictError(
+                f"model {self.name!r}: you expect commit {expect}, but its last one is"
+                f" {last.number if last else 'not there'}. Look at nbtrack.history({self.name!r}) and try again."
+            )
+        since = sum(1 for body in self.bodies if int(body["number"]) > expect)
+        more = f" and {since - 1} more change{'s' if since > 2 else ''}" if since > 1 else ""
+        return ConflictError(
+            f"model {self.name!r}: {last.user or 'somebody'} {did(last)} {ago(now_ms() - last.at_ms)}{more};"
+            f" {self._seen(expect, last)}. Nothing was changed. Look at nbtrack.history({self.name!r}), then try again."
+        )
+
+    def _seen(self, expect: int, last: Commit) -> str:
+        """What the caller saw in the place that the last commit changed: ``"you saw v3"``."""
+        known = self.before(expect + 1)
+        moved = [change for change in last.changes if change["to"] not in {"None", "Archived"}]
+        if not moved:
+            return f"you saw commit {expect}, the last one is {last.number}"
+        there = known.in_stage(str(moved[0]["to"]))
+        return f"you saw {f'v{there[0].version}' if there else 'nobody'} there"
+
+
+def ledger(name: str, store: Store) -> Ledger:
+    """Return the ledger of a model, which may have no commit yet."""
+    check_model_name(name)
+    with _lock:
+        return _ledgers.setdefault(store, {}).setdefault(name, Ledger(store, name))
+
+
+def existing(name: str, store: Store, trashed: bool = False) -> Ledger:
+    """Return the up-to-date ledger of a model that exists.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of this name, or (unless `trashed`) it is in the trash.
+    """
+    found = ledger(name, store)
+    state = found.refresh()
+    if not state.number:
+        known = ", ".join(repr(model) for model in store.list_models()[:10]) or "none yet"
+        raise NotFoundError(
+            f"model {name!r}: there is no registered model of this name in {store.name!r}; there are: {known}."
+            " nbtrack.register_model(URI, NAME) makes one."
+        )
+    if state.deleted and not trashed:
+        raise NotFoundError(
+            f"model {name!r}: it is in the trash. Client().restore_registered_model({name!r}) brings it back."
+        )
+    return found
