@@ -55,7 +55,7 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, soft_wrap=False, width=width)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
     """Print rows under column names; every cell is cleaned text, never markup.
 
     Parameters
@@ -65,16 +65,16 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], right:
     rows
         One sequence of cells a row; None shows as a dash.
     right
-        The columns whose cells stand at the right, such as numbers.
+        Numbers of the columns whose cells stand at the right, such as figures.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=any(columns))
     for index, head in enumerate(columns):
         table.add_column(
-            Text(clean(head, 40)), justify="right" if head in right else "left", no_wrap=index == 0, overflow="fold"
+            Text(clean(head, 40)), justify="right" if index in right else "left", no_wrap=index == 0, overflow="fold"
         )
     for row in rows:
         table.add_row(*(Text("–" if cell is None else clean(cell, 120)) for cell in row))

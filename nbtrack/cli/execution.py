@@ -1,0 +1,221 @@
+"""Executes a notebook, cell by cell, on a real kernel of this Python, and asks that kernel what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+
+from nbtrack.errors import NotebookError
+from nbtrack.reprs.numbers import clean
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbformat import NotebookNode
+
+CELL_TIMEOUT_S: Final = 600
+# The kernel must find the store of its own folder, not the one that this shell happens to name.
+FOREIGN_VARIABLES: Final = ("NBTRACK_TRACKING_URI", "NBTRACK_EXPERIMENT_NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One code cell: its place among the code cells (from 1), how many there are, and the step that its tag names."""
+
+    number: int
+    total: int
+    step: str
+
+
+class Watcher(Protocol):
+    """Who wants to know how far the execution is."""
+
+    def started(self, cell: Cell) -> None:
+        """A cell begins."""
+
+    def finished(self, cell: Cell, seconds: float) -> None:
+        """A cell went well."""
+
+
+@dataclass(slots=True)
+class Execution:
+    """What an execution needs to know, and the kernel's own output, read only if it dies."""
+
+    notebook: NotebookNode
+    folder: Path
+    steps: tuple[str, ...]
+    watcher: Watcher
+    answer: str = "summary"
+    log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+
+    def log_tail(self) -> str:
+        """Return the last lines that the kernel wrote beside its cells."""
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        return clean(" | ".join(lines[-3:]), 500)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for kernels and servers that work in a folder with a store of its own."""
+    kept = {key: value for key, value in os.environ.items() if key not in FOREIGN_VARIABLES}
+    return {**kept, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # else the debugger prints a warning into the log
+
+
+def _quiet_logger() -> logging.Logger:
+    logger = logging.getLogger("nbtrack.execution")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger
+
+
+def kernel_of_this_python(kernel_name: str = "python3") -> AsyncKernelManager:
+    """Return a manager whose kernel is this interpreter, whatever a kernelspec called "python3" may start."""
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class ThisPython(KernelSpecManager):
+        """Knows one kernel only."""
+
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            """Return the spec of this interpreter for any name."""
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+
+    return AsyncKernelManager(kernel_name=kernel_name, kernel_spec_manager=ThisPython(), log=_quiet_logger())
+
+
+def step_of(cell: Mapping[str, Any], steps: tuple[str, ...]) -> str:
+    """Return the first of `steps` among a cell's tags, else ``"cell"``."""
+    tags = cell.get("metadata", {}).get("tags", [])
+    return next((tag for tag in tags if tag in steps), "cell")
+
+
+def execute_notebook(execution: Execution) -> dict[str, Any]:
+    """Execute every code cell in place and return the dict that the notebook leaves under the name `answer`.
+
+    Raises
+    ------
+    NotebookError
+        If the kernel does not start or dies, a cell fails or takes too long; the message names the cell and why. The
+        notebook then holds the outputs up to there.
+    KeyboardInterrupt
+        On Ctrl-C; the kernel is gone by then.
+    """
+    terminated: list[int] = []
+
+    async def guarded() -> dict[str, Any]:
+        task = asyncio.ensure_future(_execute(execution, terminated))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if terminated and terminated[0] == signal.SIGTERM:
+                raise SystemExit(128 + signal.SIGTERM) from None
+            raise KeyboardInterrupt from None
+
+    try:
+        return asyncio.run(guarded())
+    finally:
+        execution.log.close()
+
+
+async def _execute(execution: Execution, terminated: list[int]) -> dict[str, Any]:
+    from nbclient import NotebookClient
+
+    client = NotebookClient(
+        execution.notebook,
+        km=kernel_of_this_python(),
+        timeout=CELL_TIMEOUT_S,
+        resources={"metadata": {"path": str(execution.folder)}},
+        log=_quiet_logger(),
+    )
+    task = asyncio.current_task()
+    ready = False
+    try:
+        async with client.async_setup_kernel(
+            cleanup_kc=True, env=environment(), stdout=execution.log, stderr=execution.log
+        ):
+            ready = True
+            _cancel_on_signal(task, terminated)
+            await _read_language(client)
+            await _execute_cells(client, execution)
+            client.set_widgets_metadata()
+            return await _ask(client, execution.answer)
+    except RuntimeError as error:
+        if ready or isinstance(error, NotebookError):
+            raise
+        raise NotebookError(
+            f"kernel: {sys.executable} -m ipykernel_launcher did not start ({clean(error)}; {execution.log_tail()})."
+            " Does `python -m ipykernel_launcher --version` work?"
+        ) from error
+
+
+def _cancel_on_signal(task: asyncio.Task[Any] | None, terminated: list[int]) -> None:
+    """Make Ctrl-C and SIGTERM end the execution in order; nbclient's own handlers would only take its kernel away."""
+    if task is None:
+        return
+
+    def cancel(number: int) -> None:
+        terminated.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: asyncio.run itself answers Ctrl-C
+            asyncio.get_running_loop().add_signal_handler(number, cancel, number)
+
+
+async def _read_language(client: NotebookClient) -> None:
+    reply = await client.async_wait_for_reply(client.kc.kernel_info())
+    client.nb.metadata["language_info"] = reply["content"]["language_info"]
+
+
+async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    code = [(i, cell) for i, cell in enumerate(execution.notebook.cells) if cell.cell_type == "code"]
+    for number, (index, node) in enumerate(code, 1):
+        cell = Cell(number, len(code), step_of(node, execution.steps))
+        where = f"notebook: cell {number} of {len(code)} (step {cell.step!r})"
+        execution.watcher.started(cell)
+        begun = time.perf_counter()
+        try:
+            await client.async_execute_cell(node, index)
+        except CellExecutionError as error:
+            raise NotebookError(f"{where} failed with {clean(error.ename)}: {clean(error.evalue, 1000)}") from error
+        except CellTimeoutError as error:
+            raise NotebookError(f"{where} was not done after {CELL_TIMEOUT_S} s, so it was given up.") from error
+        except DeadKernelError as error:
+            raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or 'without a word'}).") from error
+        execution.watcher.finished(cell, time.perf_counter() - begun)
+
+
+async def _ask(client: NotebookClient, name: str) -> dict[str, Any]:
+    """Return the dict called `name` out of the kernel, by a cell that is not part of the notebook."""
+    from nbclient.exceptions import CellExecutionError
+    from nbformat.v4 import new_code_cell
+
+    source = f"print(__import__('json').dumps({name}, default=str))"
+    client.nb.cells.append(new_code_cell(source))
+    try:
+        cell = await client.async_execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1, store_history=False)
+        found = json.loads(cell.outputs[-1].text)
+    except (CellExecutionError, IndexError, AttributeError, ValueError) as error:
+        raise NotebookError(
+            f"notebook: it must leave a dict called {name!r}, which could not be read ({clean(error, 300)})."
+        ) from error
+    finally:
+        client.nb.cells.pop()
+    if not isinstance(found, dict):
+        raise NotebookError(f"notebook: expected a dict called {name!r}, got {type(found).__name__}.")
+    return found

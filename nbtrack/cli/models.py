@@ -1,0 +1,309 @@
+"""``nbtrack models``: registered models, their versions and stages, and the servers that answer for them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nbtrack.cli.options import json_option, open_here, store_option
+from nbtrack.errors import ConflictError, InvalidInputError
+
+if TYPE_CHECKING:
+    from nbtrack.entities import Commit, ModelVersion, RegisteredModel, ServerInfo
+    from nbtrack.registry import Promotion
+
+_URI_HELP = (
+    "URI is runs:/RUN/PATH, models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest or models:/NAME@ALIAS."
+)
+_STAGES_HELP = "STAGE is None, Staging, Production or Archived. Staging and Production hold one version at a time."
+
+
+@click.group("models")
+def command() -> None:
+    """Register, promote, serve and ask models."""
+
+
+def _version_record(version: ModelVersion) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "stage": version.current_stage,
+        "aliases": version.aliases,
+        "run_id": version.run_id,
+        "source": version.source,
+        "flavor": version.flavor,
+        "metrics": version.metrics,
+        "description": version.description,
+        "tags": version.tags,
+        "created_at_ms": version.creation_timestamp,
+        "user": version.user_id,
+    }
+
+
+def _model_record(model: RegisteredModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "description": model.description,
+        "tags": model.tags,
+        "aliases": model.aliases,
+        "versions": [_version_record(version) for version in model.versions if not version.deleted],
+        "last_updated_ms": model.last_updated_timestamp,
+    }
+
+
+@command.command("list")
+@store_option
+@json_option
+def list_models(store_uri: str | None, as_json: bool) -> None:
+    """List registered models and which version is in each stage."""
+    from nbtrack import registry
+    from nbtrack.cli.output import print_json, print_table, say, when
+
+    store = open_here(store_uri)
+    models = registry.list_models(store=store)
+    if as_json:
+        print_json({"store": store.uri, "models": [_model_record(model) for model in models]})
+        return
+    if not models:
+        say(f"No registered models in {store.uri} yet. `nbtrack models register URI NAME` makes one.")
+        return
+    rows: list[list[object]] = []
+    for model in models:
+        live = [version for version in model.versions if not version.deleted]
+        staged = {
+            stage: ", ".join(f"v{v.version}" for v in live if v.current_stage == stage) or None
+            for stage in ("Staging", "Production")
+        }
+        aliases = ", ".join(f"@{alias} v{number}" for alias, number in sorted(model.aliases.items())) or None
+        latest = f"v{live[0].version}" if live else None
+        rows.append(
+            [model.name, latest, staged["Staging"], staged["Production"], aliases, when(model.last_updated_timestamp)]
+        )
+    print_table(["model", "latest", "Staging", "Production", "aliases", "last change"], rows)
+
+
+@command.command("show")
+@click.argument("name")
+@store_option
+@json_option
+def show_model(name: str, store_uri: str | None, as_json: bool) -> None:
+    """Show the versions of a registered model, newest first."""
+    from nbtrack import registry
+    from nbtrack.cli.output import print_json, print_table, say, when
+    from nbtrack.reprs.numbers import format_number, short_id
+
+    model = registry.get_model(name, store=open_here(store_uri))
+    if as_json:
+        print_json(_model_record(model))
+        return
+    say(f"{model.name}  {model.description}".rstrip())
+    print_table(
+        ["version", "stage", "aliases", "run", "flavor", "metrics", "created", "by", "description"],
+        [
+            [
+                f"v{version.version}",
+                None if version.current_stage == "None" else version.current_stage,
+                " ".join(f"@{alias}" for alias in version.aliases) or None,
+                short_id(version.run_id) if version.run_id else None,
+                version.flavor,
+                ", ".join(f"{key} {format_number(value)}" for key, value in sorted(version.metrics.items())[:4]),
+                when(version.creation_timestamp),
+                version.user_id,
+                version.description,
+            ]
+            for version in model.versions
+            if not version.deleted
+        ],
+    )
+
+
+@command.command("register", epilog=_URI_HELP)
+@click.argument("uri")
+@click.argument("name")
+@click.option("--description", default="", help="Said of the version.")
+@click.option("-t", "--tag", "tags", metavar="KEY=VALUE", multiple=True, help="A tag of the version; repeatable.")
+@click.option("--note", metavar="TEXT", help="Why; kept in the history.")
+@store_option
+@json_option
+def register(
+    uri: str,
+    name: str,
+    description: str,
+    tags: tuple[str, ...],
+    note: str | None,
+    store_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Make a logged model the next version of a registered model, which is created if need be."""
+    from nbtrack import registry
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.cli.references import full_model_uri
+
+    store = open_here(store_uri)
+    pairs = dict(_pair(tag) for tag in tags)
+    made = registry.register_model(
+        full_model_uri(store, uri), name, tags=pairs, description=description, note=note, store=store
+    )
+    if as_json:
+        print_json({"name": made.name, **_version_record(made)})
+    else:
+        say(
+            f"{made.name}: version {made.version} registered. `nbtrack models promote {made.name} {made.version} Staging`"
+        )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"expected KEY=VALUE, got {text!r}", param_hint="--tag")
+    return key, value
+
+
+def _promotion_record(name: str, promotion: Promotion, preview: bool, last: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "preview": preview,
+        "text": promotion.text,
+        "changes": promotion.changes,
+        "refusals": promotion.refusals,
+        "last_commit": last,
+    }
+
+
+@command.command("promote", epilog=_STAGES_HELP)
+@click.argument("name")
+@click.argument("version")
+@click.argument("stage")
+@click.option("--note", metavar="TEXT", help="Why; kept in the history.")
+@click.option("--expect", type=click.IntRange(0), metavar="COMMIT", help="Do nothing if there is a later commit.")
+@click.option(
+    "--former", metavar="STAGE", help="Where the version that gives way goes. Default: None, from Production Archived."
+)
+@click.option("--require", multiple=True, metavar="GATE", help='Such as "accuracy >= 0.9" or "f1 better"; repeatable.')
+@click.option("--preview", is_flag=True, help="Only say what would move.")
+@click.option("--yes", is_flag=True, help="Do not ask before Production.")
+@store_option
+@json_option
+def promote(
+    name: str,
+    version: str,
+    stage: str,
+    note: str | None,
+    expect: int | None,
+    former: str | None,
+    require: tuple[str, ...],
+    preview: bool,
+    yes: bool,
+    store_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Move a version to a stage; the version that is there gives way, in the same step.
+
+    Shows what would move, asks before Production, and does exactly what was shown: if somebody changes the model in
+    between, nothing is done.
+    """
+    from nbtrack import registry
+    from nbtrack.cli.output import print_json, say
+
+    store = open_here(store_uri)
+    seen = registry.last_commit(name, store=store) if expect is None else expect
+    asked = {"note": note, "expect": seen, "former": former, "require": require, "store": store}
+    plan = registry.preview_promotion(name, version, stage, **asked)
+    if preview:
+        if as_json:
+            print_json(_promotion_record(name, plan, True, seen))
+        else:
+            _say_plan(name, plan)
+        return
+    if plan.changes and not yes and any(change["to"] == "Production" for change in plan.changes):
+        _confirm(name, plan)
+    elif not as_json:
+        _say_plan(name, plan)
+    done = registry.promote(name, version, stage, **asked)
+    if as_json:
+        print_json(_promotion_record(name, done, False, registry.last_commit(name, store=store)))
+    elif done.changes:
+        say(f"done: {done.text}")
+
+
+def _say_plan(name: str, plan: Promotion) -> None:
+    from nbtrack.cli.output import say
+
+    say(f"{name}: {plan.text}" if plan.changes else f"{name}: nothing to do, it is there already")
+    for refusal in plan.refusals:
+        say(f"refused by {refusal}")
+
+
+def _confirm(name: str, plan: Promotion) -> None:
+    """Ask on stderr; stdout stays free for the answer."""
+    from nbtrack.cli.output import clean_lines
+
+    try:
+        agreed = click.confirm(clean_lines(f"{name}: {plan.text}. Go on?"), err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise KeyboardInterrupt from None
+        raise InvalidInputError(
+            "promote: Production is asked for first, and nobody is here to answer; expected a terminal. Add --yes."
+        ) from None
+    if not agreed:
+        raise ConflictError("promote: you said no. Nothing was changed.")
+
+
+@command.command("history")
+@click.argument("name")
+@store_option
+@json_option
+def history(name: str, store_uri: str | None, as_json: bool) -> None:
+    """Show every change of a registered model, newest first: who, when, what, why."""
+    from nbtrack import registry
+    from nbtrack.cli.output import print_json, print_table, when
+
+    commits = registry.history(name, store=open_here(store_uri))
+    if as_json:
+        print_json({"name": name, "commits": [_commit_record(commit) for commit in commits]})
+        return
+    print_table(
+        ["commit", "when", "by", "what", "note"],
+        [[c.number, when(c.at_ms), c.user, registry.describe(c), c.note or None] for c in commits],
+        right=[0],
+    )
+
+
+def _commit_record(commit: Commit) -> dict[str, Any]:
+    from nbtrack import registry
+
+    return {
+        "number": commit.number,
+        "action": commit.action,
+        "at_ms": commit.at_ms,
+        "user": commit.user,
+        "note": commit.note,
+        "changes": commit.changes,
+        "text": registry.describe(commit),
+    }
+
+
+@command.command("undo")
+@click.argument("name")
+@click.option(
+    "--expect",
+    type=click.IntRange(1),
+    metavar="COMMIT",
+    help="The commit to take back; nothing if a later one is there.",
+)
+@click.option("--note", metavar="TEXT", help="Why; kept in the history.")
+@store_option
+@json_option
+def undo(name: str, expect: int | None, note: str | None, store_uri: str | None, as_json: bool) -> None:
+    """Take the last change of a registered model back, by a new commit; twice restores it."""
+    from nbtrack import registry
+    from nbtrack.cli.output import print_json, say
+
+    store = open_here(store_uri)
+    done = registry.undo(name, expect=expect, note=note, store=store)
+    if as_json:
+        print_json(_promotion_record(name, done, False, registry.last_commit(name, store=store)))
+    else:
+        say(f"{name}: {done.text}")

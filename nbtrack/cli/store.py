@@ -1,0 +1,109 @@
+"""``nbtrack store``: what is in the folder, whether it is sound, and what may go."""
+
+from __future__ import annotations
+
+import click
+
+from nbtrack.cli.options import json_option, open_here, store_option
+
+
+@click.group("store")
+def command() -> None:
+    """Look after the store: facts, damage, waste, index."""
+
+
+def size(size_bytes: float) -> str:
+    """Return a size in the unit that people read it in.
+
+    Examples
+    --------
+    >>> size(0), size(2048), size(5_400_000)
+    ('0 B', '2.0 kB', '5.4 MB')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes:.0f} B"
+
+
+@command.command("info")
+@store_option
+@json_option
+def info(store_uri: str | None, as_json: bool) -> None:
+    """Show where the store is and what it holds."""
+    from nbtrack.cli.output import print_json, print_table
+
+    facts = dict(open_here(store_uri).info())
+    if as_json:
+        print_json(facts)
+        return
+    facts["size_bytes"] = size(facts["size_bytes"])
+    words = {"uri": "folder", "format_version": "format", "size_bytes": "size"}
+    yes_no = {True: "yes", False: "no"}
+    print_table(
+        ["", ""],
+        [(words.get(key, key), yes_no[value] if isinstance(value, bool) else value) for key, value in facts.items()],
+    )
+
+
+@command.command("check")
+@click.option("--repair", is_flag=True, help="Mend what can be mended without losing a good record.")
+@store_option
+@json_option
+def check(repair: bool, store_uri: str | None, as_json: bool) -> None:
+    """Read everything and name each damaged record; exit code 1 if one is left."""
+    from dataclasses import asdict
+
+    from nbtrack.cli.output import print_json, say
+
+    store = open_here(store_uri)
+    problems = list(store.check(repair=repair))
+    left = [problem for problem in problems if not problem.repaired]
+    if as_json:
+        print_json({"store": store.uri, "sound": not left, "problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            done = "repaired" if problem.repaired else problem.repair or "cannot be repaired"
+            say(f"{problem.path}: {problem.what} ({done})")
+        mend = " `nbtrack store check --repair` mends what it can." if left and not repair else ""
+        say(
+            f"{len(left)} damaged record{'s' if len(left) != 1 else ''} left.{mend}"
+            if problems
+            else "Sound: no damage found."
+        )
+    if left:
+        raise click.exceptions.Exit(1)
+
+
+@command.command("gc")
+@click.option("--yes", is_flag=True, help="Remove it; without this, only say what would go.")
+@click.option("--older-than", "days", type=click.FloatRange(0), default=0, metavar="DAYS", help="Only what is older.")
+@store_option
+@json_option
+def collect(yes: bool, days: float, store_uri: str | None, as_json: bool) -> None:
+    """Remove for good the runs in the trash, and files that nothing refers to."""
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.reprs.numbers import plural
+
+    store = open_here(store_uri)
+    found = store.gc(dry_run=not yes, older_than_s=days * 86_400)
+    if as_json:
+        print_json({"removed": yes, "run_ids": found.run_ids, "blobs": found.blobs, "size_bytes": found.size_bytes})
+        return
+    what = f"{plural(len(found.run_ids), 'run')} and {plural(found.blobs, 'file')}, {size(found.size_bytes)}"
+    say(f"Removed {what}." if yes else f"Would remove {what}. `nbtrack store gc --yes` removes them for good.")
+
+
+@command.command("index")
+@store_option
+@json_option
+def index(store_uri: str | None, as_json: bool) -> None:
+    """Throw the search index away and build it again from the runs."""
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.reprs.numbers import plural
+
+    count = open_here(store_uri).rebuild_index()
+    if as_json:
+        print_json({"runs": count})
+    else:
+        say(f"Indexed {plural(count, 'run')}.")
