@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nbtrack._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
         start_run,
     )
     from nbtrack.widget import compare
-
-__version__ = "0.1.0"
 
 # Which room each public name lives in; the imports above say the same to type checkers.
 _ROOMS = {

@@ -63,7 +63,7 @@ def _columns(data: Any, what: str) -> tuple[Column, ...]:
                 f"signature: the {what} is a mapping whose columns do not fit together ({error})."
             ) from None
     if hasattr(data, "toarray") and hasattr(data, "dtype"):  # a scipy sparse matrix holds one type and no holes
-        return (Column(None, _dtype_type(data.dtype)),) * data.shape[1]
+        return (Column(None, _dtype_type(data.dtype)),) * int(data.shape[1])
     try:
         array = np.asarray(data)
     except ValueError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Any, Literal, cast
 
 import msgspec
 
 from nbtrack import plots, registry, serving
+from nbtrack._version import __version__
 from nbtrack.entities import MANIFEST_NAME, TAG_NOTE, ModelVersion, Run
 from nbtrack.errors import (
     ConflictError,
@@ -18,6 +18,7 @@ from nbtrack.errors import (
     NbtrackError,
     NotFoundError,
     ServingError,
+    StoreNotFoundError,
     StoreReadOnlyError,
 )
 from nbtrack.names import STAGES
@@ -33,6 +34,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (GateError, "gate"),
     (NotFoundError, "not_found"),
     (StoreReadOnlyError, "read_only"),
+    (StoreNotFoundError, "no_store"),
     (ServingError, "serving"),
     (InvalidInputError, "invalid"),
     (NbtrackError, "failed"),
@@ -56,7 +58,7 @@ def _info(store: Store, request: m.GetInfo) -> m.StoreInfo:
         format_version=int(info["format_version"]),
         runs=int(info["runs"]),
         models=int(info["models"]),
-        server=version("nbtrack"),
+        server=__version__,
         user=str(info.get("user", "")),
     )
 
@@ -354,8 +356,8 @@ def _undo(store: Store, request: m.Undo) -> m.Promoted:
     return _promoted(store, request.name, registry.undo(request.name, expect=request.expect, store=store), False)
 
 
-def _serve(store: Store, request: m.Serve) -> m.Server:
-    return _server(store, serving.serve(request.model_uri, request.port, store=store).info)
+def _serve(store: Store, request: m.Serve, owner: str | None = None) -> m.Server:
+    return _server(store, serving.serve(request.model_uri, request.port, owner=owner, store=store).info)
 
 
 def _stop_server(store: Store, request: m.StopServer) -> m.Done:
@@ -387,14 +389,25 @@ HANDLERS: dict[type[m.Request], Callable[[Store, Any], m.Answer]] = {
 }
 
 
-def answer(store: Store, request: m.AnyRequest) -> m.Answer:
+def answer(store: Store, request: m.AnyRequest, owner: str | None = None) -> m.Answer:
     """Answer one request from `store`.
+
+    Parameters
+    ----------
+    store
+        Where to look, or what to change.
+    request
+        What is asked.
+    owner
+        Who owns a server that this starts: it stops with its owner. Left to ``nbtrack.serving`` unless given.
 
     Raises
     ------
     NbtrackError
         Whatever the asked room raises.
     """
+    if isinstance(request, m.Serve):
+        return _serve(store, request, owner)
     return HANDLERS[type(request)](store, request)
 
 
@@ -406,7 +419,7 @@ def failure(error: Exception) -> m.Failure:
     return m.Failure(code="internal", message=f"{type(error).__name__}: {error}. This is a fault of nbtrack itself.")
 
 
-def answer_json(store: Store | Callable[[], Store], body: bytes) -> bytes:
+def answer_json(store: Store | Callable[[], Store], body: bytes, owner: str | None = None) -> bytes:
     """Answer one request given as JSON with one envelope as JSON; never raises.
 
     Parameters
@@ -415,6 +428,8 @@ def answer_json(store: Store | Callable[[], Store], body: bytes) -> bytes:
         The store, or a function that opens it: what that raises becomes the answer too.
     body
         A request, such as ``b'{"op": "revision"}'``.
+    owner
+        Who owns a server that this starts.
 
     Returns
     -------
@@ -423,7 +438,7 @@ def answer_json(store: Store | Callable[[], Store], body: bytes) -> bytes:
     """
     try:
         request = cast("m.AnyRequest", _DECODER.decode(body))
-        reply: dict[str, Any] = {"ok": True, "answer": answer(store() if callable(store) else store, request)}
+        reply: dict[str, Any] = {"ok": True, "answer": answer(store() if callable(store) else store, request, owner)}
     except msgspec.MsgspecError as error:
         told = m.Failure(code="invalid", message=f"request: {error}. See nbtrack.wire.messages for what may be asked.")
         reply = {"ok": False, "error": told}
