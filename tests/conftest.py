@@ -1,0 +1,56 @@
+"""Keeps every test away from the user's own files and settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nbtrack
+
+ROOT = Path(__file__).resolve().parents[1]
+# What would reach into a test from outside. NBTRACK_CHROMIUM and NBTRACK_SCREENSHOTS speak to the tests themselves.
+FOREIGN = ("NBTRACK_", "JUPYTER", "JPY_", "IPYTHON")
+FOR_TESTS = ("NBTRACK_CHROMIUM", "NBTRACK_SCREENSHOTS")
+USER_ENVIRONMENT = dict(os.environ)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def user_environment() -> dict[str, str]:
+    """The environment as the user has it: for package managers, whose settings and caches are the user's."""
+    return dict(USER_ENVIRONMENT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of its own for the session, and no variable that would name a store, a kernel or a Jupyter folder."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(FOREIGN) and name not in FOR_TESTS:
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("USERPROFILE", str(home))
+        patch.setenv("LOCALAPPDATA", str(home / "AppData" / "Local"))
+        patch.setenv("XDG_DATA_HOME", str(home / "data"))
+        patch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
+        patch.setenv("IPYTHONDIR", str(home / "ipython"))
+        patch.setenv("JUPYTER_PLATFORM_DIRS", "1")  # else jupyter_core warns
+        (home / "run").mkdir(mode=0o700)
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def no_chosen_store() -> Iterator[None]:
+    """No test finds the store or experiment that an earlier one chose."""
+    nbtrack.set_tracking_uri(None)
+    yield
+    nbtrack.set_tracking_uri(None)
