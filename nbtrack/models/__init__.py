@@ -1,4 +1,4 @@
-"""Models: saved with a manifest that says what they need and what they accept; loaded only as their bytes were saved."""
+"""Models: saved with a manifest of what they need and accept; loaded only as their bytes were saved."""
 
 from nbtrack.models.loading import LoadedModel, load_bundle, load_model, predict
 from nbtrack.models.saving import log_model, save_model

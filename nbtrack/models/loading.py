@@ -141,8 +141,8 @@ def _open(model_uri: str | Path, store: Store | None) -> _Source:
 def _open_folder(folder: Path) -> _Source:
     if not folder.is_dir():
         raise NotFoundError(
-            f"load_model: expected runs:/RUN_ID/PATH, models:/NAME/VERSION or a model's folder, got {str(folder)!r:.200},"
-            " which is no folder here."
+            f"load_model: expected runs:/RUN_ID/PATH, models:/NAME/VERSION or a model's folder, got"
+            f" {str(folder)!r:.200}, which is no folder here."
         )
 
     def read(name: str) -> bytes:

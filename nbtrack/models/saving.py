@@ -146,10 +146,7 @@ def log_model(
     path = check_artifact_path(name)
     if registered_model_name is not None:
         check_model_name(registered_model_name)
-    target = run or tracking.active_run()
-    started = None
-    if target is None:
-        target = started = tracking.start_run()
+    target = run or tracking.active_run() or tracking.start_run()
     run_id = target.info.run_id
     manifest, files = _pack(model, flavor, signature, input_example, run_id)
     # the manifest comes last: a folder without it is no model, so a killed process never leaves half a one

@@ -35,8 +35,8 @@ def infer_signature(
 
     Examples
     --------
-    >>> infer_signature([[1.0, 2.0]], [0]).inputs
-    (Column(name=None, type='double', required=True, default=None), Column(name=None, type='double', required=True, default=None))
+    >>> [column.type for column in infer_signature([[1.0, 2.0]], [0]).inputs]
+    ['double', 'double']
     """
     return Signature(
         inputs=_columns(model_input, "input") if model_input is not None else (),

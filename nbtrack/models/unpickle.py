@@ -39,7 +39,7 @@ _ALLOWED: Final = {
     "numpy.random._pickle": _words("__randomstate_ctor __generator_ctor __bit_generator_ctor"),
     "numpy.random._mt19937": _words("MT19937"),
     "numpy.random._pcg64": _words("PCG64 PCG64DXSM"),
-    "numpy.random.bit_generator": _words("SeedSequence"),
+    "numpy.random.bit_generator": _words("SeedSequence __pyx_unpickle_SeedSequence"),
     "scipy.sparse._csr": _words("csr_matrix csr_array"),
     "scipy.sparse._csc": _words("csc_matrix csc_array"),
     "sklearn.utils._bunch": _words("Bunch"),
@@ -48,7 +48,7 @@ _ALLOWED: Final = {
     "sklearn.compose._column_transformer": _words("_RemainderColsList"),
     "sklearn._loss.loss": _words(_LOSSES),
     "sklearn._loss.link": _words("IdentityLink LogLink LogitLink HalfLogitLink MultinomialLogit Interval"),
-    "sklearn._loss._loss": frozenset(f"Cy{name}" for name in _words(_LOSSES)),
+    "sklearn._loss._loss": frozenset(f"{make}Cy{name}" for name in _words(_LOSSES) for make in ("", "__pyx_unpickle_")),
 }
 _PICKLE_ERRORS: Final = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError)
 

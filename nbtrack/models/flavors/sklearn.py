@@ -73,7 +73,7 @@ def modules(model: Any) -> set[str]:
     return {type(part).__module__.partition(".")[0] for part in parts} | {"sklearn", "scipy", "joblib", "threadpoolctl"}
 
 
-# -- the same for this flavor alone --------------------------------------------------------------------------------------
+# -- the same for this flavor alone ------------------------------------------------------------------------------------
 def log_model(
     sk_model: Any,
     name: str = "model",
