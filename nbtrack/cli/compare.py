@@ -24,7 +24,11 @@ def command(
     store_uri: str | None,
     as_json: bool,
 ) -> None:
-    """Compare runs: the params that differ between them, and all metrics with the highest and lowest marked."""
+    """Compare runs side by side.
+
+    Shows the params that differ between them, and all metrics with the highest and lowest marked. Without RUNs: the
+    newest ones.
+    """
     from nbtrack.cli.output import print_json, say
     from nbtrack.cli.references import experiment_ids, find_run
     from nbtrack.cli.run_rows import run_records

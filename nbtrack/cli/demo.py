@@ -34,7 +34,7 @@ _EXECUTING: Final = ("nbclient", "nbformat", "ipykernel", "sklearn")
 @click.option("--no-lab", is_flag=True, help="Do not start JupyterLab at the end.")
 @json_option
 def command(folder: Path, no_lab: bool, as_json: bool) -> None:
-    """Track, compare, promote and serve a model in a real notebook, then open it in JupyterLab.
+    """Run the first notebook for real and open it in JupyterLab.
 
     Executes the notebook that comes with nbtrack: three runs of a random forest on scikit-learn's wine data, the best
     one registered, promoted to Staging and served, and the served predictions compared with the model's own. Start it

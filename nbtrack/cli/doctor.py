@@ -36,7 +36,10 @@ class Finding:
 @store_option
 @json_option
 def command(store_uri: str | None, as_json: bool) -> None:
-    """Check Python, JupyterLab, the kernel, both extensions and the store; say what to do about each warning."""
+    """Check whether everything is in place.
+
+    Looks at Python, JupyterLab, the kernel, both extensions and the store, and says what to do about each warning.
+    """
     from nbtrack.cli.output import print_json, say
 
     findings = examine(store_uri)

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbtrack.cli.options import json_option, open_here, store_option
+from nbtrack.cli import serving
+from nbtrack.cli.options import URI_HELP, json_option, open_here, store_option
 from nbtrack.errors import ConflictError, InvalidInputError
 
 if TYPE_CHECKING:
-    from nbtrack.entities import Commit, ModelVersion, RegisteredModel, ServerInfo
+    from nbtrack.entities import Commit, ModelVersion, RegisteredModel
     from nbtrack.registry import Promotion
 
-_URI_HELP = (
-    "URI is runs:/RUN/PATH, models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest or models:/NAME@ALIAS."
-)
 _STAGES_HELP = "STAGE is None, Staging, Production or Archived. Staging and Production hold one version at a time."
 
 
@@ -118,7 +116,7 @@ def show_model(name: str, store_uri: str | None, as_json: bool) -> None:
     )
 
 
-@command.command("register", epilog=_URI_HELP)
+@command.command("register", epilog=URI_HELP)
 @click.argument("uri")
 @click.argument("name")
 @click.option("--description", default="", help="Said of the version.")
@@ -135,7 +133,10 @@ def register(
     store_uri: str | None,
     as_json: bool,
 ) -> None:
-    """Make a logged model the next version of a registered model, which is created if need be."""
+    """Make a logged model a version of a registered model.
+
+    The registered model is created if need be; its versions count 1, 2, 3.
+    """
     from nbtrack import registry
     from nbtrack.cli.output import print_json, say
     from nbtrack.cli.references import full_model_uri
@@ -148,9 +149,7 @@ def register(
     if as_json:
         print_json({"name": made.name, **_version_record(made)})
     else:
-        say(
-            f"{made.name}: version {made.version} registered. `nbtrack models promote {made.name} {made.version} Staging`"
-        )
+        say(f"{made.name}: version {made.version} registered")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -198,18 +197,19 @@ def promote(
     store_uri: str | None,
     as_json: bool,
 ) -> None:
-    """Move a version to a stage; the version that is there gives way, in the same step.
+    """Move a version to a stage.
 
-    Shows what would move, asks before Production, and does exactly what was shown: if somebody changes the model in
-    between, nothing is done.
+    The version that is there gives way in the same step. Shows what would move, asks before Production, and does
+    exactly what was shown: if somebody changes the model in between, nothing is done.
     """
     from nbtrack import registry
     from nbtrack.cli.output import print_json, say
 
     store = open_here(store_uri)
     seen = registry.last_commit(name, store=store) if expect is None else expect
-    asked = {"note": note, "expect": seen, "former": former, "require": require, "store": store}
-    plan = registry.preview_promotion(name, version, stage, **asked)
+    plan = registry.preview_promotion(
+        name, version, stage, note=note, expect=seen, former=former, require=require, store=store
+    )
     if preview:
         if as_json:
             print_json(_promotion_record(name, plan, True, seen))
@@ -220,7 +220,7 @@ def promote(
         _confirm(name, plan)
     elif not as_json:
         _say_plan(name, plan)
-    done = registry.promote(name, version, stage, **asked)
+    done = registry.promote(name, version, stage, note=note, expect=seen, former=former, require=require, store=store)
     if as_json:
         print_json(_promotion_record(name, done, False, registry.last_commit(name, store=store)))
     elif done.changes:
@@ -256,7 +256,7 @@ def _confirm(name: str, plan: Promotion) -> None:
 @store_option
 @json_option
 def history(name: str, store_uri: str | None, as_json: bool) -> None:
-    """Show every change of a registered model, newest first: who, when, what, why."""
+    """Show every change of a registered model: who, when, why."""
     from nbtrack import registry
     from nbtrack.cli.output import print_json, print_table, when
 
@@ -297,7 +297,10 @@ def _commit_record(commit: Commit) -> dict[str, Any]:
 @store_option
 @json_option
 def undo(name: str, expect: int | None, note: str | None, store_uri: str | None, as_json: bool) -> None:
-    """Take the last change of a registered model back, by a new commit; twice restores it."""
+    """Take the last change of a registered model back.
+
+    That is a change too: undoing it again restores what was undone.
+    """
     from nbtrack import registry
     from nbtrack.cli.output import print_json, say
 
@@ -307,3 +310,7 @@ def undo(name: str, expect: int | None, note: str | None, store_uri: str | None,
         print_json(_promotion_record(name, done, False, registry.last_commit(name, store=store)))
     else:
         say(f"{name}: {done.text}")
+
+
+for served_command in (serving.serve, serving.predict, serving.served, serving.stop):
+    command.add_command(served_command)

@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
 
+URI_HELP = "URI is runs:/RUN/PATH, or models:/NAME/ and a version, a stage or latest, or models:/NAME@ALIAS."
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 

@@ -136,10 +136,10 @@ def show_run(run: str, store_uri: str | None, as_json: bool) -> None:
 @store_option
 @json_option
 def diff_runs(run_a: str, run_b: str, store_uri: str | None, as_json: bool) -> None:
-    """Show what differs between two runs: params, metrics and tags."""
+    """Show what differs between two runs."""
     from nbtrack.cli.output import print_json, print_table, say
     from nbtrack.cli.references import find_run
-    from nbtrack.reprs.numbers import format_change, format_number, short_id
+    from nbtrack.reprs.numbers import format_number, short_id
 
     store = open_here(store_uri)
     a, b = (store.get_run(find_run(store, run)) for run in (run_a, run_b))
@@ -156,12 +156,22 @@ def diff_runs(run_a: str, run_b: str, store_uri: str | None, as_json: bool) -> N
         cells: list[object] = [one["kind"], one["key"]]
         if one["kind"] == "metric":
             cells += [None if value is None else format_number(value) for value in (before, after)]
-            cells.append(None if before is None or after is None else format_change(after - before))
+            cells.append(_change(before, after))
         else:
             cells += [before, after, ""]
         rows.append(cells)
     names = [f"{run.info.run_name} {short_id(run.run_id)}" for run in (a, b)]
     print_table(["", "key", *names, "change"], rows, right=[4])
+
+
+def _change(before: float | None, after: float | None) -> str | None:
+    from math import isnan
+
+    from nbtrack.reprs.numbers import format_change
+
+    if before is None or after is None or isnan(after - before):
+        return None
+    return format_change(after - before)
 
 
 def differences(a: Run, b: Run) -> list[dict[str, Any]]:
@@ -184,7 +194,9 @@ def differences(a: Run, b: Run) -> list[dict[str, Any]]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    both_nan = isinstance(a, float) and isinstance(b, float) and a != a and b != b  # noqa: PLR0124 - NaN is not itself
+    from math import isnan
+
+    both_nan = isinstance(a, float) and isinstance(b, float) and isnan(a) and isnan(b)
     return both_nan or a == b
 
 
@@ -206,7 +218,10 @@ def _move(runs: tuple[str, ...], store_uri: str | None, deleted: bool) -> None:
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @store_option
 def delete_runs(runs: tuple[str, ...], store_uri: str | None) -> None:
-    """Move runs to the trash; nothing is lost before `nbtrack store gc --yes`."""
+    """Move runs to the trash.
+
+    Nothing is lost before `nbtrack store gc --yes`.
+    """
     _move(runs, store_uri, deleted=True)
 
 

@@ -51,7 +51,10 @@ def info(store_uri: str | None, as_json: bool) -> None:
 @store_option
 @json_option
 def check(repair: bool, store_uri: str | None, as_json: bool) -> None:
-    """Read everything and name each damaged record; exit code 1 if one is left."""
+    """Read everything and name each damaged record.
+
+    Exit code 1 if one is left.
+    """
     from dataclasses import asdict
 
     from nbtrack.cli.output import print_json, say
@@ -81,7 +84,7 @@ def check(repair: bool, store_uri: str | None, as_json: bool) -> None:
 @store_option
 @json_option
 def collect(yes: bool, days: float, store_uri: str | None, as_json: bool) -> None:
-    """Remove for good the runs in the trash, and files that nothing refers to."""
+    """Remove trashed runs and unused files for good."""
     from nbtrack.cli.output import print_json, say
     from nbtrack.reprs.numbers import plural
 
@@ -98,7 +101,7 @@ def collect(yes: bool, days: float, store_uri: str | None, as_json: bool) -> Non
 @store_option
 @json_option
 def index(store_uri: str | None, as_json: bool) -> None:
-    """Throw the search index away and build it again from the runs."""
+    """Build the search index again from the runs."""
     from nbtrack.cli.output import print_json, say
     from nbtrack.reprs.numbers import plural
 
