@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any, Final
 from zlib import crc32
 
@@ -78,9 +79,12 @@ class Column:
     def set(self, row: int, value: Any) -> None:
         """Set one value."""
         if self._dense is None:
-            self._changes[row] = value
+            changes = self._changes
+            changes[row] = value
+            if self._base is None and len(changes) >= 512 and len(changes) * 4 > row:
+                self._dense = self._load(row + 1)  # no rare key: an array is smaller than a dict of objects
             return
-        if row >= len(self._dense):
+        if row >= self._dense.size:
             self._dense = self._grown(self._dense, row + 1)
         self._dense[row] = value
 
@@ -164,7 +168,7 @@ class Texts:
         self._blob: bytearray | None = None
         self._starts: Array | None = None
         self._new: list[str] = []
-        self._codes: dict[str, int] = {}
+        self.codes: dict[str, int] = {}
         self._codes_whole = True
         self.version = 0
 
@@ -179,11 +183,11 @@ class Texts:
     def code(self, text: str) -> int:
         """Return a code of `text`, a new one if it seems new."""
         if not self._codes_whole and self._base_size <= _SMALL_VOCABULARY:
-            self._codes = {known: code for code, known in enumerate(self.all())} | self._codes
+            self.codes = {known: code for code, known in enumerate(self.all())} | self.codes
             self._codes_whole = True
-        code = self._codes.get(text)
+        code = self.codes.get(text)
         if code is None:
-            code = self._codes[text] = len(self)
+            code = self.codes[text] = len(self)
             self._new.append(text)
             self.version += 1
         return code
@@ -253,7 +257,17 @@ class TextColumn(Column):
 
     def set_text(self, row: int, text: str | None) -> None:
         """Set one text; None takes it away."""
-        self.set(row, MISSING_CODE if text is None else self.texts.code(text))
+        if text is None:
+            code: int | None = MISSING_CODE
+        else:
+            code = self.texts.codes.get(text)
+            if code is None:
+                code = self.texts.code(text)
+        dense = self._dense
+        if dense is not None and row < dense.size:
+            dense[row] = code
+        else:
+            self.set(row, code)
 
     def values(self, rows: Array, total: int) -> list[str | None]:
         """Return the texts of some rows."""
@@ -274,10 +288,11 @@ class MetricColumn:
             self.stats.set(row, NO_STAT)
             return
         step, at, last, low, high, count, low_step, high_step = summary
-        self.last.set(row, last if last == last else LOGGED_NAN)
+        self.last.set(row, LOGGED_NAN if isnan(last) else last)
         self.stats.set(row, (low, high, count, step, at, low_step, high_step))
 
 
 def is_logged(values: Array) -> Array:
     """Return which last values stand for a metric that was logged."""
-    return ~np.isnan(values) | (values.view(np.int64) == _LOGGED_NAN_BITS)
+    logged: Array = ~np.isnan(values) | (values.view(np.int64) == _LOGGED_NAN_BITS)
+    return logged

@@ -26,7 +26,6 @@ from nbtrack.store.commits import CommitLog, list_models
 from nbtrack.store.experiments import Experiments
 from nbtrack.store.files import explained, put_new
 from nbtrack.store.folder import is_writable, make_store, open_new_log, read_format, tree_size
-from nbtrack.store.history import read_history
 from nbtrack.store.layout import (
     BLOBS,
     EXPERIMENTS,
@@ -350,7 +349,9 @@ class FileStore(Store):
         names = [] if folder is None else self._files(folder, run_id)
         if folder is None or not names:
             raise self._no_run(run_id)
-        return read_history(folder, names, check_key(key, "metric key"))
+        from nbtrack.store.history import read_history
+
+        return read_history(self.root, folder, run_id, names, check_key(key, "metric key"))
 
     def revision(self) -> str:
         return self._search.revision()

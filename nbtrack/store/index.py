@@ -19,7 +19,9 @@ from typing import Any, Final
 import numpy as np
 
 from nbtrack.store import liveness
+from nbtrack.store.collecting import no_collecting
 from nbtrack.store.columns import MISSING_CODE, MetricColumn, SnapshotDamagedError, TextColumn
+from nbtrack.store.files import remove, temp_name
 from nbtrack.store.layout import INDEX, LOG_SUFFIX, RUNS, split_run_file
 from nbtrack.store.lines import unseal
 from nbtrack.store.log import OPEN_FLAGS, LogFold
@@ -30,6 +32,7 @@ from nbtrack.store.state import RunState, summary_from_json
 SETTLE_S: Final = 2.0
 _SMALL_LOG: Final = 64 << 10
 _DEAD_FOR_GOOD_S: Final = 86_400.0
+_NO_SKEW_NS: Final = 3600 * 10**9  # clocks of hosts do not differ by that much
 Progress = Callable[[int, int], None]
 
 
@@ -39,6 +42,7 @@ class _Day:
 
     mtime: int = -1
     changed_at: float = -10.0  # monotonic; when a change was seen last
+    listed_at: float = -10.0  # monotonic
     settled: bool = False
     names: set[str] | None = None  # None: those of its rows and its extras
     extras: set[str] = field(default_factory=set)  # files of runs beyond their first log
@@ -75,6 +79,7 @@ class RunIndex:
         self._snapshot: Snapshot | None = None
         self._new_rows = 0
         self._folded_bytes = 0
+        self._unsettled = 0  # days that the snapshot does not vouch for
         self._opened = False
         self.damage: dict[str, tuple[str, ...]] = {}
 
@@ -104,11 +109,17 @@ class RunIndex:
         for one in live:
             folder, name = os.path.split(one.path)
             self._live[os.path.basename(folder), name] = one
+        self._unsettled = sum(known.mtime < 0 for known in days.values())
 
     def clear(self) -> None:
         """Forget everything; the next refresh builds the index anew."""
         self.__init__(self.root)  # type: ignore[misc]
         self._opened = True
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is something that the snapshot does not hold."""
+        return self._new_rows > 0 or self._folded_bytes > 0
 
     def save(self) -> None:
         """Write a snapshot; it does not matter if that fails."""
@@ -124,6 +135,25 @@ class RunIndex:
         with suppress(OSError):
             write_snapshot(self.path, table, cursor, keep)
             self._new_rows = self._folded_bytes = 0
+            self._unsettled = sum(not known.settled for known in self._days.values())
+
+    def _settle_by_server_clock(self) -> None:
+        """Settle the days that had been still for long enough when they were listed, by the clock that stamped them."""
+        folder = f"{self.root}/{INDEX}"
+        probe = temp_name(folder)
+        try:
+            os.makedirs(folder, exist_ok=True)
+            fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            server_now = os.fstat(fd).st_mtime
+            os.close(fd)
+        except OSError:
+            return
+        finally:
+            remove(probe)
+        now = time.monotonic()
+        for known in self._days.values():
+            if known.mtime >= 0 and known.mtime / 1e9 + SETTLE_S < server_now - (now - known.listed_at):
+                known.settled = True
 
     # -- rows ------------------------------------------------------------------------------------------------------
     def row_of(self, run_id: str) -> int | None:
@@ -206,12 +236,14 @@ class RunIndex:
         except SnapshotDamagedError:
             self.clear()
             self._refresh(progress)
-        if self._new_rows >= max(256, self.table.rows // 50) or self._folded_bytes > 4 << 20:
+        settled = self._unsettled > 8 and all(known.settled for known in self._days.values())
+        if settled or self._new_rows >= max(256, self.table.rows // 50) or self._folded_bytes > 4 << 20:
             self.save()
 
     def _refresh(self, progress: Progress | None) -> None:
         now = time.monotonic()
         self._refresh_days(now)
+        long_ago = time.time_ns() - _NO_SKEW_NS
         changed: list[tuple[str, _Day]] = []
         for day, known in self._days.items():
             try:
@@ -219,7 +251,8 @@ class RunIndex:
             except OSError:
                 mtime = -2
             if mtime != known.mtime:
-                known.changed_at, known.settled, known.mtime = now, False, mtime
+                known.changed_at, known.mtime = now, mtime
+                known.settled = 0 <= mtime < long_ago
                 changed.append((day, known))
             elif not known.settled:
                 known.settled = now - known.changed_at > SETTLE_S
@@ -231,8 +264,9 @@ class RunIndex:
             if new or gone:
                 work.append((day, known, new, gone))
                 total += len(new)
-        for day, known, new, gone in work:
-            done = self._read_day(day, known, new, gone, progress, done, total)
+        with no_collecting(total > 1000):
+            for day, known, new, gone in work:
+                done = self._read_day(day, known, new, gone, progress, done, total)
         if self._live:
             for (day, name), live in list(self._live.items()):
                 if (day, name) in self._live:
@@ -247,7 +281,8 @@ class RunIndex:
         if mtime == self._runs_mtime and now - self._runs_changed_at > SETTLE_S:
             return
         if mtime != self._runs_mtime:
-            self._runs_mtime, self._runs_changed_at = mtime, now
+            long_ago = 0 <= mtime < time.time_ns() - _NO_SKEW_NS
+            self._runs_mtime, self._runs_changed_at = mtime, now - SETTLE_S - 1 if long_ago else now
         try:
             with os.scandir(folder) as entries:
                 days = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
@@ -258,6 +293,7 @@ class RunIndex:
 
     def _list(self, day: str, known: _Day) -> tuple[set[str], set[str]]:
         """Return the names that came to a day's folder, and those that went."""
+        known.listed_at = time.monotonic()
         try:
             names = {name for name in os.listdir(f"{self.root}/{RUNS}/{day}") if name.endswith(LOG_SUFFIX)}
         except OSError:

@@ -136,7 +136,8 @@ def _tokens(text: str) -> list[_Token]:
 def _fail(text: str, at: int, what: str) -> NoReturn:
     shown = text[max(0, at - 40) : at] + "⟨here⟩" + text[at : at + 40]
     raise FilterSyntaxError(
-        f"filter: {what} at character {at + 1}: {shown!r}. Write for example \"metrics.acc > 0.9 and params.kind = 'rf'\"; values"
+        f"filter: {what} at character {at + 1}: {shown!r}."
+        f" Write for example \"metrics.acc > 0.9 and params.kind = 'rf'\"; values"
         " of params and tags stand in single quotes."
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from zlib import crc32
 
@@ -20,6 +20,46 @@ from nbtrack.store.vector import Vectors
 ATTRIBUTES: Final = ("run_name", "status", "experiment_id", "start_time", "end_time", "user_id", "lifecycle_stage")
 _VIEWS: Final = {"ACTIVE_ONLY": 0, "DELETED_ONLY": 1, "ALL": None}
 _KINDS: Final[tuple[ColumnKind, ...]] = ("param", "metric", "tag")
+
+
+class _Summaries:
+    """The summaries of one page of runs, read when somebody asks: few do, and they are most of the index."""
+
+    def __init__(self, index: RunIndex, rows: Array) -> None:
+        self._index, self._table, self._rows = index, index.table, rows
+        self._stats: dict[str, list[tuple[Any, ...]]] = {}
+
+    def get(self, place: int, key: str, last: float) -> MetricSummary:
+        if key not in self._stats:
+            with self._index.lock:
+                found = self._table.metrics[key].stats.take(self._rows, self._table.rows)
+            self._stats[key] = found.tolist()
+        low, high, count, step, at, _, _ = self._stats[key][place]
+        return MetricSummary(last, step, at, low, high, count)
+
+
+class _Summary(Mapping[str, MetricSummary]):
+    """The summaries of one run of a page."""
+
+    def __init__(self, page: _Summaries, place: int, last: Mapping[str, float]) -> None:
+        self._page, self._place, self._last = page, place, last
+
+    def __getitem__(self, key: str) -> MetricSummary:
+        return self._page.get(self._place, key, self._last[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._last)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class Search:
@@ -45,7 +85,8 @@ class Search:
         with self.index.lock:
             self.index.clear()
             self.refresh(progress)
-            self.index.save()
+            if self.index.unsaved:
+                self.index.save()
             return self.count()
 
     def count(self) -> int:
@@ -59,7 +100,10 @@ class Search:
         """A text that changes with everything that can be seen."""
         with self.index.lock:
             self.refresh()
-            known = repr((self.index.fingerprint(), self._commits_changed())).encode()
+            return self._revision()
+
+    def _revision(self) -> str:
+        known = repr((self.index.fingerprint(), self._commits_changed())).encode()
         return f"{crc32(known):08x}{crc32(known[::-1]):08x}"
 
     # -- selecting -------------------------------------------------------------------------------------------------
@@ -129,7 +173,7 @@ class Search:
         params: list[dict[str, str]] = [{} for _ in range(size)]
         tags: list[dict[str, str]] = [{} for _ in range(size)]
         metrics: list[dict[str, float]] = [{} for _ in range(size)]
-        summaries: list[dict[str, MetricSummary]] = [{} for _ in range(size)]
+        summaries = _Summaries(self.index, rows)
         for columns, targets in ((table.params, params), (table.tags, tags)):
             for key in sorted(columns):
                 for target, text in zip(targets, columns[key].values(rows, total), strict=True):
@@ -138,13 +182,8 @@ class Search:
         for key in sorted(table.metrics):
             last = table.metrics[key].last.take(rows, total)
             places = np.flatnonzero(is_logged(last))
-            if not len(places):
-                continue
-            stats = table.metrics[key].stats.take(rows[places], total).tolist()
-            for place, value, stat in zip(places.tolist(), last[places].tolist(), stats, strict=True):
-                low, high, count, step, at, _, _ = stat
+            for place, value in zip(places.tolist(), last[places].tolist(), strict=True):
                 metrics[place][key] = value
-                summaries[place][key] = MetricSummary(value, step, at, low, high, count)
         attributes = {name: self._attribute(name, rows) for name in ATTRIBUTES}
         ids = [run_id.decode() for run_id in table.ids.take(rows, total).tolist()]
         return [
@@ -161,7 +200,7 @@ class Search:
                     user_id=attributes["user_id"][place],
                 ),
                 data=RunData(params[place], metrics[place], tags[place]),
-                summaries=summaries[place],
+                summaries=_Summary(summaries, place, metrics[place]),
             )
             for place, run_id in enumerate(ids)
         ]
@@ -209,7 +248,7 @@ class Search:
                 if values is not None:
                     columns.append(RunColumn(kind, key, values))
             ids = [run_id.decode() for run_id in table.ids.take(rows, table.rows).tolist()]
-            return RunTable(ids, columns, count, self.revision())
+            return RunTable(ids, columns, count, self._revision())
 
     def _keys(self, keys: Collection[tuple[ColumnKind, str]] | None) -> list[tuple[ColumnKind, str]]:
         table = self.index.table

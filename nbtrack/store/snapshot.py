@@ -83,14 +83,17 @@ class _Writer:
 
     def text_column(self, column: TextColumn, rows: int, keep: Array | None) -> dict[str, Any]:
         texts = column.texts.all()
-        encoded = [dumps(text) for text in texts]
-        starts = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(text) + 1 for text in encoded], out=starts[1:])
-        starts += 1
+        blob = dumps(texts)
+        sizes = list(map(len, texts))
+        if sum(sizes) + 3 * len(texts) + 1 != len(blob):  # some text is longer in JSON
+            sizes = [len(dumps(text)) - 2 for text in texts]
+        starts = np.ones(len(texts) + 1, np.int64)
+        np.cumsum(np.array(sizes, np.int64) + 3, out=starts[1:])
+        starts[1:] += 1
         entry = self.column(column, rows, keep)
         entry["count"] = len(texts)
         entry["starts"] = self.section(starts.astype("<u4").tobytes())
-        entry["texts"] = self.section(b"[%b]" % b",".join(encoded))
+        entry["texts"] = self.section(blob)
         return entry
 
 

@@ -115,7 +115,8 @@ class Vectors:
                 return codes == found[0]
             return np.isin(codes, np.array(found, codes.dtype))
         good = np.append(column.texts.codes_where(_test(op, value)), False)  # the last one is for the missing code
-        return good[codes]
+        result: Array = good[codes]
+        return result
 
     def _compare_ids(self, field: Field, op: str, value: Any) -> Array:
         ids = self.table.ids.dense(self.rows)
@@ -193,7 +194,7 @@ def _compare_numbers(values: Array, has: Array, op: str, wanted: Any) -> Array:
     if op in {"in", "not in"}:
         return has & np.isin(values, np.array(wanted, np.float64), invert=op == "not in")
     with np.errstate(invalid="ignore"):
-        result: Array = has & COMPARE[op](values, wanted)  # type: ignore[arg-type]
+        result: Array = has & COMPARE[op](values, wanted)
     return result
 
 

@@ -1,0 +1,163 @@
+"""The compact form of many metric values: columns instead of lines.
+
+Steps and times are kept once for each set of keys, as differences in the fewest bytes that hold them; values as 32-bit
+floats where that loses nothing; bytes of equal weight lie beside each other, each such plane packed by zlib.
+
+``magic, u64 length and u32 crc of the header, header as JSON, packed planes``
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zlib import compress, crc32, decompress
+from zlib import error as zlib_error
+
+import numpy as np
+from orjson import dumps, loads
+
+from nbtrack.store.log import open_log, pread
+
+__all__ = ["Array", "Group", "Series", "decode_columns", "encode_columns", "read_columns", "zlib_error"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_MAGIC: Final = b"nbtcol01"
+_HEAD: Final = len(_MAGIC) + 12
+
+
+@dataclass(slots=True)
+class Group:
+    """The values of all lines with one set of keys, in the order of the lines. `place` is the number of the line."""
+
+    keys: tuple[str, ...]
+    place: Array
+    step: Array
+    time: Array  # since the log's first line, ms
+    values: Array  # shape (lines, keys)
+
+
+@dataclass(slots=True)
+class Series:
+    """All metric lines of one log."""
+
+    base: int
+    groups: list[Group] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+    def of(self, key: str) -> tuple[Array, Array, Array]:
+        """Return ``(step, value, ms since 1970)`` of one metric, in the order of the lines."""
+        parts = [(group, group.keys.index(key)) for group in self.groups if key in group.keys]
+        if not parts:
+            return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+        step = np.concatenate([group.step for group, _ in parts])
+        value = np.concatenate([group.values[:, at] for group, at in parts])
+        time = np.concatenate([group.time for group, _ in parts]) + self.base
+        if len(parts) > 1:
+            order = np.argsort(np.concatenate([group.place for group, _ in parts]), kind="stable")
+            step, value, time = step[order], value[order], time[order]
+        return step, value, time
+
+
+def _pack(array: Array, parts: list[bytes]) -> list[Any]:
+    """Append the byte planes of `array`, packed; return how to read them."""
+    planes = array.reshape(-1, 1).view(np.uint8)
+    sizes = []
+    for number in range(planes.shape[1]):
+        packed = compress(planes[:, number].tobytes(), 1)
+        parts.append(packed)
+        sizes.append(len(packed))
+    return [array.dtype.str, sizes]
+
+
+def _pack_ints(array: Array, parts: list[bytes]) -> list[Any]:
+    """Pack whole numbers as differences; a constant difference needs no bytes at all."""
+    with np.errstate(over="ignore"):
+        steps = np.diff(array)
+    first = int(array[0]) if len(array) else 0
+    if len(steps) == 0 or (steps == steps[0]).all():
+        return [first, int(steps[0]) if len(steps) else 0]
+    for dtype in ("<i1", "<i2", "<i4", "<i8"):
+        info = np.iinfo(dtype)
+        if info.min <= int(steps.min()) and int(steps.max()) <= info.max:
+            return [first, None, *_pack(steps.astype(dtype), parts)]
+    raise AssertionError("every difference fits in 64 bits")
+
+
+def _pack_floats(array: Array, parts: list[bytes]) -> list[Any]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        short = array.astype("<f4")
+    if np.array_equal(short.astype("<f8"), array, equal_nan=True):
+        return _pack(short, parts)
+    return _pack(array.astype("<f8"), parts)
+
+
+class _Reader:
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = memoryview(data), at
+
+    def planes(self, packed: list[Any], count: int) -> Array:
+        kind, sizes = np.dtype(packed[0]), packed[1]
+        if kind.itemsize != len(sizes):
+            raise ValueError("planes are missing")
+        found = np.empty((count, len(sizes)), np.uint8)
+        for number, size in enumerate(sizes):
+            found[:, number] = np.frombuffer(decompress(self.data[self.at : self.at + size], bufsize=count), np.uint8)
+            self.at += size
+        result: Array = found.reshape(-1).view(kind)
+        return result
+
+    def ints(self, entry: list[Any], count: int) -> Array:
+        first, constant, *rest = entry
+        if constant is not None:
+            return np.arange(count, dtype=np.int64) * constant + first
+        result = np.empty(count, np.int64)
+        result[0] = first
+        np.cumsum(self.planes(rest, count - 1), out=result[1:])
+        result[1:] += first
+        return result
+
+
+def encode_columns(series: Series, mark: Any) -> bytes:
+    """Return all metric lines of a log as bytes. `mark` says which log they are of."""
+    parts: list[bytes] = []
+    groups = []
+    for group in series.groups:
+        entry: dict[str, Any] = {"keys": group.keys, "n": len(group.step)}
+        entry["ints"] = [_pack_ints(array, parts) for array in (group.place, group.step, group.time)]
+        entry["values"] = [_pack_floats(group.values[:, at], parts) for at in range(len(group.keys))]
+        groups.append(entry)
+    body = b"".join(parts)
+    header = dumps({"mark": mark, "groups": groups, "size": len(body), "crc32": crc32(body)})
+    return _MAGIC + len(header).to_bytes(8, "little") + crc32(header).to_bytes(4, "little") + header + body
+
+
+def decode_columns(data: bytes, base: int, mark: Any) -> Series:
+    """The reverse of :func:`encode_columns`; raises ValueError if the bytes are not whole, or of another log."""
+    length = int.from_bytes(data[8:16], "little")
+    packed = data[_HEAD : _HEAD + length]
+    if data[:8] != _MAGIC or len(packed) < length or crc32(packed) != int.from_bytes(data[16:20], "little"):
+        raise ValueError("the columns are damaged")
+    header = loads(packed)
+    at = _HEAD + length
+    if header["mark"] != mark:
+        raise ValueError("the columns are of another log")
+    if len(data) != at + header["size"] or crc32(memoryview(data)[at:]) != header["crc32"]:
+        raise ValueError("the columns are damaged")
+    reader = _Reader(data, at)
+    series = Series(base)
+    for entry in header["groups"]:
+        count = entry["n"]
+        place, step, time = (reader.ints(ints, count) for ints in entry["ints"])
+        values = [reader.planes(packed, count).astype(np.float64) for packed in entry["values"]]
+        series.groups.append(Group(tuple(entry["keys"]), place, step, time, np.stack(values, axis=1)))
+    return series
+
+
+def read_columns(path: str, base: int, mark: Any) -> Series:
+    """Return the series in a file; raises OSError, ValueError."""
+    fd, size = open_log(path)
+    try:
+        return decode_columns(pread(fd, size, 0), base, mark)
+    finally:
+        os.close(fd)
