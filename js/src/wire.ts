@@ -319,7 +319,11 @@ export interface Done {
   text: string;
 }
 
-/** Why not, and what to do. `code`: ``invalid not_found no_store conflict gate read_only serving failed internal``. */
+/**
+ * Why not, and what to do.
+ *
+ * `code`: ``invalid not_found no_store conflict gate read_only serving failed internal``.
+ */
 export interface Failure {
   code: string;
   message: string;

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from nbtrack import __version__
+from nbtrack._version import __version__
 from nbtrack.cli.options import command_settings
 from nbtrack.errors import NbtrackError
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import click
 
-from nbtrack import __version__
+from nbtrack._version import __version__
 from nbtrack.cli.options import json_option, store_option
 from nbtrack.errors import NbtrackError
 

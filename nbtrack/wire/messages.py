@@ -381,7 +381,10 @@ class Done(Answer, frozen=True):
 
 
 class Failure(Answer, frozen=True):
-    """Why not, and what to do. `code`: ``invalid not_found no_store conflict gate read_only serving failed internal``."""
+    """Why not, and what to do.
+
+    `code`: ``invalid not_found no_store conflict gate read_only serving failed internal``.
+    """
 
     code: str
     message: str
