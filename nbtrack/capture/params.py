@@ -80,7 +80,20 @@ def is_estimator_class(value: Any) -> bool:
     return isinstance(value, type) and (hasattr(value, "fit") or hasattr(value, "fit_transform"))
 
 
+def _owners(scan: Scan) -> dict[int, str]:
+    """Return which variable gets the object that a call makes: ``b`` of ``b = SVC().fit(X)``."""
+    owners = {}
+    for name, assignments in scan.assigned.items():
+        for one in assignments:
+            node = one.value
+            while isinstance(node, ast.Call) and not one.part:
+                owners[id(node)] = name
+                node = node.func.value if isinstance(node.func, ast.Attribute) else None
+    return owners
+
+
 def _keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+    owners = _owners(scan)
     for call in scan.calls:
         target = lookup(call.func, names)
         name = callee_name(call)
@@ -95,7 +108,7 @@ def _keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
             for key, value in pairs:
                 kept = MISSING if value is MISSING else plain(value)
                 if kept is not MISSING and key not in {"verbose", "n_jobs"}:
-                    found.add(str(key), kept, name)
+                    found.add(str(key), kept, owners.get(id(call), name))
 
 
 def _defaults(kind: type) -> dict[str, Any]:
@@ -128,7 +141,7 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
         if kept is MISSING or hasattr(value, "get_params"):
             continue
         default = defaults.get(name, inspect.Parameter.empty)
-        if default is inspect.Parameter.empty or type(default) is not type(value) or default != value:
+        if default is inspect.Parameter.empty or str(default) != str(value):
             changed[f"{prefix}{name}"] = kept
     best = getattr(estimator, "best_params_", None)
     if isinstance(best, dict):
@@ -153,5 +166,7 @@ def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, A
     _keywords(scan, names, found)
     for variable, estimator in estimators.items():
         for key, value in changed_settings(estimator).items():
-            found.add(key, value, variable)
+            stated = found.params.get(key.rpartition("__")[2], MISSING)  # SVC(C=7) inside a pipeline: said already
+            if "__" not in key or str(stated) != str(value):
+                found.add(key, value, variable)
     return found.params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import time
@@ -88,7 +89,7 @@ def notebook(workdir: Path) -> Iterator[Notebook]:
         pending.wait()
         for run in stack.open_runs():
             run.end("KILLED")
-        shell.atexit_operations()
+        atexit.unregister(shell.atexit_operations)
         InteractiveShell.clear_instance()
 
 
