@@ -62,7 +62,8 @@ export class FakeClient implements Client {
     if (failure !== undefined) {
       throw new CallError(failure);
     }
-    return this.answer(request) as Answers[R["op"]];
+    // A copy, as over a wire: what the interface holds never changes under its hands.
+    return structuredClone(this.answer(request)) as Answers[R["op"]];
   }
 
   subscribe(changed: (revision: string) => void): () => void {

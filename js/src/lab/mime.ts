@@ -16,6 +16,7 @@ interface ViewData {
   store: string | null;
   run_ids: string[] | null;
   filter: string;
+  experiment: string | null;
 }
 
 /** The data of an output, checked: a notebook may come from anywhere. */
@@ -23,7 +24,7 @@ export function parseView(data: unknown): ViewData | null {
   if (typeof data !== "object" || data === null) {
     return null;
   }
-  const { version, view, store, run_ids, filter } = data as Record<string, unknown>;
+  const { version, view, store, run_ids, filter, experiment } = data as Record<string, unknown>;
   if (version !== 1 || (view !== "card" && view !== "compare")) {
     return null;
   }
@@ -36,6 +37,7 @@ export function parseView(data: unknown): ViewData | null {
     store: typeof store === "string" && store !== "" ? store : null,
     run_ids: ids,
     filter: typeof filter === "string" ? filter : "",
+    experiment: typeof experiment === "string" ? experiment : null,
   };
 }
 
@@ -124,7 +126,8 @@ class ViewRenderer extends Widget implements IRenderMime.IRenderer {
       if (view.view === "card") {
         await client.call({ op: "run", run_id: view.run_ids?.[0] ?? "" });
       } else {
-        const runs = await client.call({ op: "runs", run_ids: view.run_ids, filter: view.filter, limit: 1 });
+        const { run_ids, filter, experiment } = view;
+        const runs = await client.call({ op: "runs", run_ids, filter, experiment, limit: 1 });
         if (runs.run_ids.length === 0) {
           return;
         }
@@ -139,7 +142,11 @@ class ViewRenderer extends Widget implements IRenderMime.IRenderer {
     const dispose =
       view.view === "card"
         ? mountCard(live, client, createState(client, { run_ids: view.run_ids }), { run_id: view.run_ids?.[0] ?? "" })
-        : mountCompare(live, client, createState(client, { run_ids: view.run_ids, query: view.filter }));
+        : mountCompare(
+            live,
+            client,
+            createState(client, { run_ids: view.run_ids, query: view.filter, experiment: view.experiment }),
+          );
     this.node.replaceChildren(live);
     this.end = dispose;
   }

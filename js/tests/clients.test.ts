@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CallError, RevisionPoll } from "../src/client";
+import { EmbeddedClient, requestKey } from "../src/clients/embedded";
+import { KernelClient, type MessageModel } from "../src/clients/kernel";
+import { type Post, ServerClient } from "../src/clients/server";
+
+const POLL = { interval_ms: 5, visible: () => true };
+const PLACE = () => ({ path: "a/b.ipynb", store: null });
+
+class Model implements MessageModel {
+  readonly sent: { id: string; request: { op: string } }[] = [];
+  private readonly listeners = new Set<(message: unknown, buffers: DataView[]) => void>();
+
+  send(content: unknown): void {
+    this.sent.push(content as { id: string; request: { op: string } });
+  }
+  on(_: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void {
+    this.listeners.add(callback);
+  }
+  off(_: "msg:custom", callback: (message: unknown, buffers: DataView[]) => void): void {
+    this.listeners.delete(callback);
+  }
+  receive(message: unknown, reply?: unknown): void {
+    const buffers = reply === undefined ? [] : [new DataView(new TextEncoder().encode(JSON.stringify(reply)).buffer)];
+    for (const listener of this.listeners) {
+      listener(message, buffers);
+    }
+  }
+  get listening(): number {
+    return this.listeners.size;
+  }
+}
+
+test("KernelClient gives each reply to the call that asked, in any order", async () => {
+  const model = new Model();
+  const client = new KernelClient(model, POLL);
+  const first = client.call({ op: "revision" });
+  const second = client.call({ op: "models" });
+  const [a, b] = model.sent;
+  model.receive({ id: b?.id }, { ok: true, answer: { models: [], stages: [] } });
+  model.receive({ id: "somebody else's" }, { ok: true, answer: {} });
+  model.receive({ id: a?.id, reply: { ok: true, answer: { revision: "7" } } });
+  assert.deepEqual(await second, { models: [], stages: [] });
+  assert.deepEqual(await first, { revision: "7" });
+});
+
+test("KernelClient rejects with the kernel's own words", async () => {
+  const model = new Model();
+  const client = new KernelClient(model, POLL);
+  const call = client.call({ op: "undo", name: "m" });
+  model.receive(
+    { id: model.sent[0]?.id },
+    { ok: false, error: { code: "conflict", message: "undo: somebody was faster." } },
+  );
+  await assert.rejects(call, (error: unknown) => error instanceof CallError && error.code === "conflict");
+});
+
+test("two KernelClients on one model do not take each other's replies", async () => {
+  const model = new Model();
+  const one = new KernelClient(model, POLL).call({ op: "revision" });
+  const two = new KernelClient(model, POLL).call({ op: "revision" });
+  assert.notEqual(model.sent[0]?.id, model.sent[1]?.id);
+  model.receive({ id: model.sent[0]?.id }, { ok: true, answer: { revision: "1" } });
+  model.receive({ id: model.sent[1]?.id }, { ok: true, answer: { revision: "2" } });
+  assert.deepEqual([(await one).revision, (await two).revision], ["1", "2"]);
+});
+
+test("KernelClient passes on a change that the kernel tells of, and stops listening when disposed", () => {
+  const model = new Model();
+  const client = new KernelClient(model, { interval_ms: 60_000, visible: () => true });
+  const seen: string[] = [];
+  const stop = client.subscribe((revision) => seen.push(revision));
+  model.receive({ revision: "3" });
+  model.receive({ revision: "3" });
+  stop();
+  client.dispose();
+  assert.deepEqual(seen, ["3"]);
+  assert.equal(model.listening, 0);
+});
+
+const answering =
+  (status: number, body: string, bodies: string[] = []): Post =>
+  (sent) => {
+    bodies.push(sent);
+    return Promise.resolve(new Response(body, { status }));
+  };
+
+test("ServerClient says where it asks from", async () => {
+  const bodies: string[] = [];
+  const client = new ServerClient(answering(200, '{"ok":true,"answer":{"revision":"1"}}', bodies), PLACE, POLL);
+  assert.deepEqual(await client.call({ op: "revision" }), { revision: "1" });
+  assert.deepEqual(JSON.parse(bodies[0] ?? ""), { path: "a/b.ipynb", store: null, request: { op: "revision" } });
+});
+
+const failures: [number, string, string, RegExp][] = [
+  [404, "<html>", "no_extension", /Install nbtrack/],
+  [403, '{"message": "Forbidden"}', "forbidden", /log in again/],
+  [502, "Bad gateway", "unreachable", /status 502/],
+  [403, '{"ok":false,"error":{"code":"forbidden","message":"path: leads out."}}', "forbidden", /leads out/],
+];
+for (const [status, body, code, message] of failures) {
+  test(`ServerClient explains status ${status} with ${body}`, async () => {
+    const client = new ServerClient(answering(status, body), PLACE, POLL);
+    await assert.rejects(client.call({ op: "info" }), (error: unknown) => {
+      assert.ok(error instanceof CallError);
+      assert.equal(error.code, code);
+      assert.match(error.message, message);
+      return true;
+    });
+  });
+}
+
+test("ServerClient explains a server that is gone", async () => {
+  const client = new ServerClient(() => Promise.reject(new TypeError("Failed to fetch")), PLACE, POLL);
+  await assert.rejects(client.call({ op: "info" }), /does not answer \(Failed to fetch\)/);
+});
+
+test("EmbeddedClient answers from the page and says what it cannot do", async () => {
+  const request = { op: "run", run_id: "1" } as const;
+  const client = new EmbeddedClient({ [requestKey(request)]: { ok: true, answer: { run_id: "1" } } });
+  assert.deepEqual(await client.call({ run_id: "1", op: "run" }), { run_id: "1" });
+  await assert.rejects(client.call({ op: "models" }), /Open the notebook/);
+});
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("RevisionPoll asks only while somebody watches and it can be seen", async () => {
+  let asked = 0;
+  let visible = false;
+  const poll = new RevisionPoll(() => Promise.resolve(String(++asked)), { interval_ms: 2, visible: () => visible });
+  await pause(20);
+  assert.equal(asked, 0);
+  const seen: string[] = [];
+  const stop = poll.subscribe((revision) => seen.push(revision));
+  await pause(20);
+  assert.equal(asked, 0);
+  visible = true;
+  await pause(40);
+  assert.ok(asked > 0);
+  stop();
+  await pause(10);
+  const after = asked;
+  await pause(20);
+  assert.equal(asked, after);
+  assert.equal(seen.length, new Set(seen).size);
+});
+
+test("RevisionPoll asks a server that fails less and less often", async () => {
+  let asked = 0;
+  const poll = new RevisionPoll(
+    () => {
+      asked += 1;
+      return Promise.reject(new Error("away"));
+    },
+    { interval_ms: 4, visible: () => true },
+  );
+  const stop = poll.subscribe(() => undefined);
+  await pause(150);
+  stop();
+  assert.ok(asked > 1 && asked < 8, `asked ${asked} times`);
+});

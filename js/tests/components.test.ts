@@ -1,0 +1,277 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { signal } from "@preact/signals";
+import { FakeClient, type FakeRun, wineRuns } from "../src/clients/fake";
+import { mount as mountCompare } from "../src/components/Compare";
+import { mount as mountModels } from "../src/components/ModelVersions";
+import { mount as mountPanel, type Tab } from "../src/components/Panel";
+import { mount as mountCard } from "../src/components/RunCard";
+import { mount as mountTable } from "../src/components/RunTable";
+import { mount as mountServers } from "../src/components/ServeCard";
+import { createState } from "../src/state";
+import { click, find, host, press, settle } from "./dom";
+
+const names = (root: ParentNode): string[] =>
+  [...root.querySelectorAll('[role="rowheader"] .nbt-text')].map((one) => one.textContent ?? "");
+
+const headers = (root: ParentNode): string[] =>
+  [...root.querySelectorAll('[role="columnheader"]')].map((one) => one.getAttribute("data-key") ?? "");
+
+async function table(runs: FakeRun[] = wineRuns()) {
+  const root = host();
+  const client = new FakeClient(runs);
+  const state = createState(client);
+  const dispose = mountTable(root, client, state);
+  await settle();
+  return { root, client, state, dispose };
+}
+
+test("RunTable shows what differs, and everything on demand", async () => {
+  const { root } = await table();
+  assert.deepEqual(names(root), ["rf-100-0.5", "rf-1-0.5", "rf-1-0.1"]);
+  assert.deepEqual(headers(root), [
+    "run_name",
+    "accuracy",
+    "f1_weighted",
+    "max_features",
+    "n_estimators",
+    "start_time",
+  ]);
+  await click(root, "all-columns");
+  assert.ok(headers(root).includes("criterion"));
+  assert.equal(find(root, "all-columns").getAttribute("aria-pressed"), "true");
+});
+
+test("RunTable marks the best value with a sign and a word", async () => {
+  const { root } = await table();
+  const best = [...root.querySelectorAll(".nbt-best")].map((one) => one.textContent);
+  assert.deepEqual(best, ["★best 1.0000", "★best 1.0000"]);
+});
+
+test("RunTable sorts by a click, and by several keys with Shift", async () => {
+  const { root } = await table();
+  const head = (key: string): HTMLElement => {
+    const found = root.querySelector<HTMLElement>(`[role="columnheader"][data-key="${key}"]`);
+    assert.ok(found);
+    return found;
+  };
+  head("n_estimators").click();
+  await settle();
+  assert.equal(head("n_estimators").getAttribute("aria-sort"), "ascending");
+  head("accuracy").dispatchEvent(new MouseEvent("click", { bubbles: true, shiftKey: true }));
+  await settle();
+  assert.deepEqual(names(root), ["rf-1-0.5", "rf-1-0.1", "rf-100-0.5"]);
+  assert.equal(head("accuracy").getAttribute("aria-sort"), "descending");
+  assert.equal(head("accuracy").querySelector("sub")?.textContent, "2");
+});
+
+test("RunTable is worked by keys alone: arrows move, Enter sorts and opens, Space chooses", async () => {
+  const { root, state } = await table();
+  const grid = find(root, "runs");
+  assert.equal(root.querySelectorAll('.nbt-grid [tabindex="0"]').length, 1);
+  await press(grid, "ArrowUp");
+  await press(grid, "ArrowRight");
+  assert.equal(document.activeElement?.getAttribute("data-key"), "accuracy");
+  await press(grid, "Enter");
+  await press(grid, "Enter");
+  assert.deepEqual(names(root), ["rf-1-0.1", "rf-1-0.5", "rf-100-0.5"]);
+  await press(grid, "ArrowDown");
+  await press(grid, "Home");
+  await press(grid, "Enter");
+  assert.equal(state.current.value, wineRuns()[2]?.run_id);
+  const before = state.selected.value.size;
+  await press(grid, " ");
+  assert.equal(state.selected.value.size, before - 1);
+});
+
+test("RunTable filters as one types, says how many are left, and offers a way back from none", async () => {
+  const { root, state } = await table();
+  state.filter.value = "rf-1-";
+  await settle();
+  assert.deepEqual(names(root), ["rf-1-0.5", "rf-1-0.1"]);
+  assert.equal(find(root, "count").textContent, "2 of 3 runs");
+  state.filter.value = "no such run";
+  await settle();
+  await click(root, "clear-filter");
+  assert.equal(names(root).length, 3);
+});
+
+test("RunTable keeps few of many rows in the page", async () => {
+  const runs = Array.from({ length: 5000 }, (_, i) => ({
+    run_id: i.toString(16).padStart(32, "0"),
+    run_name: `run ${i}`,
+    metrics: { loss: i },
+  }));
+  const { root } = await table(runs);
+  assert.equal(find(root, "runs").getAttribute("aria-rowcount"), "5001");
+  const rows = root.querySelectorAll('[role="row"]').length;
+  assert.ok(rows > 5 && rows < 200, `${rows} rows`);
+});
+
+test("RunTable without runs says how to get one", async () => {
+  const { root } = await table([]);
+  assert.match(find(root, "empty").textContent ?? "", /%%track/);
+});
+
+test("RunTable shows a failure with what to do, and asks again", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  client.failing.set("runs", { code: "unreachable", message: "Check that it still runs, then try again." });
+  mountTable(root, client, createState(client));
+  await settle();
+  assert.match(find(root, "error").textContent ?? "", /Check that it still runs/);
+  client.failing.clear();
+  await click(root, "retry");
+  assert.equal(names(root).length, 3);
+});
+
+test("RunTable learns of a new run without losing filter or order, and of nothing after it is disposed", async () => {
+  const { root, client, state, dispose } = await table();
+  state.filter.value = "rf-1";
+  client.add({ run_id: "9".repeat(32), run_name: "rf-1-new", metrics: { accuracy: 0.1 } });
+  await settle();
+  assert.deepEqual(names(root)[0], "rf-1-new");
+  assert.equal(client.watchers, 1);
+  dispose();
+  assert.equal(client.watchers, 0);
+  assert.equal(root.childElementCount, 0);
+});
+
+test("RunTable shows hostile names as text", async () => {
+  const hostile = '<img src=x onerror="globalThis.hacked = true">';
+  const { root } = await table([{ run_id: "1".repeat(32), run_name: hostile, params: { [hostile]: hostile } }]);
+  assert.equal(root.querySelector("img"), null);
+  assert.deepEqual(names(root), [hostile]);
+});
+
+test("Compare draws the chosen runs, with a table of the same numbers", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  const state = createState(client);
+  mountCompare(root, client, state);
+  await settle();
+  const charts = [...root.querySelectorAll('[data-nbt="chart"]')];
+  assert.deepEqual(
+    charts.map((one) => one.getAttribute("data-key")),
+    ["accuracy", "f1_weighted"],
+  );
+  assert.equal(charts[0]?.querySelectorAll("tbody tr").length, 3);
+  find(root, "choose").click();
+  await settle();
+  assert.equal(root.querySelectorAll('[data-nbt="chart"]')[0]?.querySelectorAll("tbody tr").length, 2);
+});
+
+async function card(client: FakeClient, run_id: string) {
+  const root = host();
+  const state = createState(client);
+  mountCard(root, client, state, { run_id });
+  await settle();
+  return { root, state };
+}
+
+test("RunCard shows metrics with their change for better or worse", async () => {
+  const client = new FakeClient(wineRuns());
+  const { root } = await card(client, client.runs[0]?.run_id ?? "");
+  const accuracy = root.querySelector('[data-nbt="metric"][data-key="accuracy"]');
+  assert.match(accuracy?.textContent ?? "", /1\.0000▲ 0\.1111 better/);
+});
+
+test("RunCard registers, promotes with a preview, undoes, and serves", async () => {
+  const client = new FakeClient(wineRuns());
+  const [best, second] = client.runs;
+  assert.ok(best && second);
+  await client.call({ op: "register", run_id: second.run_id, name: "wine" });
+  await client.call({ op: "promote", name: "wine", version: 1, stage: "Staging" });
+  const { root, state } = await card(client, best.run_id);
+
+  await click(root, "register");
+  assert.equal((find(root, "model-name") as HTMLInputElement).value, "wine");
+  await click(root, "confirm-register");
+  assert.match(find(root, "registered").textContent ?? "", /wine version 2/);
+  assert.match(find(root, "made").textContent ?? "", /wine v2/);
+
+  await click(root, "promote");
+  assert.equal(find(root, "moves").getAttribute("aria-label"), "v2 → Staging, v1 → None");
+  assert.equal(client.requests.filter((one) => one.op === "promote" && one.preview !== true).length, 1);
+  await click(root, "confirm-promote");
+  const sent = client.requests.filter((one) => one.op === "promote" && one.preview !== true).at(-1);
+  assert.ok(sent?.op === "promote" && sent.expect === 3);
+  assert.match(state.status.value, /v2 → Staging/);
+  assert.match(find(root, "made").textContent ?? "", /Staging/);
+
+  await click(root, "undo");
+  assert.match(find(root, "undone").textContent ?? "", /Taken back/);
+  assert.match(find(root, "made").textContent ?? "", /no stage/);
+
+  await click(root, "serve");
+  assert.equal(find(root, "url").textContent, "http://127.0.0.1:5100");
+  await click(root, "invoke");
+  assert.equal(find(root, "answer").textContent, '{"predictions": [1]}');
+  await click(root, "stop");
+  assert.equal(root.querySelector('[data-nbt="server"]'), null);
+});
+
+test("RunCard says why a promotion failed and what to do", async () => {
+  const client = new FakeClient(wineRuns());
+  const run_id = client.runs[0]?.run_id ?? "";
+  await client.call({ op: "register", run_id, name: "wine" });
+  const { root } = await card(client, run_id);
+  client.failing.set("promote", { code: "gate", message: "gate: accuracy 0.7 is below 0.9. Train longer." });
+  await click(root, "promote");
+  assert.match(find(root, "error").textContent ?? "", /gate holds.*Train longer/);
+});
+
+test("RunCard of a run without a model offers nothing to serve and says how to log one", async () => {
+  const client = new FakeClient([{ run_id: "1".repeat(32), run_name: "plain", logged: false }]);
+  const { root } = await card(client, "1".repeat(32));
+  assert.match(find(root, "no-model").textContent ?? "", /log_model/);
+  assert.equal(root.querySelector('[data-nbt="serve"]'), null);
+});
+
+test("ModelVersions shows stages and history, and moves a version to any stage", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  for (const run of client.runs) {
+    await client.call({ op: "register", run_id: run.run_id, name: "wine" });
+  }
+  mountModels(root, client, createState(client));
+  await settle();
+  const chips = (): string[] =>
+    [...root.querySelectorAll('[data-nbt="version"] [data-nbt="stage"]')].map((one) => one.textContent ?? "");
+  assert.deepEqual(chips(), ["no stage", "no stage", "no stage"]);
+  await click(root, "promote");
+  await click(root, "confirm-promote");
+  assert.equal(chips()[0], "Staging");
+  await click(root, "history");
+  assert.equal(root.querySelectorAll('[data-nbt="commit"]').length, 4);
+});
+
+test("ServerList without servers says how to get one", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  mountServers(root, client, createState(client));
+  await settle();
+  assert.match(find(root, "empty").textContent ?? "", /Press Serve/);
+});
+
+test("Panel switches tabs by click and by arrow keys", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  const tab = signal<Tab>("runs");
+  let compared = 0;
+  mountPanel(root, client, createState(client), {
+    tab,
+    compare: () => {
+      compared += 1;
+    },
+  });
+  await settle();
+  assert.match(find(root, "tab-runs").textContent ?? "", /Runs3/);
+  await click(root, "compare");
+  assert.equal(compared, 1);
+  await click(root, "tab-models");
+  assert.match(find(root, "empty").textContent ?? "", /No registered models/);
+  await press(find(root, "tab-models"), "ArrowRight");
+  assert.equal(tab.value, "servers");
+  assert.equal(find(root, "tab-servers").getAttribute("aria-selected"), "true");
+});

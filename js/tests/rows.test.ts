@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeClient, wineRuns } from "../src/clients/fake";
+import { bestRows, filterRows, nextSort, type ShownColumn, shownColumns, sortRows } from "../src/rows";
+import type { Runs } from "../src/wire";
+
+const wine = (): Promise<Runs> => new FakeClient(wineRuns()).call({ op: "runs" });
+
+const column = (values: ShownColumn["values"], more: Partial<ShownColumn> = {}): ShownColumn => ({
+  id: "metric:m",
+  kind: "metric",
+  key: "m",
+  values,
+  numeric: true,
+  better: null,
+  ...more,
+});
+
+test("shownColumns leaves out what is the same in all runs, unless all are wanted", async () => {
+  const runs = await wine();
+  const keys = shownColumns(runs, false).map((one) => one.key);
+  assert.deepEqual(keys, ["accuracy", "f1_weighted", "max_features", "n_estimators", "start_time"]);
+  const all = shownColumns(runs, true).map((one) => one.key);
+  assert.ok(all.includes("criterion") && all.includes("random_state") && all.includes("duration"));
+});
+
+test("filterRows finds words in names, params and values, all of which must occur", async () => {
+  const runs = await wine();
+  assert.deepEqual(filterRows(runs, ""), [0, 1, 2]);
+  assert.deepEqual(filterRows(runs, "RF-100"), [0]);
+  assert.deepEqual(filterRows(runs, "max_features=0.5 n_estimators=1"), [0, 1]);
+  assert.deepEqual(filterRows(runs, "nothing"), []);
+});
+
+test("filterRows understands comparisons", async () => {
+  const runs = await wine();
+  assert.deepEqual(filterRows(runs, "accuracy>0.85"), [0, 1]);
+  assert.deepEqual(filterRows(runs, "metrics.accuracy>=0.85 n_estimators<10"), [1]);
+  assert.deepEqual(filterRows(runs, "accuracy<=-1"), []);
+});
+
+test("sortRows sorts numbers as numbers, puts missing values last either way, and keeps ties in order", () => {
+  const numbers = column(["10", "9", null, "NaN", "10"]);
+  assert.deepEqual(sortRows([0, 1, 2, 3, 4], [numbers], [{ column: "metric:m", descending: false }]), [1, 0, 4, 2, 3]);
+  assert.deepEqual(sortRows([0, 1, 2, 3, 4], [numbers], [{ column: "metric:m", descending: true }]), [0, 4, 1, 2, 3]);
+});
+
+test("sortRows uses the next key where the first is equal", () => {
+  const first = column([1, 1, 0], { id: "param:a" });
+  const second = column([1, 2, 3], { id: "param:b" });
+  const keys = [
+    { column: "param:a", descending: true },
+    { column: "param:b", descending: true },
+  ];
+  assert.deepEqual(sortRows([0, 1, 2], [first, second], keys), [1, 0, 2]);
+});
+
+test("bestRows follows the direction, knows ties, and marks nothing where all are equal or direction is unknown", () => {
+  assert.deepEqual([...bestRows(column([1, 3, 3], { better: "higher" }), [0, 1, 2])], [1, 2]);
+  assert.deepEqual([...bestRows(column([1, 3, "NaN"], { better: "lower" }), [0, 1, 2])], [0]);
+  assert.equal(bestRows(column([2, 2], { better: "higher" }), [0, 1]).size, 0);
+  assert.equal(bestRows(column([1, 2]), [0, 1]).size, 0);
+});
+
+test("nextSort goes best first, other way, off; with shift it adds a key", () => {
+  const accuracy = column([], { id: "metric:accuracy", better: "higher" });
+  const name = column([], { id: "attribute:run_name" });
+  const once = nextSort([], accuracy, false);
+  assert.deepEqual(once, [{ column: "metric:accuracy", descending: true }]);
+  const twice = nextSort(once, accuracy, false);
+  assert.deepEqual(twice, [{ column: "metric:accuracy", descending: false }]);
+  assert.deepEqual(nextSort(twice, accuracy, false), []);
+  assert.deepEqual(nextSort(once, name, true), [...once, { column: "attribute:run_name", descending: false }]);
+  assert.deepEqual(nextSort(once, name, false), [{ column: "attribute:run_name", descending: false }]);
+});

@@ -1,0 +1,91 @@
+"""``POST nbtrack/api/call`` answers one request of the user interface, ``GET nbtrack/api/health`` says who is here."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
+from tornado import web
+
+from nbtrack.errors import StoreError
+from nbtrack.lab.place import OutsideRootError, find_store
+
+# Whoever may read and write the notebooks of this server may do so with the runs beside them.
+AUTH_RESOURCE = "contents"
+
+
+class Call(msgspec.Struct, forbid_unknown_fields=True):
+    """One question: `request` as in ``nbtrack.wire.messages``, for the store of the notebook at `path`."""
+
+    request: msgspec.Raw
+    path: str = ""
+    store: str | None = None
+
+
+def reply_to(call: Call, root: Path) -> bytes:
+    """Return the envelope that answers `call`; raises OutsideRootError only.
+
+    Works on files, and may take as long as a model needs to start: call it from a thread.
+    """
+    from nbtrack.store import open_store
+    from nbtrack.wire.answer import answer_json
+
+    try:
+        uri = find_store(root, call.path, call.store)
+    except StoreError as error:
+        return failure_json("no_store", str(error))
+    return answer_json(lambda: open_store(uri, create=False), bytes(call.request), owner="jupyter")
+
+
+def failure_json(code: str, message: str) -> bytes:
+    """Return the envelope of a call that was refused before it reached a store."""
+    return msgspec.json.encode({"ok": False, "error": {"code": code, "message": message}})
+
+
+class CallHandler(APIHandler):  # type: ignore[misc]
+    """Answers requests of the user interface."""
+
+    auth_resource = AUTH_RESOURCE
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]
+    async def post(self) -> None:
+        """Answer one request with its envelope; 400 for no request at all, 403 for a path out of the server's root."""
+        try:
+            call = msgspec.json.decode(self.request.body, type=Call)
+        except msgspec.MsgspecError as error:
+            self.set_status(400)
+            await self.finish(failure_json("invalid", f"call: {error}. Expected path, store and request."))
+            return
+        root = Path(self.settings["server_root_dir"]).expanduser()
+        try:
+            reply = await asyncio.to_thread(reply_to, call, root)
+        except OutsideRootError as error:
+            self.set_status(403)
+            reply = failure_json("forbidden", str(error))
+        await self.finish(reply)
+
+
+class HealthHandler(APIHandler):  # type: ignore[misc]
+    """Says which nbtrack answers."""
+
+    auth_resource = AUTH_RESOURCE
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]
+    async def get(self) -> None:
+        """Answer with the version of nbtrack in the server's environment."""
+        await self.finish({"ok": True, "version": version("nbtrack")})
+
+
+def add_handlers(app: Any) -> None:
+    """Add our handlers to a Jupyter server's web application, below its base URL."""
+    base = app.settings["base_url"]
+    handlers = [("call", CallHandler), ("health", HealthHandler)]
+    app.add_handlers(".*$", [(url_path_join(base, "nbtrack", "api", name), handler) for name, handler in handlers])

@@ -1,0 +1,110 @@
+"""The live view in a cell: an anywidget that asks this kernel, and is told when something changed."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anywidget
+import traitlets
+
+from nbtrack.wire.answer import answer_json
+
+if TYPE_CHECKING:
+    from nbtrack.store.base import Store
+
+STATIC: Final = Path(__file__).parent / "static"
+WIDGET_MIME: Final = "application/vnd.jupyter.widget-view+json"
+# These may take seconds; in a thread of their own they hold up neither the kernel nor the other questions.
+SLOW: Final = frozenset({"serve", "invoke", "stop_server"})
+
+
+class View(anywidget.AnyWidget):  # type: ignore[misc]
+    """One view of a store in a cell.
+
+    The front end sends ``{id, request}`` as a custom message and gets ``{id}`` with the reply's bytes beside it.
+    Requests may come in any thread: a kernel with subshells answers while a cell runs.
+    """
+
+    _esm = STATIC / "widget.js"
+    _css = STATIC / "widget.css"
+
+    view = traitlets.Enum(["compare", "card"], default_value="compare").tag(sync=True)
+    run_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
+    filter = traitlets.Unicode("").tag(sync=True)
+    experiment = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+
+    def __init__(self, store: Store, **traits: Any) -> None:
+        self._store = store
+        self._watching = False  # whether a front end has asked since it was last told of a change
+        self._revision = ""
+        super().__init__(**traits)
+        self.on_msg(self._receive)
+        _watch_cells(self)
+
+    def _receive(self, _: Any, content: Any, buffers: Any) -> None:
+        if not isinstance(content, dict) or not isinstance(content.get("id"), str):
+            return
+        request = content.get("request")
+        if isinstance(request, dict) and request.get("op") in SLOW:
+            context = contextvars.copy_context()  # output of the thread belongs to the message that asked
+            threading.Thread(target=context.run, args=(self._answer, content["id"], request), daemon=True).start()
+        else:
+            self._answer(content["id"], request)
+
+    def _answer(self, message_id: str, request: Any) -> None:
+        self._watching = True
+        reply = answer_json(self._fresh_store, json.dumps(request).encode())
+        self.send({"id": message_id}, buffers=[reply])
+
+    def _fresh_store(self) -> Store:
+        from nbtrack.tracking import pending
+
+        pending.wait()
+        return self._store
+
+    def tell(self) -> None:
+        """Tell the front end if the store has changed, unless nobody asked since the last time."""
+        if not self._watching or self.comm is None:
+            return
+        revision = self._fresh_store().revision()
+        if revision != self._revision:
+            self._revision = revision
+            self._watching = False
+            self.send({"revision": revision})
+
+
+_views: weakref.WeakSet[View] = weakref.WeakSet()
+_hooked: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _watch_cells(view: View) -> None:
+    """Look after each cell whether something changed: then a view is up to date without ever polling."""
+    from IPython.core.getipython import get_ipython
+
+    _views.add(view)
+    shell = get_ipython()
+    if shell is not None and shell not in _hooked:
+        _hooked.add(shell)
+        shell.events.register("post_run_cell", _after_cell)
+
+
+def _after_cell(result: Any = None) -> None:
+    views = [view for view in list(_views) if view._watching]
+    if views:
+        # A run may still be ending in the background: wait for that elsewhere, the next cell need not.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(_tell, views), daemon=True).start()
+
+
+def _tell(views: list[View]) -> None:
+    for view in views:
+        try:
+            view.tell()
+        except Exception as error:
+            # A store that went away is said by the view itself when it next asks.
+            view.log.debug("nbtrack: %s", error)
