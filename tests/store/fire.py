@@ -44,6 +44,7 @@ def scenario(name: str, *arguments: object, timeout_s: float = 110) -> dict[str,
     done = subprocess.run(
         [sys.executable, __file__, name, *map(str, arguments)],
         env=environment(),
+        check=False,
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -25,7 +25,7 @@ def read_acks(folder: Path) -> dict[str, list[list[Any]]]:
 
 
 def raw_lines(root: Path) -> tuple[int, int]:
-    """Read every log with nothing but ``json``: return the number of whole lines and of torn tails; fail on bad lines."""
+    """Read every log with nothing but ``json``: return numbers of whole lines and torn tails; fail on bad lines."""
     whole = torn = 0
     for log in root.glob("runs/*/*.jsonl"):
         lines = log.read_bytes().split(b"\n")

@@ -29,9 +29,7 @@ FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 
 def tree(folder: Path) -> set[str]:
     """Return every path below a folder, also those that a walk of names alone would miss."""
-    return {
-        os.path.relpath(os.path.join(at, name), folder) for at, dirs, files in os.walk(folder) for name in dirs + files
-    }
+    return {os.path.relpath(f"{at}/{name}", folder) for at, dirs, files in os.walk(folder) for name in dirs + files}
 
 
 class NamePromises(Promises):

@@ -1,0 +1,459 @@
+"""The store's speed, side by side: nbtrack, the bare operation, MLflow on files and on SQLite, and the best peers.
+
+Run it by hand, on a machine that has little else to do::
+
+    python tests/bench/store.py                     # every row, about five minutes; the first time a few more
+    python tests/bench/store.py --only metric,small # some rows
+    python tests/bench/store.py --peers ""          # without pandm, exptrack and goodseed
+    python tests/bench/store.py --without mlflow    # nbtrack and the bare operation only: two minutes
+    python tests/bench/store.py --json out.json     # the figures for a machine to read
+
+MLflow and each peer live in environments of their own, made by ``uv`` (or venv and pip) under the cache folder
+(``--cache``, by default in the temporary folder); so do the stores that take long to fill. What is cached is keyed by
+the version of the tracker, ours by its source. ``--fresh`` throws the cache away.
+
+How it measures: each round asks every contender in turn, in a new process; the figure is the median of the rounds.
+What is judged is the ratio to what ran beside it, or the absolute figure where one is asked. "First" reads are the
+first in their process; files are warm. Imports (numpy's too: a notebook has it, and MLflow's own import brings it) are
+not part of a search or a history; they have a row of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PACKAGES = {"mlflow": "mlflow", "pandm": "pandm", "exptrack": "exptrack", "goodseed": "goodseed"}
+NEEDS = {"pandm": ["numpy"], "goodseed": ["numpy"]}
+MS, US = 1e3, 1e6
+
+
+@dataclass
+class Contender:
+    """Something that can be asked: a name, its Python, its script."""
+
+    name: str
+    python: str
+    script: str
+    module: str
+    extra: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its processes."""
+        base = {k: v for k, v in os.environ.items() if not k.startswith(("NBTRACK", "MLFLOW"))}
+        path = {"PYTHONPATH": str(ROOT)} if self.name in {"ours", "bare"} else {}
+        return {**base, **path, **self.extra, "MLFLOW_ALLOW_FILE_STORE": "true"}
+
+    def ask(self, operation: str, *arguments: object) -> Any:
+        """Run one operation in a new process and return its answer."""
+        command = [self.python, str(HERE / "contenders" / self.script), operation, *map(str, arguments)]
+        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{self.name} {operation} failed:\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def timed(self, command: list[str]) -> float:
+        """Return seconds of a whole process."""
+        start = time.perf_counter()
+        done = subprocess.run(command, env=self.environment(), capture_output=True, check=False)
+        taken = time.perf_counter() - start
+        if done.returncode:
+            raise SystemExit(f"{self.name}: {command} failed:\n{done.stderr.decode()[-3000:]}")
+        return taken
+
+    def memory(self, code: str) -> float:
+        """Return the megabytes that a process which runs `code` had at its peak."""
+        tell = "print(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1])"
+        command = [self.python, "-c", f"{code}\n{tell}"]
+        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=True)
+        return int(done.stdout.splitlines()[-1]) / 1024
+
+    def time_of(self, operation: str, folder: Path) -> float:
+        """Return seconds of a whole process that does one operation."""
+        return self.timed([self.python, str(HERE / "contenders" / self.script), operation, str(folder)])
+
+
+@dataclass
+class Row:
+    """One line of the table; values are in `unit`."""
+
+    operation: str
+    unit: str
+    values: dict[str, float]
+    asked: str
+    met: bool | None
+
+
+class Bench:
+    """The contenders and a place to work."""
+
+    def __init__(self, cache: Path, peers: list[str], mlflow: bool, rounds: int) -> None:
+        self.cache = cache
+        self.rounds = rounds
+        self.work = Path(tempfile.mkdtemp(prefix="nbtrack-bench-"))
+        self.ours = Contender("ours", sys.executable, "ours.py", "nbtrack")
+        self.bare = Contender("bare", sys.executable, "bare.py", "")
+        self.peers = [self._peer(name) for name in peers]
+        self.mlflow: list[Contender] = []
+        if mlflow:
+            python, version = self._environment_of("mlflow")
+            self.mlflow = [
+                Contender(f"mlflow {kind}", python, "mlflow_.py", "mlflow", {"NBTRACK_BENCH_BACKEND": kind}, version)
+                for kind in ("file", "sqlite")
+            ]
+
+    @property
+    def all(self) -> list[Contender]:
+        """Return everybody, in the order of the table."""
+        return [self.ours, self.bare, *self.peers, *self.mlflow]
+
+    def _peer(self, name: str) -> Contender:
+        python, version = self._environment_of(name)
+        return Contender(name, python, f"{name}_.py", name, {}, version)
+
+    def _environment_of(self, name: str) -> tuple[str, str]:
+        folder = self.cache / "environments" / name
+        python = str(folder / "bin" / "python")
+        if not Path(python).exists():
+            say(f"installing {name} …")
+            wanted = [PACKAGES[name], *NEEDS.get(name, [])]
+            if shutil.which("uv"):
+                run(["uv", "venv", "-q", "--python", sys.executable, str(folder)])
+                run(["uv", "pip", "install", "-q", "--python", python, *wanted])
+            else:
+                run([sys.executable, "-m", "venv", str(folder)])
+                run([python, "-m", "pip", "install", "-q", *wanted])
+        code = f"from importlib.metadata import version; print(version({PACKAGES[name]!r}))"
+        return python, subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+    def folder(self, name: str) -> Path:
+        """Return a path for a new folder."""
+        return self.work / f"{name.replace(' ', '-')}-{time.monotonic_ns()}"
+
+    def kept(self, who: Contender, what: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
+        """Return a filled store from the cache, with what `make` told of it; make it if it is not there."""
+        key = who.version or source_key()
+        folder = self.cache / "stores" / f"{who.name.replace(' ', '-')}-{what}-{key}"
+        note = folder.with_suffix(".json")
+        if not note.exists():
+            say(f"filling {who.name}: {what} …")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(json.dumps(make(folder)))
+        return folder, json.loads(note.read_text())
+
+    def rounds_of(
+        self, who: list[Contender], ask: Callable[[Contender], Any], rounds: int | None = None
+    ) -> dict[str, Any]:
+        """Ask each contender in turn, several rounds; return the answers of each."""
+        found: dict[str, list[Any]] = {c.name: [] for c in who}
+        for number in range(rounds or self.rounds):
+            for contender in who:
+                if contender.name == "mlflow file" and number > 1:
+                    continue  # it is slow, and nothing hangs on its last percent
+                found[contender.name].append(ask(contender))
+        return found
+
+
+def source_key() -> str:
+    """Return a hash of the store's source, so that stores of another day are not taken for today's."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "nbtrack" / "store").glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def run(command: list[str]) -> None:
+    """Run a command that must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+
+
+def say(text: str) -> None:
+    """Tell the user what takes time, apart from the table."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def middle(found: dict[str, list[Any]], key: str | None = None, scale: float = 1.0) -> dict[str, float]:
+    """Return each contender's median."""
+    return {
+        name: median(a[key] if key else a for a in answers) * scale
+        for name, answers in found.items()
+        if answers and (key is None or key in answers[0])
+    }
+
+
+def least(values: dict[str, float], name: str) -> float:
+    """Return a contender's value, or infinity if it did not take part: what is compared with it is then not judged."""
+    return values.get(name, float("inf"))
+
+
+def judge(
+    values: dict[str, float], *, most: float | None = None, bare: float | None = None, **ratios: float
+) -> bool | None:
+    """Return whether our value is at most `most`, `bare` times the bare one, and so many times less than MLflow's."""
+    ours = values["ours"]
+    verdicts = []
+    if most is not None:
+        verdicts.append(ours <= most)
+    if bare is not None:
+        verdicts.append(ours <= bare * values["bare"])
+    for kind, times in ratios.items():
+        if f"mlflow {kind}" in values:
+            verdicts.append(ours * times <= values[f"mlflow {kind}"])
+    return all(verdicts) if verdicts else None
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+def row_import(b: Bench) -> list[Row]:
+    """Time and memory of the import, over a bare Python; and with what the first run needs, for names are lazy."""
+    who = [b.ours, *b.peers, *b.mlflow[:1]]
+
+    def ask(c: Contender, code: str) -> float:
+        return c.timed([c.python, "-c", code]) - c.timed([c.python, "-c", "pass"])
+
+    usual = "import nbtrack; nbtrack.start_run, nbtrack.log_metric, nbtrack.log_params, nbtrack.set_tracking_uri"
+    found = b.rounds_of(who, lambda c: ask(c, f"import {c.module}"), b.rounds + 2)
+    used = b.rounds_of([b.ours], lambda c: ask(c, usual), b.rounds + 2)
+    bare = {"bare": 0.0}
+    seconds = middle(found, None, MS) | bare
+    loaded = seconds | middle(used, None, MS)
+    memory = {c.name: c.memory(f"import {c.module}") - c.memory("pass") for c in who} | bare
+    full = memory | {"ours": b.ours.memory(usual) - b.ours.memory("pass")}
+    time_asked, size_asked = "≤ 45; ≤ 1/30 of MLflow", "≤ 12"
+    verdicts = [judge(v, most=45, **{"file": 30}) for v in (seconds, loaded)]
+    return [
+        Row("import, over bare python", "ms", seconds, time_asked, verdicts[0]),
+        Row("… with what start_run and log_metric load", "ms", loaded, time_asked, verdicts[1]),
+        Row("import, memory over bare python", "MB", memory, size_asked, judge(memory, most=12)),
+        Row("… with what start_run and log_metric load", "MB", full, size_asked, judge(full, most=12)),
+    ]
+
+
+def row_first(b: Bench) -> list[Row]:
+    """The whole process of the first run in an empty folder."""
+    found = b.rounds_of(b.all, lambda c: c.time_of("first", b.folder(c.name)))
+    values = middle(found, scale=MS)
+    return [Row("first run in an empty folder, whole process", "ms", values, "≤ 1/15 of file", judge(values, file=15))]
+
+
+def row_startend(b: Bench) -> list[Row]:
+    """start_run and end_run in a process that has done it before."""
+    counts = {"ours": 300, "bare": 300}
+    found = b.rounds_of(b.all, lambda c: c.ask("startend", b.folder(c.name), counts.get(c.name, 30)))
+    values = middle(found, scale=US)
+    return [Row("start_run + end_run", "µs", values, "≤ 1/20 of file", judge(values, file=20))]
+
+
+def row_metric(b: Bench) -> list[Row]:
+    """One log_metric."""
+    counts = {"ours": 20_000, "mlflow file": 1000, "mlflow sqlite": 200, "exptrack": 2000}
+    who = [c for c in b.all if c.name != "bare"]
+    found = b.rounds_of(who, lambda c: c.ask("metric", b.folder(c.name), counts.get(c.name, 10_000)))
+    public = middle(found, "public", US)
+    own = middle({"ours": found["ours"]}, "writer", US)
+    bare = {"bare": middle({"bare": found["ours"]}, "bare", US)["bare"]}
+    rest = {name: value for name, value in public.items() if name != "ours"}
+    rows = [("log_metric, nbtrack.log_metric()", public | bare), ("log_metric, the store's writer", rest | own | bare)]
+    return [
+        Row(name, "µs", values, "≤ 2.5× bare; ≤ 1/100 of file", judge(values, bare=2.5, file=100))
+        for name, values in rows
+    ]
+
+
+def row_history(b: Bench) -> list[Row]:
+    """All points of a metric as arrays; bytes per point."""
+    rows: list[Row] = []
+    many, most = 100_000, 1_000_000
+    peers = [c for c in b.peers if c.name in {"pandm", "goodseed"}]
+    told: dict[str, Any] = {}
+    kept: dict[str, Path] = {}
+    for c in [b.ours, *peers, *b.mlflow]:
+        kept[c.name], told[c.name] = b.kept(c, "100k points", lambda folder, c=c: c.ask("points", folder, many, "yes"))
+    kept["bare"], told["bare"] = b.folder("bare"), {"run_id": "-"}
+
+    def ask(c: Contender) -> Any:
+        return c.ask("history", kept[c.name], told[c.name]["run_id"], many)
+
+    found = b.rounds_of([b.ours, b.bare, *peers, *b.mlflow], ask)
+    values = middle(found, "first", MS)
+    rows.append(Row("history of 100k points, sealed", "ms", values, "≤ 10", judge(values, most=10)))
+    live, note = b.kept(b.ours, "100k points live", lambda folder: b.ours.ask("points", folder, many, "no"))
+    found_live = b.rounds_of([b.ours], lambda c: c.ask("history", live, note["run_id"], many))
+    alive = {**{k: v for k, v in values.items() if k != "ours"}, **middle(found_live, "first", MS)}
+    rows.append(Row("history of 100k points, live", "ms", alive, "≤ 80", judge(alive, most=80)))
+    big, note = b.kept(b.ours, "1M points", lambda folder: b.ours.ask("points", folder, most, "yes"))
+    place = b.folder("bare")
+    found_big = b.rounds_of(
+        [b.ours, b.bare], lambda c: c.ask("history", big if c.name == "ours" else place, note["run_id"], most)
+    )
+    values = middle(found_big, "first", MS)
+    rows.append(Row("history of 1M points, sealed", "ms", values, "≤ 30", judge(values, most=30)))
+    again = middle(found_big, "again", MS)
+    rows.append(Row("history of 1M points, sealed, asked again", "ms", again, "", None))
+    rows.append(Row("sealing 1M points (end_run)", "ms", {"ours": note["end_s"] * MS}, "", None))
+    for kind, limit in (("live", 45), ("sealed", 6)):
+        values = {name: facts[kind] / many for name, facts in told.items() if kind in facts} | {"bare": 24.0}
+        rows.append(Row(f"bytes per point, {kind}", "B", values, f"≤ {limit}", judge(values, most=limit)))
+    return rows
+
+
+def row_search(b: Bench) -> list[Row]:
+    """10,000 runs: filter, order, first hundred, in a process that has only imported."""
+    count = 10_000
+    kept = {
+        c.name: b.kept(c, "10k runs", lambda folder, c=c: c.ask("runs", folder, count))[0] for c in [b.ours, *b.mlflow]
+    }
+    kept["bare"] = b.folder("bare")
+    b.ours.ask("search", kept["ours"], count)  # writes the index, if filling has not
+    found = b.rounds_of([b.ours, b.bare, *b.mlflow], lambda c: c.ask("search", kept[c.name], count))
+    values, warm = middle(found, "fresh", MS), middle(found, "open", MS)
+    return [
+        Row(
+            "10k runs: filter, order, first 100, new process",
+            "ms",
+            values,
+            "≤ 1/100 of sqlite",
+            judge(values, sqlite=100),
+        ),
+        Row("… in an open store", "ms", {k: v for k, v in warm.items() if "mlflow" not in k}, "", None),
+    ]
+
+
+def row_large(b: Bench) -> list[Row]:
+    """100,000 runs."""
+    count = 100_000
+    store, _ = b.kept(b.ours, "100k runs", lambda folder: b.ours.ask("runs", folder, count))
+    place = b.folder("bare")
+    pair = [b.ours, b.bare]
+    built = b.rounds_of(pair, lambda c: c.ask("rebuild", store, count), 3)
+    found = b.rounds_of(pair, lambda c: c.ask("search", store if c.name == "ours" else place, count))
+    frames = b.rounds_of(pair, lambda c: c.ask("frame", store if c.name == "ours" else place, count), 3)
+    seen = b.rounds_of(pair, lambda c: c.ask("changed", store if c.name == "ours" else place), 3)
+    rows = [
+        ("100k runs: filter, order, first 100, new process", middle(found, "fresh", MS), 8.0),
+        ("… in an open store", middle(found, "open", MS), None),
+        ("100k runs → DataFrame (run_table)", middle(frames, "table", MS), 120.0),
+        ("100k runs → DataFrame (nbtrack.search_runs)", middle(frames, "public", MS), 120.0),
+        ("one of 100k runs changed: seen by a search", middle(seen, "seen", MS), 3.0),
+        ("index of 100k runs rebuilt, warm", middle(built, None, MS), 4000.0),
+    ]
+    return [
+        Row(name, "ms", values, f"≤ {limit:,.0f}" if limit else "", judge(values, most=limit) if limit else None)
+        for name, values, limit in rows
+    ]
+
+
+def row_small(b: Bench) -> list[Row]:
+    """Files and disk blocks of a small run."""
+    found = {c.name: c.ask("small", b.folder(c.name)) for c in [b.ours, *b.mlflow]}
+    files = {name: facts["files"] for name, facts in found.items()} | {"bare": 1.0}
+    size = {name: facts["bytes"] for name, facts in found.items()} | {"bare": 4096.0}
+    return [
+        Row("files of a small run", "", files, "1", files["ours"] == 1),
+        Row("disk taken by a small run", "B", size, "≤ 4,096", size["ours"] <= 4096),
+    ]
+
+
+ROWS: dict[str, Callable[[Bench], list[Row]]] = {
+    "import": row_import,
+    "first": row_first,
+    "startend": row_startend,
+    "metric": row_metric,
+    "history": row_history,
+    "search": row_search,
+    "large": row_large,
+    "small": row_small,
+}
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+def shown(value: float | None) -> str:
+    """Return a figure as text of three significant digits."""
+    if value is None:
+        return "–"
+    if value >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def table(rows: list[Row], peers: list[str]) -> str:
+    """Return the rows as a Markdown table."""
+    heads = [
+        "operation",
+        "unit",
+        "nbtrack",
+        "bare",
+        *peers,
+        "mlflow file",
+        "mlflow sqlite",
+        "file / ours",
+        "asked",
+        "met",
+    ]
+    lines = [heads, ["---"] * len(heads)]
+    for row in rows:
+        ours = row.values["ours"]
+        best = row.values.get("mlflow file", row.values.get("mlflow sqlite"))
+        ratio = f"{best / ours:,.0f}×" if best and ours else "–"
+        others = [shown(row.values.get(name)) for name in ("bare", *peers, "mlflow file", "mlflow sqlite")]
+        met = "" if row.met is None else "yes" if row.met else "**no**"
+        lines.append([row.operation, row.unit, shown(ours), *others, ratio, row.asked, met])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
+
+
+def main() -> int:
+    """Measure, print the table, and say by the exit code whether all that is asked was met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(ROWS), help="rows to run, by name: " + ", ".join(ROWS))
+    parser.add_argument("--peers", default="pandm,exptrack,goodseed", help="peers beside MLflow, or an empty text")
+    parser.add_argument("--without", default="", help="'mlflow' to leave MLflow out")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "nbtrack-bench-cache")
+    parser.add_argument("--fresh", action="store_true", help="throw the cache away first")
+    parser.add_argument("--json", type=Path, default=None, help="also write the figures here")
+    options = parser.parse_args()
+    if options.fresh:
+        shutil.rmtree(options.cache, ignore_errors=True)
+    start = time.perf_counter()
+    peers = [name for name in options.peers.split(",") if name]
+    bench = Bench(options.cache, peers, options.without != "mlflow", options.rounds)
+    rows: list[Row] = []
+    try:
+        for name in options.only.split(","):
+            say(f"{time.perf_counter() - start:5.0f} s  {name}")
+            rows += ROWS[name](bench)
+            say(table(rows[-1:], peers).splitlines()[-1])
+    finally:
+        shutil.rmtree(bench.work, ignore_errors=True)
+        versions = ", ".join(f"{c.name} {c.version}" for c in bench.all if c.version)
+        print(f"\nPython {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {versions}")
+        print(f"medians of {options.rounds} rounds, {time.perf_counter() - start:.0f} s in all\n")
+        print(table(rows, peers))
+    if options.json:
+        options.json.write_text(json.dumps([vars(row) for row in rows], indent=1, default=str))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    say(f"processor time of all contenders: {children.ru_utime + children.ru_stime:.0f} s")
+    return 0 if all(row.met is not False for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
