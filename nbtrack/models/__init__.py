@@ -1,7 +1,18 @@
-"""Models: saved with a manifest of what they need and accept; loaded only as their bytes were saved."""
+"""Models: a fitted model as files with a manifest, and back, verified and safe by default."""
 
-from nbtrack.models.loading import LoadedModel, load_bundle, load_model, predict
+from nbtrack.models.loading import Loaded, ModelFiles, load, load_model, predict, read_model
 from nbtrack.models.saving import log_model, save_model
-from nbtrack.models.signature import infer_signature
+from nbtrack.models.signature import conform, infer_signature
 
-__all__ = ["LoadedModel", "infer_signature", "load_bundle", "load_model", "log_model", "predict", "save_model"]
+__all__ = [
+    "Loaded",
+    "ModelFiles",
+    "conform",
+    "infer_signature",
+    "load",
+    "load_model",
+    "log_model",
+    "predict",
+    "read_model",
+    "save_model",
+]

@@ -1,43 +1,61 @@
-"""What a model needs to run: Python, platform, and the packages its code comes from."""
+"""Which Python and which packages made a model, and how this process differs from that."""
 
 from __future__ import annotations
 
 import platform
 import sys
-from functools import lru_cache
-from importlib import metadata
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-_ALWAYS = ("numpy", "pandas")
-_OTHERWISE_NAMED = {"sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "pyyaml"}
-
-
-@lru_cache(maxsize=1)
-def _distributions() -> dict[str, list[str]]:
-    """All modules of this environment and who brings them; reads every package's file list, so it is asked last."""
-    return {name: list(found) for name, found in metadata.packages_distributions().items()}
+Severity = Literal["note", "warning", "error"]
 
 
-@lru_cache(maxsize=256)
-def _version(module: str) -> tuple[str, str] | None:
-    name = _OTHERWISE_NAMED.get(module, module)
-    try:
-        return name, metadata.version(name)
-    except metadata.PackageNotFoundError:
-        owners = _distributions().get(module)
-        return (owners[0].lower(), metadata.version(owners[0])) if owners else None
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which this process differs from the one that logged a model."""
+
+    what: str
+    recorded: str
+    here: str
+    severity: Severity
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.recorded} then, {self.here or 'not installed'} here"
 
 
-def current(modules: set[str]) -> dict[str, Any]:
-    """Return Python, platform and the versions of the packages that own `modules` (top-level names).
+def record_environment() -> dict[str, Any]:
+    """Return Python, platform, and the version of every imported top-level package that tells one."""
+    packages = {}
+    for name, module in sorted(sys.modules.copy().items()):
+        if "." in name or name.startswith("_") or name in sys.stdlib_module_names:
+            continue
+        version = getattr(module, "__dict__", {}).get("__version__")
+        if isinstance(version, str):
+            packages[name] = version
+    return {"python": platform.python_version(), "platform": sys.platform, "packages": packages}
 
-    Only packages that this process has imported are named: what is merely installed had no part in the model.
+
+def differences(environment: Mapping[str, Any], library: str) -> list[Difference]:
+    """Return how this process differs, worst first.
+
+    Parameters
+    ----------
+    environment
+        What :func:`record_environment` returned when the model was logged.
+    library
+        The import name of the package that made the model: there a change of the minor version counts.
     """
-    loaded = sorted(module for module in {*modules, *_ALWAYS} if module in sys.modules and module != "__main__")
-    packages = dict(filter(None, map(_version, loaded)))
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "platform": f"{sys.platform}-{platform.machine().lower()}",
-        "packages": packages,
-    }
+    found = []
+    python = str(environment.get("python", ""))
+    here = platform.python_version()
+    if python and python.split(".")[:2] != here.split(".")[:2]:
+        found.append(Difference("Python", python, here, "warning"))
+    for name, recorded in environment.get("packages", {}).items():
+        module = sys.modules.get(name)
+        version = getattr(module, "__version__", None) if module is not None else None
+        if not isinstance(version, str) or version == recorded:
+            continue
+        minor = version.split(".")[:2] != str(recorded).split(".")[:2]
+        found.append(Difference(name, str(recorded), version, "warning" if minor and name == library else "note"))
+    return sorted(found, key=lambda difference: difference.severity != "warning")

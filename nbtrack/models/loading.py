@@ -1,192 +1,313 @@
-"""Loads models: digests verified, the verified bytes loaded, nobody's code run unasked."""
+"""From a URI to a model in memory: every byte is verified, and the verified bytes are the ones that are loaded."""
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from nbtrack.entities import MANIFEST_NAME, ModelManifest, ModelVersion
-from nbtrack.errors import IntegrityError, InvalidInputError, NotFoundError
-from nbtrack.models import flavors, trust
-from nbtrack.models.manifest import from_json
-from nbtrack.names import check_artifact_path, parse_model_uri
+from nbtrack.errors import (
+    IntegrityError,
+    InvalidInputError,
+    MissingLibraryError,
+    NbtrackWarning,
+    NotFoundError,
+    UntrustedModelError,
+)
+from nbtrack.models import examples, trust
+from nbtrack.models.environment import differences
+from nbtrack.models.flavors import get_flavor
+from nbtrack.models.saving import EXAMPLE_PREDICTIONS
+from nbtrack.models.signature import conform
+from nbtrack.names import RunURI, check_artifact_path, parse_model_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbtrack.models.flavors import Flavor
     from nbtrack.store.base import Store
 
-MAX_MANIFEST_BYTES = 8 << 20
+_MAX_MANIFEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model in memory, with what its manifest says of it.
+class ModelFiles:
+    """A model's manifest and verified files.
 
-    `digest` is the sha256 of the manifest: it stands for every byte of the model. `version` is set for ``models:/``
-    URIs. `input_example` is the JSON text of a scoring request, or None.
+    `digest` is the sha256 of the manifest, and so of everything that it vouches for; `own` says whether this user
+    wrote it on this machine; `version` is set if a ``models:/`` URI was asked for.
     """
+
+    uri: str
+    manifest: ModelManifest
+    digest: str
+    own: bool
+    files: Mapping[str, bytes] = field(repr=False)
+    version: ModelVersion | None = None
+
+    @property
+    def example(self) -> dict[str, Any] | None:
+        """The logged input example: the body of a scoring request."""
+        name = self.manifest.input_example
+        return None if name is None else msgspec.json.decode(self.files[name], type=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, with what its manifest says."""
 
     model: Any
-    manifest: ModelManifest
-    uri: str
-    digest: str
-    version: ModelVersion | None = None
-    input_example: str | None = None
+    source: ModelFiles
+    flavor: Flavor = field(repr=False)
 
-    def predict(self, data: Any) -> Any:
-        """Return what the model answers for rows of data."""
-        return flavors.get(self.manifest.flavor).predict(self.model, data)
+    @property
+    def manifest(self) -> ModelManifest:
+        """What the model says of itself."""
+        return self.source.manifest
 
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the bytes of a model come from."""
-
-    where: str
-    read: Callable[[str], bytes]
-    version: ModelVersion | None = None
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return what the model predicts for `data`, made to fit its signature."""
+        return self.flavor.predict(self.model, conform(data, self.manifest.signature), params)
 
 
-def load_bundle(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> LoadedModel:
-    """Load a model together with its manifest.
+def read_model(model_uri: str | Path, *, store: Store | None = None) -> ModelFiles:
+    """Return a model's manifest and files, each verified against its digest; nothing of it is run.
 
     Parameters
     ----------
     model_uri
-        ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``, ``models:/NAME/STAGE``, ``models:/NAME@ALIAS``, or a folder
-        that :func:`save_model` wrote.
+        ``models:/NAME/VERSION``, ``…/STAGE``, ``…/latest``, ``models:/NAME@ALIAS``, ``runs:/RUN_ID/PATH``, or the
+        folder of a saved model.
     store
-        Where the URI is looked up; the store used now if not given.
-    trust
-        The digest of a model by somebody else that may nevertheless load fully, which can run its code. The error that
-        refuses a model names it.
+        The store; the one used now if not given.
 
     Raises
     ------
     NotFoundError
         If there is no such model.
     IntegrityError
-        If its bytes are not those that were saved.
-    UntrustedModelError
-        If somebody else made it and it is not of a kind that is safe to load.
+        If a byte of it is not the one that was recorded.
     """
-    source = _open(model_uri, store)
-    data = source.read(MANIFEST_NAME)
-    digest = hashlib.sha256(data).hexdigest()
-    if source.version is not None and source.version.digest and source.version.digest != digest:
-        raise IntegrityError(
-            f"{source.where}: this is not the model that was registered (expected the manifest {source.version.digest},"
-            f" got {digest}). Register the model again."
-        )
-    manifest = from_json(data, source.where)
-
-    def read(name: str) -> bytes:
-        recorded = manifest.files.get(name)
-        if recorded is None:
-            raise IntegrityError(f"{source.where}: its manifest does not name the file {name!r}. Log the model again.")
-        found = source.read(check_artifact_path(name))
-        if len(found) != recorded[1] or hashlib.sha256(found).hexdigest() != recorded[0]:
-            raise IntegrityError(
-                f"{source.where}: the file {name!r} is not the one that was saved (expected sha256 {recorded[0]} and"
-                f" {recorded[1]:,} bytes, got {len(found):,} bytes). Log the model again, or restore it from a copy."
-            )
-        return found
-
-    own = _vouched(manifest, digest, trust, source.where)
-    model = flavors.get(manifest.flavor).load(read, manifest.options, own)
-    example = read(manifest.input_example).decode() if manifest.input_example else None
-    return LoadedModel(model, manifest, str(model_uri), digest, source.version, example)
-
-
-def _vouched(manifest: ModelManifest, digest: str, trusted: str | None, where: str) -> bool:
-    if trusted is not None and trusted != digest:
-        raise InvalidInputError(
-            f"{where}: trust is for one very model; expected its digest {digest}, got {trusted!r:.80}."
-        )
-    return trusted is not None or trust.is_own(manifest)
-
-
-def _open(model_uri: str | Path, store: Store | None) -> _Source:
     text = str(model_uri)
-    if not text.startswith(("runs:", "models:")):
-        return _open_folder(Path(model_uri))
-    from nbtrack import registry, tracking
+    if not text.startswith(("runs:/", "models:/")):
+        return _read_folder(_folder_of(model_uri))
+    if store is None:
+        from nbtrack.tracking import get_store
 
-    store = store if store is not None else tracking.get_store()
-    parse_model_uri(text)
-    found = registry.resolve(text, store=store)
+        store = get_store()
+    from nbtrack.registry import resolve
+
+    found = resolve(text, store=store)
     version = found if isinstance(found, ModelVersion) else None
-    source = parse_model_uri(found.source) if isinstance(found, ModelVersion) else found
-    run_id, path = getattr(source, "run_id", None), getattr(source, "path", None)
-    if run_id is None or path is None:
-        raise IntegrityError(f"{text}: its source {source} is not a model of a run. Register the model again.")
-    run = store.get_run(run_id)
+    if isinstance(found, ModelVersion):
+        source = parse_model_uri(found.source)
+        if not isinstance(source, RunURI):
+            raise IntegrityError(f"{text}: its version names no run but {found.source[:80]!r}. Register it again.")
+        found = source
+    return _read_run(text, found, version, store)
+
+
+def _read_run(text: str, uri: RunURI, version: ModelVersion | None, store: Store) -> ModelFiles:
+    artifacts = store.get_run(uri.run_id).artifacts
+    record = artifacts.get(f"{uri.path}/{MANIFEST_NAME}")
+    if record is None:
+        from nbtrack.registry import logged_models
+
+        known = ", ".join(repr(path) for path in logged_models(store.get_run(uri.run_id))) or "none"
+        raise NotFoundError(
+            f"{text}: there is no model at {uri.path!r} in the run {uri.run_id}; the run logged these models: {known}."
+        )
+    if version is not None and version.digest and version.digest != record.digest:
+        raise IntegrityError(
+            f"{text}: the model in the run {uri.run_id} is not the one that was registered; expected the manifest"
+            f" {version.digest[:12]}…, got {record.digest[:12]}…. It was logged again since: register it anew."
+        )
+    raw = store.read_blob(record.digest)
 
     def read(name: str) -> bytes:
-        record = run.artifacts.get(f"{path}/{name}")
-        if record is None:
-            known = ", ".join(repr(folder) for folder in registry.logged_models(run)) or "none"
-            raise NotFoundError(
-                f"{text}: the run {run_id} has no file {f'{path}/{name}'!r}; it logged these models: {known}."
-                " Name one of them, or log a model."
-            )
-        return store.read_blob(record.digest)
+        artifact = artifacts.get(f"{uri.path}/{name}")
+        if artifact is None:
+            raise IntegrityError(f"{text}: its file {name!r} is missing. Log the model again.")
+        return store.read_blob(artifact.digest)
 
-    return _Source(text, read, version)
+    return _verified(text, raw, read, version)
 
 
-def _open_folder(folder: Path) -> _Source:
-    if not folder.is_dir():
+def _folder_of(model_uri: str | Path) -> Path:
+    text = str(model_uri)
+    if text.startswith("file:"):
+        return Path(unquote(urlsplit(text).path))
+    if "://" in text or "\x00" in text:
+        raise InvalidInputError(
+            f"model URI: expected models:/NAME/VERSION, runs:/RUN_ID/PATH or a folder, got {text[:80]!r}."
+        )
+    return Path(text)
+
+
+def _read_folder(folder: Path) -> ModelFiles:
+    manifest = folder / MANIFEST_NAME
+    if not manifest.is_file():
         raise NotFoundError(
-            f"load_model: expected runs:/RUN_ID/PATH, models:/NAME/VERSION or a model's folder, got"
-            f" {str(folder)!r:.200}, which is no folder here."
+            f"model {str(folder)!r}: expected a folder that holds {MANIFEST_NAME}, and there is none. Models are also"
+            " named models:/NAME/VERSION or runs:/RUN_ID/PATH."
         )
 
     def read(name: str) -> bytes:
-        try:
-            fd = os.open(folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            raise NotFoundError(
-                f"load_model: {str(folder / name)!r} cannot be read ({error.strerror}). Is this a model's folder?"
-            ) from None
-        with os.fdopen(fd, "rb") as file:
-            if name == MANIFEST_NAME and os.fstat(fd).st_size > MAX_MANIFEST_BYTES:
-                raise IntegrityError(f"{folder}: {MANIFEST_NAME} is far too large to be a manifest.")
-            return file.read()
+        return _read_plain(folder, name)
 
-    return _Source(str(folder), read)
+    return _verified(str(folder), _read_plain(folder, MANIFEST_NAME), read, None)
 
 
-def load_model(model_uri: str | Path, *, trust: str | None = None) -> Any:
-    """Load a model, as its library made it.
+def _read_plain(folder: Path, name: str) -> bytes:
+    """Read a file under `folder`, following no link out of it."""
+    path = folder / check_artifact_path(name)
+    try:
+        if not path.resolve(strict=True).is_relative_to(folder.resolve(strict=True)):
+            raise IntegrityError(f"model {str(folder)!r}: its file {name!r} is a link that leads outside. Remove it.")
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise IntegrityError(f"model {str(folder)!r}: its file {name!r} cannot be read ({error.strerror}).") from None
+    with os.fdopen(fd, "rb") as file:
+        return file.read()
+
+
+def _verified(text: str, raw: bytes, read: Callable[[str], bytes], version: ModelVersion | None) -> ModelFiles:
+    if len(raw) > _MAX_MANIFEST:
+        raise IntegrityError(f"{text}: its {MANIFEST_NAME} has {len(raw):,} bytes; that is no manifest of ours.")
+    try:
+        manifest = msgspec.json.decode(raw, type=ModelManifest)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{text}: its {MANIFEST_NAME} cannot be read ({error}). Log the model again.") from None
+    files = {}
+    for name, (digest, size) in manifest.files.items():
+        data = read(check_artifact_path(name))
+        if len(data) != size or not hmac.compare_digest(sha256(data).hexdigest(), digest):
+            raise IntegrityError(
+                f"{text}: the bytes of its file {name!r} are not the ones that were recorded (sha256 {digest[:12]}…)."
+                " Somebody changed it; log or copy the model again."
+            )
+        files[name] = data
+    if manifest.input_example is not None and manifest.input_example not in files:
+        raise IntegrityError(f"{text}: its input example {manifest.input_example!r} is not among its files.")
+    return ModelFiles(text, manifest, sha256(raw).hexdigest(), trust.is_own(raw), files, version)
+
+
+def load(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> Loaded:
+    """Return a model in memory together with its manifest; see :func:`load_model`."""
+    source = read_model(model_uri, store=store)
+    if trust is not None and trust != source.digest:
+        raise IntegrityError(
+            f"{source.uri}: you trust the model with the digest {str(trust)[:64]!r}, but this one has {source.digest}."
+            " Look at what changed, and at who changed it."
+        )
+    manifest = source.manifest
+    flavor = get_flavor(manifest.flavor)
+    try:
+        model = flavor.load(source.files, manifest.options, source.own or trust is not None, source.uri)
+    except MissingLibraryError:
+        raise
+    except UntrustedModelError as error:
+        raise UntrustedModelError(f"{error} The digest to trust is {source.digest!r}.") from None
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"{source.uri}: a library that the model needs is not installed ({error})."
+            f" Run: pip install {error.name or ''}".rstrip(),
+            name=error.name,
+        ) from None
+    loaded = Loaded(model, source, flavor)
+    _compare_environment(loaded)
+    return loaded
+
+
+def load_model(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> Any:
+    """Return the model that a URI or folder holds, as its own library knows it.
+
+    Every file is verified against its digest. A model that this user logged on this machine is loaded as it is; a
+    stranger's only if it consists of nothing but scikit-learn's own estimators and arrays.
 
     Parameters
     ----------
     model_uri
-        ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``, ``models:/NAME/STAGE``, ``models:/NAME@ALIAS``, or a folder
-        that :func:`save_model` wrote.
+        ``models:/NAME/VERSION``, ``…/STAGE``, ``…/latest``, ``models:/NAME@ALIAS``, ``runs:/RUN_ID/PATH``, or the
+        folder of a saved model.
+    store
+        The store; the one used now if not given.
     trust
-        The digest of a model by somebody else that may load fully all the same.
+        The digest of a stranger's model (the refusal shows it) that may run whatever code it brings.
 
     Raises
     ------
     NotFoundError
         If there is no such model.
     IntegrityError
-        If its bytes are not those that were saved.
+        If a byte of it is not the one that was recorded.
     UntrustedModelError
-        If somebody else made it and it is not of a kind that is safe to load.
+        If loading it could run a stranger's code; the message names what it would call.
+    MissingLibraryError
+        If its library is not installed.
 
     Examples
     --------
-    >>> model = nbtrack.load_model("models:/wine/Staging")  # doctest: +SKIP
+    >>> clf = nbtrack.load_model("models:/clf/Production")  # doctest: +SKIP
     """
-    return load_bundle(model_uri, trust=trust).model
+    return load(model_uri, store=store, trust=trust).model
 
 
-def predict(model_uri: str | Path, data: Any) -> Any:
-    """Load a model and return what it answers for rows of data (a DataFrame or an array)."""
-    return load_bundle(model_uri).predict(data)
+def predict(
+    model_uri: str | Path, data: Any, *, params: Mapping[str, Any] | None = None, store: Store | None = None
+) -> Any:
+    """Load a model and return what it predicts for `data`.
+
+    Parameters
+    ----------
+    model_uri
+        As for :func:`load_model`.
+    data
+        A DataFrame, array, dict of columns or list of records. Columns may come in any order; further ones are left
+        out.
+    params
+        Params of the model, by name.
+    store
+        The store; the one used now if not given.
+
+    Raises
+    ------
+    SignatureError
+        If a column is missing or of another type; the message names it.
+    """
+    return load(model_uri, store=store).predict(data, params)
+
+
+def _compare_environment(loaded: Loaded) -> None:
+    """Warn where another version of the library was at work; and say whether it makes a difference for the example."""
+    library = loaded.flavor.MODULE
+    found = [d for d in differences(loaded.manifest.environment, library) if d.severity != "note"]
+    if not found:
+        return
+    warnings.warn(
+        f"{loaded.source.uri}: {'; '.join(map(str, found))}. {_rescored(loaded)}", NbtrackWarning, stacklevel=4
+    )
+
+
+def _rescored(loaded: Loaded) -> str:
+    example = loaded.source.example
+    expected = loaded.manifest.options.get(EXAMPLE_PREDICTIONS)
+    if example is None or expected is None:
+        return "It has no input example to compare predictions on; check them yourself."
+    try:
+        data = examples.from_body(example, loaded.manifest.signature)
+        same = examples.plain(loaded.flavor.predict(loaded.model, data)) == expected
+    except Exception as error:
+        return f"It fails on its own input example ({type(error).__name__}): install the versions it was made with."
+    if same:
+        return "Its predictions for the input example are the same as then."
+    return "Its predictions for the input example DIFFER: install the versions it was made with."

@@ -1,101 +1,105 @@
-"""Saves a model with all that loading it later needs to know."""
+"""From a fitted model to files with a manifest: ``log_model`` into a run, ``save_model`` into a folder."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import replace
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from nbtrack._version import __version__
+import msgspec
+
 from nbtrack.entities import MANIFEST_NAME, ModelInfo, ModelManifest, Signature
-from nbtrack.errors import AlreadyExistsError, InvalidInputError
-from nbtrack.models import environment, flavors, trust
-from nbtrack.models.manifest import to_json
+from nbtrack.errors import AlreadyExistsError, InvalidInputError, NbtrackWarning
+from nbtrack.models import examples, trust
+from nbtrack.models.environment import record_environment
+from nbtrack.models.flavors import find_flavor, get_flavor
 from nbtrack.models.signature import infer_signature
 from nbtrack.names import check_artifact_path, check_model_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nbtrack.models.flavors import Flavor
     from nbtrack.tracking import ActiveRun
 
-EXAMPLE_FILE = "input_example.json"
-MAX_EXAMPLE_ROWS = 100
+EXAMPLE_PREDICTIONS = "example_predictions"  # option: what the model answered for its input example
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    manifest: ModelManifest
+    raw: bytes
+    files: Mapping[str, bytes]
 
 
 def _pack(
-    model: Any,
-    flavor: str | None,
-    signature: Signature | None,
-    input_example: Any,
-    run_id: str | None,
-) -> tuple[ModelManifest, dict[str, bytes]]:
-    """Return the manifest and all files of a model, the manifest among them."""
-    kind = flavors.get(flavor) if flavor is not None else flavors.find(model)
-    if not kind.handles(model):
+    model: Any, flavor: str | None, signature: Signature | None, input_example: Any, run_id: str | None
+) -> _Packed:
+    """Return all files of a model, its manifest among them."""
+    if signature is not None and not isinstance(signature, Signature):
         raise InvalidInputError(
-            f"log_model: expected a model of the flavor {kind.NAME!r}, got {type(model).__module__}."
-            f"{type(model).__qualname__}. Use the flavor of its library, or nbtrack.log_model to have it found."
+            f"log_model: expected a signature from nbtrack.infer_signature, got {type(signature).__name__}."
         )
-    saved = kind.save(model)
-    files = dict(saved.files)
+    chosen = find_flavor(model) if flavor is None else get_flavor(flavor)
+    saved = chosen.save(model)
+    files, options = dict(saved.files), dict(saved.options)
     if input_example is not None:
-        if signature is None:
-            signature = infer_signature(input_example, kind.predict(model, input_example))
-        files[EXAMPLE_FILE] = example_json(input_example)
+        example = examples.head(input_example)
+        predicted = _try(chosen, model, example)
+        signature = signature or infer_signature(input_example, predicted)
+        files[examples.EXAMPLE_NAME] = msgspec.json.encode(examples.to_body(example))
+        if predicted is not None:
+            options[EXAMPLE_PREDICTIONS] = examples.plain(predicted)
+    kind = type(model)
     manifest = ModelManifest(
-        flavor=kind.NAME,
-        model_class=f"{type(model).__module__}.{type(model).__qualname__}",
-        files={name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())},
+        flavor=chosen.NAME,
+        model_class=f"{kind.__module__}.{kind.__qualname__}",
+        files={name: (sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())},
         signature=signature,
-        input_example=EXAMPLE_FILE if EXAMPLE_FILE in files else None,
-        environment=environment.current(kind.modules(model)),
+        input_example=examples.EXAMPLE_NAME if input_example is not None else None,
+        environment=record_environment(),
         run_id=run_id,
-        created_at_ms=time_ns() // 1_000_000,
-        nbtrack_version=__version__,
-        options=saved.options,
+        created_at_ms=time.time_ns() // 1_000_000,
+        nbtrack_version=_own_version(),
+        options=options,
     )
-    manifest = replace(manifest, hmac=trust.sign(manifest))
-    return manifest, {**files, MANIFEST_NAME: to_json(manifest)}
+    record = msgspec.to_builtins(manifest)
+    record["hmac"] = trust.sign(record)
+    raw = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    return _Packed(msgspec.convert(record, ModelManifest), raw, files)
 
 
-def example_json(example: Any) -> bytes:
-    """Return an input example as the body of a scoring request; at most its first 100 rows.
+def _own_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
 
-    Raises
-    ------
-    InvalidInputError
-        If it is no table, array or list.
-    """
-    import numpy as np
-    import pandas as pd
-
-    if isinstance(example, dict):
-        example = pd.DataFrame(example)
-    if isinstance(example, pd.Series):
-        example = example.to_frame()
-    if isinstance(example, pd.DataFrame):
-        rows = example.iloc[:MAX_EXAMPLE_ROWS]
-        if all(isinstance(name, str) for name in rows.columns):
-            text = rows.to_json(orient="split", index=False, date_format="iso", double_precision=15)
-            return json.dumps({"dataframe_split": json.loads(text)}, ensure_ascii=False).encode()
-        example = rows.to_numpy()
-    if hasattr(example, "toarray"):
-        example = example[:MAX_EXAMPLE_ROWS].toarray()
     try:
-        rows = np.asarray(example)[:MAX_EXAMPLE_ROWS].tolist()
-        return json.dumps({"instances": _without_nan(rows)}, ensure_ascii=False).encode()
-    except (TypeError, ValueError, IndexError) as error:
-        raise InvalidInputError(
-            f"input_example: expected a DataFrame, an array or a list of rows, got {type(example).__name__} ({error})."
-        ) from None
+        return version("nbtrack")
+    except PackageNotFoundError:
+        return ""
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN differs from itself
+def _try(flavor: Flavor, model: Any, example: Any) -> Any:
+    """Return what the model says to the example, or warn: a model that refuses its own example is worth a word."""
+    from nbtrack.models.signature import frame_of
+
+    try:
+        if isinstance(example, dict) or (isinstance(example, list) and example and isinstance(example[0], dict)):
+            example = frame_of(example)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return flavor.predict(model, example)
+    except Exception as error:
+        warnings.warn(
+            f"log_model: the model cannot predict its input_example ({type(error).__name__}: {error}). It is logged all"
+            " the same; serving it will fail on this example, too.",
+            NbtrackWarning,
+            stacklevel=4,
+        )
+        return None
 
 
 def log_model(
@@ -108,56 +112,56 @@ def log_model(
     registered_model_name: str | None = None,
     run: ActiveRun | None = None,
 ) -> ModelInfo:
-    """Save a model as artifacts of the active run (one is started if there is none).
+    """Log a fitted model as artifacts of a run.
 
     Parameters
     ----------
     model
-        A fitted model of a library that nbtrack has a flavor for.
+        The fitted model.
     name
-        The folder of the model among the run's artifacts.
+        Its folder among the run's artifacts.
     flavor
-        Such as ``"sklearn"``; found from the model if not given.
+        Its library, such as ``"sklearn"``; told from its class if not given.
     signature
-        The schema of what goes in and out, from :func:`infer_signature`; read off `input_example` if not given.
+        The schema of its inputs and outputs, from :func:`infer_signature`; told from the example if not given.
     input_example
-        A few rows that the model accepts: a DataFrame, an array or a list. A served model is checked with it.
+        A few rows of input, kept for those who want to try the model, and to check it wherever it is loaded.
     registered_model_name
-        Register the model under this name, too.
+        Also make it the next version of this registered model.
     run
-        The run to log on, if not the active one.
+        The run; the active one, else a new one, if not given.
 
     Returns
     -------
     ModelInfo
-        With ``model_uri``, ``runs:/RUN_ID/NAME``, and the version if it was registered.
+        With ``.model_uri`` (``runs:/…``), ``.signature``, and ``.registered_model_version`` if it was registered.
 
     Raises
     ------
     InvalidInputError
-        If no flavor handles the model, or the name is not a relative path.
+        If the model is of no known library or cannot be saved.
 
     Examples
     --------
-    >>> info = nbtrack.log_model(model, "model", input_example=X_test[:5])  # doctest: +SKIP
+    >>> nbtrack.log_model(clf, "model", input_example=X_train[:5])  # doctest: +SKIP
     """
-    from nbtrack import tracking
+    from nbtrack.tracking import active_run, begin_run
 
     path = check_artifact_path(name)
     if registered_model_name is not None:
         check_model_name(registered_model_name)
-    target = run or tracking.active_run() or tracking.start_run()
-    run_id = target.info.run_id
-    manifest, files = _pack(model, flavor, signature, input_example, run_id)
-    # the manifest comes last: a folder without it is no model, so a killed process never leaves half a one
-    for file, data in files.items():
-        target.log_bytes(data, f"{path}/{file}")
+    run = run or active_run() or begin_run()
+    packed = _pack(model, flavor, signature, input_example, run.run_id)
+    for file, data in packed.files.items():
+        run.log_bytes(data, f"{path}/{file}")
+    run.log_bytes(packed.raw, f"{path}/{MANIFEST_NAME}")  # last: without it the rest is no model
+    uri = f"runs:/{run.run_id}/{path}"
     version = None
     if registered_model_name is not None:
-        from nbtrack import registry
+        from nbtrack.registry import register_model
 
-        version = registry.register_model(f"runs:/{run_id}/{path}", registered_model_name, store=target.store).version
-    return ModelInfo(f"runs:/{run_id}/{path}", run_id, path, manifest, version)
+        version = register_model(uri, registered_model_name, store=run.store).version
+    return ModelInfo(uri, run.run_id, path, packed.manifest, version)
 
 
 def save_model(
@@ -168,25 +172,41 @@ def save_model(
     signature: Signature | None = None,
     input_example: Any = None,
 ) -> ModelInfo:
-    """Save a model as a folder of its own, outside any store.
+    """Save a fitted model as a folder, which appears whole or not at all.
 
     Parameters
     ----------
-    model, flavor, signature, input_example
-        As for :func:`log_model`.
+    model
+        The fitted model.
     path
-        The folder; it must be empty or not there yet.
+        The folder; must not exist, or be empty.
+    flavor, signature, input_example
+        As for :func:`log_model`.
 
     Raises
     ------
     AlreadyExistsError
-        If the folder holds something.
+        If there is something at `path`.
     """
     folder = Path(path)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise AlreadyExistsError(f"save_model: {str(folder)!r} is there already. Choose an empty or a new folder.")
-    manifest, files = _pack(model, flavor, signature, input_example, None)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, data in files.items():
-        (folder / file).write_bytes(data)
-    return ModelInfo(str(folder), None, "", manifest)
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise AlreadyExistsError(
+            f"save_model: there is something at {str(folder)!r} already. Choose another folder, or remove this one."
+        )
+    packed = _pack(model, flavor, signature, input_example, None)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temp = folder.with_name(f"{folder.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        for file, data in {**packed.files, MANIFEST_NAME: packed.raw}.items():
+            target = temp / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        if folder.exists():
+            folder.rmdir()
+        temp.rename(folder)
+    finally:
+        if temp.exists():
+            import shutil
+
+            shutil.rmtree(temp, ignore_errors=True)
+    return ModelInfo(str(folder), None, "", packed.manifest)

@@ -1,77 +1,115 @@
-"""Who made a model: a signature with a key of this user, kept outside every store.
+"""Whose model is it? A key of the user's own, kept outside every store, signs the manifests that he writes.
 
-A model with a good signature was written by this user on this machine and may load fully. Anybody else's is loaded by
-an exact allow-list only (see ``unpickle``), since a pickle is a program.
+A manifest with a valid signature was written by this user on this machine, so its pickles may run. Anything else is a
+stranger's: see ``safe_pickle``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
+import stat
 import sys
-from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, Final
 
-from nbtrack.entities import ModelManifest
-from nbtrack.models.manifest import signed_part
+import msgspec
 
-_KEY_BYTES = 32
+from nbtrack.errors import InvalidInputError
+
+DATA_ENV: Final = "NBTRACK_DATA_DIR"
+KEY_BYTES: Final = 32
 
 
-def key_path() -> Path:
-    """Return where this user's key lies."""
+def data_dir() -> Path:
+    """Return the folder for what nbtrack keeps of this user, outside every store."""
+    if value := os.environ.get(DATA_ENV):
+        return Path(value)
+    home = Path.home()
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "nbtrack" / "signing.key"
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "nbtrack"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "nbtrack"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "nbtrack"
 
 
-def _read_key() -> bytes | None:
-    path = key_path()
+def user_key(create: bool = True) -> bytes | None:
+    """Return the key of this user; None if there is none and none can be made, as in a home that is read-only.
+
+    Raises
+    ------
+    InvalidInputError
+        If the key could be read or replaced by somebody else, or is damaged.
+    """
+    return _key(data_dir() / "key", create)
+
+
+@lru_cache(maxsize=16)
+def _read_once(path: Path, changed_ns: int, size: int) -> bytes:
+    return path.read_bytes()
+
+
+def _key(path: Path, create: bool) -> bytes | None:
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        found = path.lstat()
     except OSError:
-        return None
-    with os.fdopen(fd, "rb") as file:
-        if hasattr(os, "getuid"):
-            found = os.fstat(file.fileno())
-            if found.st_uid != os.getuid() or found.st_mode & 0o077:
-                return None  # somebody else could have put it there, or read it
-        key = file.read(_KEY_BYTES + 1)
-    return key if len(key) == _KEY_BYTES else None
+        return _make(path) if create else None
+    if not stat.S_ISREG(found.st_mode):
+        raise InvalidInputError(f"key {str(path)!r}: expected a plain file. Remove it; a new one is made.")
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o077):
+        raise InvalidInputError(
+            f"key {str(path)!r}: others may read or change it (mode {stat.S_IMODE(found.st_mode):o}), so it proves"
+            " nothing. Remove it; a new one is made, and your models have to be logged again or trusted one by one."
+        )
+    key = _read_once(path, found.st_mtime_ns, found.st_size)
+    if len(key) != KEY_BYTES:
+        raise InvalidInputError(
+            f"key {str(path)!r}: expected {KEY_BYTES} bytes, got {len(key)}. Remove it; a new one is made."
+        )
+    return key
 
 
-def _make_key() -> bytes | None:
-    """Create the key if there is none; of several processes that try at once, one wins and all use its key."""
-    path = key_path()
-    temp = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+def _make(path: Path) -> bytes | None:
+    temp = path.with_name(f"key.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(fd, "wb") as file:
-            file.write(os.urandom(_KEY_BYTES))
-        with suppress(FileExistsError):
-            os.link(temp, path)
-    except OSError:  # a home that cannot be written to: models stay unsigned
+            file.write(os.urandom(KEY_BYTES))
+        try:
+            os.link(temp, path)  # of several processes at once exactly one key wins
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            if not path.exists():
+                temp.replace(path)
+    except OSError:
         return None
     finally:
         temp.unlink(missing_ok=True)
-    return _read_key()
+    return _key(path, create=False)
 
 
-def sign(manifest: ModelManifest) -> str:
-    """Return this user's signature of a manifest, or ``""`` where no key can be kept."""
-    key = _read_key() or _make_key()
-    return hmac.new(key, signed_part(manifest), hashlib.sha256).hexdigest() if key else ""
+def _canonical(record: dict[str, Any]) -> bytes:
+    return msgspec.json.encode({k: v for k, v in record.items() if k != "hmac"}, order="deterministic")
 
 
-def is_own(manifest: ModelManifest) -> bool:
-    """Return whether this user signed this very manifest."""
-    key = _read_key()
-    if not key or not manifest.hmac:
+def sign(record: dict[str, Any]) -> str:
+    """Return the signature of a manifest, given as plain JSON values; empty if this user can have no key."""
+    key = user_key()
+    return "" if key is None else hmac.new(key, _canonical(record), "sha256").hexdigest()
+
+
+def is_own(raw: bytes) -> bool:
+    """Return whether a manifest, given as its bytes, was signed with the key of this user."""
+    key = user_key(create=False)
+    if key is None:
         return False
-    return hmac.compare_digest(hmac.new(key, signed_part(manifest), hashlib.sha256).hexdigest(), manifest.hmac)
+    try:
+        record = msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return False
+    signature = record.get("hmac")
+    expected = hmac.new(key, _canonical(record), "sha256").hexdigest()
+    return isinstance(signature, str) and hmac.compare_digest(signature.encode(), expected.encode())

@@ -44,6 +44,13 @@ def _aliases_text(patch: Mapping[str, Any]) -> str:
     )
 
 
+def _trash_text(patch: Mapping[str, Any]) -> str:
+    parts = {f"v{number}": fields for number, fields in patch.get("versions", {}).items()}
+    parts["the model"] = patch.get("model", {})
+    words = {True: "moved to the trash", False: "restored"}
+    return ", ".join(f"{name} {words[f['deleted']]}" for name, f in parts.items() if f.get("deleted") in (True, False))
+
+
 def _edit_text(patch: Mapping[str, Any]) -> str:
     fields = [*patch.get("model", {}), *(key for fields in patch.get("versions", {}).values() for key in fields)]
     return f"{_versions_text(patch)}: {' and '.join(dict.fromkeys(fields))} changed"
@@ -67,8 +74,9 @@ def describe(commit: Commit) -> str:
         case "restore":
             return f"{_versions_text(patch)} restored"
         case "undo":
-            rest = moved or _aliases_text(patch) or f"{_versions_text(patch)} as before"
-            return f"commit {commit.body.get('undoes')} undone: {rest}"
+            rest = [moved, _aliases_text(patch), _trash_text(patch)]
+            told = ", ".join(part for part in rest if part) or f"{_versions_text(patch)} as before"
+            return f"commit {commit.body.get('undoes')} undone: {told}"
         case "edit":
             return _edit_text(patch)
     return commit.action

@@ -1,82 +1,97 @@
-"""One file per library. A file's name is the flavor's name; nothing else needs to know of it.
+"""One file for each library. A file here is a flavor: put one in, and it is found; nothing else needs to know it.
 
-Each says:
+A flavor imports its library only inside its functions, and has::
 
-- ``NAME``: the flavor's name, the same as the file's.
-- ``handles(model) -> bool``: whether this is its kind of model. It must not import the library: who holds a model of a
-  library has imported it already.
-- ``save(model) -> Saved``: the model as named bytes.
-- ``load(read, options, own) -> model``: the model from ``read(name) -> bytes``, whose bytes are verified already. `own`
-  says whether the user's own signature vouches for them; if not, no code may run that came with them.
-- ``predict(model, data)``: what the model answers for rows of data.
-- ``modules(model) -> set[str]``: the top-level modules whose versions matter to it.
-- ``log_model``, ``save_model``, ``load_model``: the same for this flavor alone, under the library's argument names.
+    NAME: str                                 # "sklearn"; what the manifest says
+    PACKAGE, MODULE: str                      # what to `pip install`, what to `import`
+    PRIORITY: int = 0                         # asked first if higher: XGBClassifier is scikit-learn's, too
+    handles(model) -> bool                    # told from type(model) alone
+    save(model) -> Saved                      # the bytes of its files, and what `load` must know
+    load(files, options, trusted, what) -> model   # from bytes that were verified already
+    predict(model, data, params) -> predictions
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from nbtrack.errors import InvalidInputError
-
-Read = Callable[[str], bytes]
+from nbtrack.errors import InvalidInputError, MissingLibraryError
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A model as named bytes, and what loading needs to know."""
+    """A model as bytes: `files` by their relative path, `options` as plain JSON values."""
 
     files: Mapping[str, bytes]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Flavor(Protocol):
-    """What each file of this room offers."""
+    """What a file in this folder offers."""
 
     NAME: str
+    PACKAGE: str
+    MODULE: str
+    PRIORITY: int
 
-    def handles(self, model: Any) -> bool: ...
-    def save(self, model: Any) -> Saved: ...
-    def load(self, read: Read, options: Mapping[str, Any], own: bool) -> Any: ...
-    def predict(self, model: Any, data: Any) -> Any: ...
-    def modules(self, model: Any) -> set[str]: ...
+    def handles(self, model: Any) -> bool:
+        """Whether this flavor can save `model`, told from its type alone."""
 
+    def save(self, model: Any) -> Saved:
+        """Return the model as bytes."""
 
-def names() -> list[str]:
-    """Return the names of all flavors, sorted."""
-    return sorted(file.stem for file in Path(__file__).parent.glob("[a-z]*.py"))
+    def load(self, files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, what: str) -> Any:
+        """Return the model; unless `trusted`, without running code that the files bring."""
 
-
-def get(name: str) -> Flavor:
-    """Return the flavor called `name`.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is none.
-    """
-    if name not in names():
-        raise InvalidInputError(f"flavor: expected one of {', '.join(names())}, got {name!r}.")
-    return cast("Flavor", import_module(f"{__name__}.{name}"))
+    def predict(self, model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Return what the model predicts for data that fits its signature."""
 
 
-def find(model: Any) -> Flavor:
-    """Return the flavor that handles `model`.
+@lru_cache(maxsize=1)
+def flavors() -> dict[str, Flavor]:
+    """Return all flavors by name, the one to be asked first first."""
+    found: list[Any] = [import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    found.sort(key=lambda flavor: (-flavor.PRIORITY, flavor.NAME))
+    return {flavor.NAME: flavor for flavor in found}
 
-    Raises
-    ------
-    InvalidInputError
-        If none does.
-    """
-    for name in names():
-        flavor = get(name)
+
+def get_flavor(name: str) -> Flavor:
+    """Return a flavor; raises InvalidInputError naming those that there are."""
+    found = flavors().get(name)
+    if found is None:
+        raise InvalidInputError(f"flavor: expected one of {', '.join(flavors())}, got {name!r}.")
+    return found
+
+
+def find_flavor(model: Any) -> Flavor:
+    """Return the flavor that can save `model`; raises InvalidInputError."""
+    for flavor in flavors().values():
         if flavor.handles(model):
             return flavor
+    kind = type(model)
     raise InvalidInputError(
-        f"log_model: no flavor handles {type(model).__module__}.{type(model).__qualname__}; there are: "
-        f"{', '.join(names())}. Log a fitted model of one of these libraries."
+        f"log_model: {kind.__module__}.{kind.__qualname__} is of no library known here; expected a model of one of"
+        f" {', '.join(flavors())}. Name the flavor, or wrap the model in an estimator of scikit-learn."
     )
+
+
+def need(module: str, package: str, version: str = "") -> Any:
+    """Return an optional library; raises MissingLibraryError with the command that installs it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        pin = f"=={version}" if version else ""
+        raise MissingLibraryError(
+            f"{package} is needed for this model and is not installed ({error}). Run: pip install '{package}{pin}'",
+            name=module,
+        ) from None
+
+
+def comes_from(model: Any, package: str) -> bool:
+    """Return whether a class of `model` is defined in `package`; imports nothing."""
+    return any(cls.__module__.partition(".")[0] == package for cls in type(model).__mro__)

@@ -1,109 +1,148 @@
-"""scikit-learn: any estimator or pipeline, as a pickle that keeps what was set on the instance."""
+"""scikit-learn: estimators and pipelines, as a pickle.
+
+Functions and classes that were written in the notebook itself, also a method overwritten on the instance, travel by
+value, so that another process has them, too.
+"""
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from nbtrack.entities import ModelInfo, Signature
-from nbtrack.errors import IntegrityError, InvalidInputError, MissingLibraryError
-from nbtrack.models.flavors import Read, Saved
+from nbtrack.errors import IntegrityError, InvalidInputError
+from nbtrack.models.flavors import Saved, comes_from, need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nbtrack.entities import ModelInfo, Signature
+    from nbtrack.tracking import ActiveRun
 
 NAME = "sklearn"
+PACKAGE = "scikit-learn"
+MODULE = "sklearn"
+PRIORITY = 0
 _FILE = "model.pkl"
 
 
 def handles(model: Any) -> bool:
-    """Return whether `model` is a scikit-learn estimator."""
-    base = sys.modules.get("sklearn.base")
-    return base is not None and isinstance(model, base.BaseEstimator)
+    """Return whether this is an estimator of scikit-learn, or of a class made from one."""
+    return not isinstance(model, type) and comes_from(model, "sklearn") and hasattr(model, "get_params")
 
 
 def save(model: Any) -> Saved:
-    """Return the estimator as a pickle; by value, where it holds classes or functions of the notebook itself."""
-    if not hasattr(model, "predict") and not hasattr(model, "transform"):
+    """Return the estimator as a pickle of protocol 5.
+
+    Raises
+    ------
+    InvalidInputError
+        If a part of it cannot be pickled.
+    """
+    if not handles(model):
         raise InvalidInputError(
-            f"sklearn.log_model: expected a fitted estimator with predict or transform, got {type(model).__name__}."
+            f"sklearn.log_model: expected an estimator of scikit-learn, got {type(model).__name__}."
+            " nbtrack.log_model finds the flavor that fits."
         )
-    serializer = "pickle"
+    need(MODULE, PACKAGE)
+    cloudpickle = _cloudpickle()
+    buffer = io.BytesIO()
     try:
-        data = pickle.dumps(model, protocol=5)
-    except (pickle.PicklingError, AttributeError, TypeError):  # a lambda, or a class made inside a function
-        data = b"__main__"
-    if b"__main__" in data:  # what the notebook defined is unknown to the process that will load this
-        from joblib.externals import cloudpickle
+        # like pickle, and code that no other process could import goes in by value
+        cloudpickle.CloudPickler(buffer, protocol=5).dump(model)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidInputError(
+            f"log_model: {type(model).__name__} holds something that cannot be saved ({error}). Remove open files,"
+            " connections, locks and generators from it."
+        ) from None
+    options: dict[str, Any] = {}
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        options["feature_names"] = [str(name) for name in names]
+    if isinstance(getattr(model, "n_features_in_", None), int):
+        options["n_features"] = model.n_features_in_
+    return Saved({_FILE: buffer.getvalue()}, options)
 
-        serializer, data = "cloudpickle", cloudpickle.dumps(model, protocol=5)
-    return Saved({_FILE: data}, {"serializer": serializer})
 
-
-def load(read: Read, options: Mapping[str, Any], own: bool) -> Any:
-    """Return the estimator; a stranger's only through the allow-list."""
+def _cloudpickle() -> Any:
+    """Return cloudpickle, which joblib brings: as a package of its own, or (before 1.6) inside it."""
     try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise MissingLibraryError(
-            'load_model: this model needs scikit-learn. Install it: pip install "nbtrack[sklearn]"'
-        ) from error
-    data = read(_FILE)
-    if not own:
-        from nbtrack.models.unpickle import loads
-
-        return loads(data, _FILE)
-    try:
-        return pickle.loads(data)
-    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, ValueError, KeyError) as error:
-        raise IntegrityError(
-            f"load_model: {_FILE} cannot be loaded with the packages installed here ({type(error).__name__}: {error})."
-            " Compare them with the model's environment, and install the same versions."
-        ) from error
+        return import_module("cloudpickle")
+    except ImportError:
+        return import_module("joblib.externals.cloudpickle")
 
 
-def predict(model: Any, data: Any) -> Any:
-    """Return what the estimator predicts, or transforms where it does not predict."""
-    return model.predict(data) if hasattr(model, "predict") else model.transform(data)
+def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, what: str) -> Any:
+    """Return the estimator; a stranger's only through the list of what may be in it."""
+    need(MODULE, PACKAGE)
+    data = files.get(_FILE)
+    if data is None:
+        raise IntegrityError(f"{what}: its file {_FILE!r} is missing. Log the model again.")
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)  # the manifest's versions are compared instead
+        if trusted:
+            return pickle.loads(data)
+        from nbtrack.models.safe_pickle import loads
+
+        return loads(data, what)
 
 
-def modules(model: Any) -> set[str]:
-    """Return the packages of the estimator and of all its parts, and those that scikit-learn computes with."""
-    params = model.get_params(deep=True) if hasattr(model, "get_params") else {}
-    parts = [model, *(value for value in params.values() if hasattr(value, "get_params"))]
-    return {type(part).__module__.partition(".")[0] for part in parts} | {"sklearn", "scipy", "joblib", "threadpoolctl"}
+def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    """Return ``model.predict(data)``, with data in the form that the model was fitted on: frame or array."""
+    pandas = sys.modules.get("pandas")
+    framed = pandas is not None and isinstance(data, pandas.DataFrame)
+    named = hasattr(model, "feature_names_in_")
+    if framed and not named and isinstance(getattr(model, "n_features_in_", None), int):
+        data = data.to_numpy()
+    elif not framed and named and getattr(data, "ndim", 0) == 2:
+        import pandas as pd
+
+        data = pd.DataFrame(data, columns=list(model.feature_names_in_))
+    return model.predict(data, **params) if params else model.predict(data)
 
 
-# -- the same for this flavor alone ------------------------------------------------------------------------------------
+# -- under the library's own name: nbtrack.sklearn.log_model and so on -------------------------------------------------
 def log_model(
     sk_model: Any,
-    name: str = "model",
+    name: str | None = None,
     *,
+    artifact_path: str | None = None,
     signature: Signature | None = None,
     input_example: Any = None,
     registered_model_name: str | None = None,
+    run: ActiveRun | None = None,
 ) -> ModelInfo:
-    """Save a scikit-learn model as artifacts of the active run; see :func:`nbtrack.log_model`."""
-    from nbtrack.models.saving import log_model as log
+    """Log an estimator as artifacts of the active run; see :func:`nbtrack.log_model`."""
+    from nbtrack.models import saving
 
-    return log(
+    return saving.log_model(
         sk_model,
-        name,
+        name or artifact_path or "model",
         flavor=NAME,
         signature=signature,
         input_example=input_example,
         registered_model_name=registered_model_name,
+        run=run,
     )
 
 
-def save_model(sk_model: Any, path: str, *, signature: Signature | None = None, input_example: Any = None) -> ModelInfo:
-    """Save a scikit-learn model as a folder; see :func:`nbtrack.save_model`."""
-    from nbtrack.models.saving import save_model as save_to
+def save_model(
+    sk_model: Any, path: str | Path, *, signature: Signature | None = None, input_example: Any = None
+) -> ModelInfo:
+    """Save an estimator as a folder; see :func:`nbtrack.save_model`."""
+    from nbtrack.models import saving
 
-    return save_to(sk_model, path, flavor=NAME, signature=signature, input_example=input_example)
+    return saving.save_model(sk_model, path, flavor=NAME, signature=signature, input_example=input_example)
 
 
-def load_model(model_uri: str, *, trust: str | None = None) -> Any:
-    """Load a scikit-learn model; see :func:`nbtrack.load_model`."""
-    from nbtrack.models.loading import load_model as load_from
+def load_model(model_uri: str | Path, *, trust: str | None = None) -> Any:
+    """Return the estimator that a URI or folder holds; see :func:`nbtrack.load_model`."""
+    from nbtrack.models import loading
 
-    return load_from(model_uri, trust=trust)
+    return loading.load_model(model_uri, trust=trust)
