@@ -1,0 +1,22 @@
+"""Models over HTTP from the notebook: each served by a process of its own, tied to whoever started it."""
+
+from nbtrack.entities import ServerInfo
+from nbtrack.serving.client import curl_command, invoke
+from nbtrack.serving.supervise import ModelServer, get_server, list_servers, serve, stop_server
+from nbtrack.serving.target import example_request
+
+default_owner: str | None = None
+"""What a server started in this process is tied to, unless told; None to find out. The Jupyter server sets it."""
+
+__all__ = [
+    "ModelServer",
+    "ServerInfo",
+    "curl_command",
+    "default_owner",
+    "example_request",
+    "get_server",
+    "invoke",
+    "list_servers",
+    "serve",
+    "stop_server",
+]

@@ -23,6 +23,7 @@ from nbtrack.errors import NotFoundError, ServingError
 RUNTIME_ENV: Final = "NBTRACK_RUNTIME_DIR"
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _YOUNG_S: Final = 10.0  # a worker this young may not have taken its lock yet
+_REMEMBER_S: Final = 600.0  # how long a listing shows a server that crashed for good
 _ID = re.compile(r"[0-9a-f]{12}")
 _COUNTERS: Final = 8  # unsigned 64-bit numbers at the start of the life file; the first counts requests
 
@@ -47,6 +48,7 @@ class Record:
     status: str = "starting"
     error: str = ""
     token: str = field(default="", repr=False)
+    example: str = ""  # the body of a request that works, if it is short
 
     @property
     def url(self) -> str:
@@ -108,7 +110,8 @@ def runtime_dir() -> Path:
     if hasattr(os, "getuid"):
         if found.st_uid != os.getuid():
             raise ServingError(
-                f"serving: the folder {str(folder)!r} belongs to another user. Set {RUNTIME_ENV} to a folder of your own."
+                f"serving: the folder {str(folder)!r} belongs to another user."
+                f" Set {RUNTIME_ENV} to a folder of your own."
             )
         if stat.S_IMODE(found.st_mode) & 0o022:
             raise ServingError(
@@ -153,7 +156,7 @@ def write_record(record: Record) -> None:
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         json.dump(asdict(record), file)
-    os.replace(temp, path)
+    temp.replace(path)
 
 
 def read_record(server_id: str) -> Record | None:
@@ -233,9 +236,17 @@ def _probe(server_id: str) -> tuple[bool, int]:
         os.close(fd)
 
 
-def is_alive(record: Record) -> bool:
-    """Return whether the worker of a server lives or is just being started."""
-    return _probe(record.server_id)[0] or _is_young(record)
+def is_locked(server_id: str) -> bool:
+    """Return whether the worker of a server lives."""
+    return _probe(server_id)[0]
+
+
+def _told_lately(server_id: str) -> bool:
+    """Return whether a server gave up so short a time ago that its owner may not have read why."""
+    try:
+        return abs(time.time() - record_path(server_id).stat().st_mtime) < _REMEMBER_S
+    except OSError:
+        return False
 
 
 def _is_young(record: Record) -> bool:
@@ -250,7 +261,8 @@ def live_records() -> Iterator[tuple[Record, int]]:
             continue
         record = read_record(path.stem)
         alive, requests = _probe(path.stem)
-        if record is not None and (alive or _is_young(record)):
+        failed = record is not None and record.status == "failed" and _told_lately(path.stem)
+        if record is not None and (alive or failed or _is_young(record)):
             found.append((record, requests))
         elif not alive:
             forget(path.stem)

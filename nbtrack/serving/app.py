@@ -1,0 +1,257 @@
+"""The HTTP side of a model server: a bare ASGI application, for a framework would cost more than most models."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from nbtrack.serving.codec import Decoded, encode
+from nbtrack.serving.describe import openapi, schema_json
+from nbtrack.serving.guard import Guard, Headers
+from nbtrack.serving.metrics import Metrics
+from nbtrack.serving.page import PAGE_POLICY, render_page
+from nbtrack.serving.refusal import Refusal
+from nbtrack.serving.scorer import INLINE_S, Scorer
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY_BYTES: Final = 128 << 20
+BODY_TIMEOUT_S: Final = 30.0
+_BIG_BODY_BYTES: Final = 256 << 10  # decoded in a thread, so that /ping stays quick
+_JSON: Final = b"application/json"
+_TEXT: Final = b"text/plain; charset=utf-8"
+_log = logging.getLogger("nbtrack.serving")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes back."""
+
+    body: bytes
+    status: int = 200
+    kind: bytes = _JSON
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+class App:
+    """The ASGI application of one served model.
+
+    Parameters
+    ----------
+    scorer
+        The model.
+    model_name, version
+        How answers name it; `version` is empty for a model that is not registered.
+    guard
+        Who may ask.
+    counter
+        The first number is raised by one with each scoring request; others can see it from outside.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        *,
+        model_name: str,
+        version: str = "",
+        model_uri: str = "",
+        nbtrack_version: str = "",
+        guard: Guard | None = None,
+        counter: Any = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        self.scorer = scorer
+        self.model_name = model_name
+        self.version = version
+        self.model_uri = model_uri
+        self.metrics = Metrics()
+        self._guard = guard or Guard()
+        self._counter = counter if counter is not None else [0]
+        self._max_body = max_body_bytes
+        self._started = time.monotonic()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nbtrack-model")
+        label = f"{model_name}/{version}" if version else model_name
+        self._label = label.encode("ascii", "backslashreplace")
+        self._nbtrack_version = nbtrack_version
+        self._gets: dict[str, Callable[[], Answer]] = {
+            "/": self._page,
+            "/ping": lambda: Answer(b"\n", kind=_TEXT),
+            "/health": self._health,
+            "/version": lambda: Answer(nbtrack_version.encode(), kind=_TEXT),
+            "/schema": lambda: Answer(orjson.dumps(schema_json(self.scorer.signature))),
+            "/openapi.json": self._openapi,
+            "/metrics": self._metrics_text,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":  # no websockets here
+            return
+        method, path, headers = scope["method"], scope["path"], scope["headers"]
+        scoring = path == "/invocations"
+        try:
+            self._guard.check(method, path, headers)
+            if scoring and method == "POST":
+                answer = await self._invocations(headers, receive)
+            else:
+                answer = self._get(method, path)
+        except Refusal as refusal:
+            answer = self._refuse(refusal, scoring)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _log.exception("a request failed")
+            answer = self._refuse(Refusal("the server failed; its log says why.", status=500), scoring)
+        if scoring:
+            self.metrics.count(answer.status)
+            self._counter[0] += 1
+        await _send(send, answer, self._label, head_only=method == "HEAD")
+
+    # -- scoring ---------------------------------------------------------------------------------------------------
+    async def _invocations(self, headers: Headers, receive: Receive) -> Answer:
+        content_type = ""
+        length: int | None = None
+        for name, value in headers:
+            if name == b"content-type":
+                content_type = value.decode("latin-1")
+            elif name == b"content-length":
+                length = int(value)
+            elif name == b"content-encoding" and value != b"identity":
+                raise Refusal("compressed bodies are not read here. Send it as it is.", status=415)
+        if length is not None and length > self._max_body:
+            raise self._too_large()
+        body = await self._read(receive)
+        started = time.perf_counter()
+        codec = self.scorer.codec
+        if len(body) > _BIG_BODY_BYTES:
+            decoded = await asyncio.get_running_loop().run_in_executor(None, codec.decode, body, content_type)
+        else:
+            decoded = codec.decode(body, content_type)
+        ready = time.perf_counter()
+        predictions = await self._score(decoded)
+        scored = time.perf_counter()
+        answer = Answer(encode(predictions))
+        done = time.perf_counter()
+        self.metrics.latency.add(done - started)
+        self.metrics.rows += decoded.rows
+        timing = (
+            f"decode;dur={(ready - started) * 1e3:.3f}, predict;dur={(scored - ready) * 1e3:.3f},"
+            f" encode;dur={(done - scored) * 1e3:.3f}"
+        )
+        answer.headers.append((b"server-timing", timing.encode()))
+        if decoded.note:
+            answer.headers.append((b"x-nbtrack-note", decoded.note.encode()))
+        return answer
+
+    async def _score(self, decoded: Decoded) -> Any:
+        self.metrics.batch.add(decoded.rows)
+        if self.scorer.predict_s < INLINE_S and decoded.rows <= 64:
+            return self.scorer.score(decoded.data, decoded.rows)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self.scorer.score, decoded.data, decoded.rows)
+
+    async def _read(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            if len(body) > self._max_body:
+                raise self._too_large()
+            return body
+        parts, size = [body], len(body)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while message.get("more_body"):
+                    message = await receive()
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > self._max_body:
+                        raise self._too_large()
+                    parts.append(part)
+        except TimeoutError:
+            raise Refusal(f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s.", status=408) from None
+        if message["type"] == "http.disconnect":
+            raise Refusal("the client went away.")
+        return b"".join(parts)
+
+    def _too_large(self) -> Refusal:
+        return Refusal(
+            f"the body is too large; expected at most {self._max_body:,} bytes. Send fewer rows at once.", status=413
+        )
+
+    # -- everything else -------------------------------------------------------------------------------------------
+    def _get(self, method: str, path: str) -> Answer:
+        handler = self._gets.get(path)
+        if handler is None and path != "/invocations":
+            raise Refusal(
+                f"there is nothing here. POST rows to /invocations; GET one of {', '.join(self._gets)}.", status=404
+            )
+        allowed = "POST" if handler is None else "GET, HEAD"
+        if handler is None or method not in {"GET", "HEAD"}:
+            answer = self._refuse(Refusal(f"only {allowed} works here.", status=405), scoring=False)
+            answer.headers.append((b"allow", allowed.encode()))
+            return answer
+        return handler()
+
+    def _health(self) -> Answer:
+        told = {
+            "status": "ready",
+            "model": self.model_name,
+            "version": self.version or None,
+            "model_uri": self.model_uri,
+            "uptime_s": round(time.monotonic() - self._started, 3),
+        }
+        return Answer(orjson.dumps(told))
+
+    def _openapi(self) -> Answer:
+        return Answer(
+            orjson.dumps(openapi(self.model_name, self.version or "0", self.scorer.signature, self.scorer.example))
+        )
+
+    def _metrics_text(self) -> Answer:
+        text = self.metrics.text(self.model_name, self.version, time.monotonic() - self._started)
+        return Answer(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+
+    def _page(self) -> Answer:
+        facts = {
+            "model": self.model_name,
+            "version": self.version,
+            "uri": self.model_uri,
+            "nbtrack": self._nbtrack_version,
+            "schema": schema_json(self.scorer.signature),
+            "example": self.scorer.example,
+        }
+        return Answer(
+            render_page(facts), kind=b"text/html; charset=utf-8", headers=[(b"content-security-policy", PAGE_POLICY)]
+        )
+
+    def _refuse(self, refusal: Refusal, scoring: bool) -> Answer:
+        shows_example = scoring and refusal.status in {400, 415}
+        body = orjson.dumps(refusal.body(self.scorer.example if shows_example else None), default=str)
+        answer = Answer(body, refusal.status)
+        if refusal.status == 401:
+            answer.headers.append((b"www-authenticate", b"Bearer"))
+        if refusal.status in {408, 413}:  # the rest of the body is not wanted
+            answer.headers.append((b"connection", b"close"))
+        return answer
+
+
+async def _send(send: Send, answer: Answer, label: bytes, *, head_only: bool) -> None:
+    headers = [
+        (b"content-type", answer.kind),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-nbtrack-model", label),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head_only else answer.body})

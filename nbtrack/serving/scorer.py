@@ -1,0 +1,112 @@
+"""The model behind a server: asked for predictions, timed, and checked on its own example before it may listen."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from nbtrack.entities import Signature
+from nbtrack.errors import ServingError
+from nbtrack.serving.codec import Codec, encode
+from nbtrack.serving.describe import example_body
+from nbtrack.serving.refusal import Refusal
+from nbtrack.serving.schema import first_gap
+
+INLINE_S: Final = 0.002  # a model faster than this is asked on the event loop: a thread would cost more
+_log = logging.getLogger("nbtrack.serving")
+
+
+@dataclass(slots=True)
+class Scorer:
+    """One loaded model.
+
+    Parameters
+    ----------
+    predict
+        Takes what the codec decoded, returns one prediction for each row.
+    signature
+        The model's signature, if it has one.
+    logged_example
+        The logged input example as parsed JSON, if there is one.
+    """
+
+    predict: Callable[[Any], Any]
+    signature: Signature | None = None
+    logged_example: Any = None
+    codec: Codec = field(init=False)
+    example: dict[str, Any] = field(init=False)
+    predict_s: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        self.codec = Codec(self.signature)
+        self.example = example_body(self.signature, self.logged_example)
+
+    def score(self, data: Any, rows: int) -> Any:
+        """Return the model's predictions.
+
+        Raises
+        ------
+        Refusal
+            If the model raises: data that fits the schema may still be data it cannot take.
+        """
+        if not rows:
+            return []
+        try:
+            return self.predict(data)
+        except MemoryError:
+            raise Refusal("not enough memory for so many rows. Send fewer at once.", status=413) from None
+        except Exception as error:
+            _log.warning("the model raised", exc_info=True)
+            raise self._refused(data, error) from error
+
+    def _refused(self, data: Any, error: Exception) -> Refusal:
+        if (gap := first_gap(data)) is not None:
+            row, place = gap
+            name = self.codec.schema.names[place] if self.codec.schema.named else str(place)
+            return Refusal(
+                f"the model does not take missing or infinite values; row {row} has one in column {name!r}.",
+                path=f"row {row}, column {name!r}",
+                expected="a finite number",
+            )
+        return Refusal(
+            f"the model cannot take this input ({type(error).__name__}). The log of the server says more;"
+            " `example` shows a request that works."
+        )
+
+    def rehearse(self) -> None:
+        """Send the example through the whole path a request takes, and time the model on it.
+
+        Raises
+        ------
+        ServingError
+            If the model does not answer its own logged example, or with another number of rows.
+        """
+        body = json.dumps(self.example).encode()
+        try:
+            decoded = self.codec.decode(body, "application/json")
+            answer = json.loads(encode(self.score(decoded.data, decoded.rows)))["predictions"]
+        except Refusal as refusal:
+            if self.logged_example is None:  # a made-up example proves nothing
+                self.predict_s = INLINE_S * 2
+                return
+            cause = refusal.__cause__
+            why = f"{type(cause).__name__}: {cause}" if cause is not None and not refusal.path else refusal.message
+            raise ServingError(
+                f"self-check: the model does not answer the input example that was logged with it ({why})."
+                " Log it again with an input_example that model.predict() accepts."
+            ) from refusal
+        if isinstance(answer, list) and len(answer) != decoded.rows:
+            raise ServingError(
+                f"self-check: the model gave {len(answer)} predictions for the {decoded.rows} rows of its logged input"
+                " example; expected one for each row."
+            )
+        self.predict_s = min(self._time(decoded.data) for _ in range(3))
+
+    def _time(self, data: Any) -> float:
+        started = time.perf_counter()
+        self.predict(data)
+        return time.perf_counter() - started
