@@ -165,12 +165,16 @@ def capture_models(cell: Cell) -> None:
     logged = cell.run.store.get_run(cell.run.run_id).artifacts
     if any(path.endswith("/" + MANIFEST_NAME) for path in logged):
         return
-    shown = []
+    shown: list[dict[str, Any]] = []
     for one in models:
+        if not models_of.has_flavor(one.estimator):
+            cell.missing.append(f"model {type(one.estimator).__name__} ({one.name}): no flavor saves such a model")
+            continue
         path = "model" if len(models) == 1 else one.name
         shown.append(models_of.log_fitted(cell.run, one, path, cell.names))
         cell.captured.append(models_of.describe_model(shown[-1]))
-    cell.record["models"] = shown
+    if shown:
+        cell.record["models"] = shown
 
 
 def measure(cell: Cell) -> None:

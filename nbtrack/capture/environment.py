@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GIT_TIMEOUT_S: Final = 5.0
+NO_COMMIT: Final = 1  # what `git rev-parse --verify --quiet HEAD` exits with in a repository without one
 # Import name -> name of the distribution, where they differ among the packages seen most in notebooks.
 _DISTRIBUTIONS: Final = {
     "sklearn": "scikit-learn",
@@ -99,10 +100,15 @@ def _git(root: Path, *arguments: str) -> str:
         ["git", "-C", str(root), "-c", "core.fsmonitor=false", *arguments],
         capture_output=True,
         timeout=GIT_TIMEOUT_S,
-        check=True,
+        check=False,
         stdin=subprocess.DEVNULL,
         env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
     )
+    if answer.returncode == NO_COMMIT:
+        return ""
+    if answer.returncode:
+        lines = answer.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {answer.returncode}"]
+        raise OSError(f"git {arguments[0]}: {lines[0]}")
     return answer.stdout.decode(errors="replace").strip()
 
 
@@ -114,10 +120,9 @@ def git_facts(root: Path) -> dict[str, Any]:
     OSError, subprocess.SubprocessError
         If there is no git, or it fails, or takes longer than five seconds.
     """
-    try:
-        commit = _git(root, "rev-parse", "HEAD")
-    except subprocess.CalledProcessError:
-        return {"commit": "", "branch": "", "dirty": True, "files": 0, "lines": 0}  # no commit yet
+    commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    if not commit:
+        return {"commit": "", "branch": "", "dirty": True, "files": 0, "lines": 0}
     changed = [line.split("\t") for line in _git(root, "diff", "--numstat", "HEAD").splitlines()]
     lines = sum(int(n) for row in changed for n in row[:2] if n.isdigit())
     branch = _git(root, "rev-parse", "--abbrev-ref", "HEAD")

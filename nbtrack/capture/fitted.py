@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.resolve import MISSING, lookup
+from nbtrack.errors import NbtrackError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +87,17 @@ def training_data(fit: Fit, names: Mapping[str, Any]) -> Any:
         except Exception:  # a column dropped since, a lazy frame: then there is no signature
             return None
     return found if hasattr(found, "shape") or isinstance(found, list) else None
+
+
+def has_flavor(estimator: Any) -> bool:
+    """Return whether models of this kind can be saved."""
+    from nbtrack.models.flavors import find_flavor
+
+    try:
+        find_flavor(estimator)
+    except NbtrackError:
+        return False
+    return True
 
 
 def _head(data: Any, rows: int) -> Any:

@@ -182,7 +182,7 @@ class CellTracker:
     def post_run_cell(self, result: ExecutionResult) -> None:
         """Fill and end the run of the cell, and show its card. Never raises."""
         with self._lock:
-            at = next((i for i, entry in enumerate(self._open) if entry[0] is result.info), None)
+            at = self._index(result.info)
             if at is None:
                 return
             _, mark, cell = self._open.pop(at)
@@ -204,6 +204,14 @@ class CellTracker:
             if cell.streams is not None:
                 cell.streams.stop()
             self._seal(cell, status)
+
+    def _index(self, info: ExecutionInfo) -> int | None:
+        """Return which open cell has ended; IPython makes a second record of it where showing its exception failed."""
+        newest = range(len(self._open) - 1, -1, -1)
+        same = next((i for i in newest if self._open[i][0] is info), None)
+        if same is not None:
+            return same
+        return next((i for i in newest if self._open[i][0].raw_cell == info.raw_cell), None)
 
     def _end_opened(self, mark: int, status: Status, cell: Cell | None) -> None:
         """End the runs that the cell started by itself: a forgotten one must never stand in the way of the next."""
