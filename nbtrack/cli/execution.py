@@ -113,24 +113,18 @@ def execute_notebook(execution: Execution) -> dict[str, Any]:
     KeyboardInterrupt
         On Ctrl-C; the kernel is gone by then.
     """
-    terminated: list[int] = []
-
-    async def guarded() -> dict[str, Any]:
-        task = asyncio.ensure_future(_execute(execution, terminated))
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if terminated and terminated[0] == signal.SIGTERM:
-                raise SystemExit(128 + signal.SIGTERM) from None
-            raise KeyboardInterrupt from None
-
+    received: list[int] = []
     try:
-        return asyncio.run(guarded())
+        return asyncio.run(_execute(execution, received))
+    except asyncio.CancelledError:
+        if received and received[0] == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise KeyboardInterrupt from None
     finally:
         execution.log.close()
 
 
-async def _execute(execution: Execution, terminated: list[int]) -> dict[str, Any]:
+async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
     from nbclient import NotebookClient
 
     client = NotebookClient(
@@ -140,14 +134,13 @@ async def _execute(execution: Execution, terminated: list[int]) -> dict[str, Any
         resources={"metadata": {"path": str(execution.folder)}},
         log=_quiet_logger(),
     )
-    task = asyncio.current_task()
     ready = False
     try:
         async with client.async_setup_kernel(
             cleanup_kc=True, env=environment(), stdout=execution.log, stderr=execution.log
         ):
             ready = True
-            _cancel_on_signal(task, terminated)
+            _cancel_on_signal(received)
             await _read_language(client)
             await _execute_cells(client, execution)
             client.set_widgets_metadata()
@@ -161,13 +154,13 @@ async def _execute(execution: Execution, terminated: list[int]) -> dict[str, Any
         ) from error
 
 
-def _cancel_on_signal(task: asyncio.Task[Any] | None, terminated: list[int]) -> None:
+def _cancel_on_signal(received: list[int]) -> None:
     """Make Ctrl-C and SIGTERM end the execution in order; nbclient's own handlers would only take its kernel away."""
-    if task is None:
-        return
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - for the type checker: a coroutine runs in a task
 
     def cancel(number: int) -> None:
-        terminated.append(number)
+        received.append(number)
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -196,6 +189,9 @@ async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
         except CellTimeoutError as error:
             raise NotebookError(f"{where} was not done after {CELL_TIMEOUT_S} s, so it was given up.") from error
         except DeadKernelError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # nbclient takes a cancelled wait for a dead kernel
+                raise asyncio.CancelledError from None
             raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or 'without a word'}).") from error
         execution.watcher.finished(cell, time.perf_counter() - begun)
 
