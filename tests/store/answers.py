@@ -60,6 +60,8 @@ def _ask_all(answers: Answers, store: FileStore) -> None:
     answers.ask("search", search)
     for run_id, row in rows.items():
         answers.ask(f"found {run_id}", lambda row=row: repr((row.info, row.data, row.summaries)))
+        if row.info.run_name.startswith("crowd "):
+            continue  # there are many, and what the index says of them is enough
         answers.ask(f"run {run_id}", lambda run_id=run_id: repr(store.get_run(run_id)))
         for key in row.data.metrics:
             answers.ask(f"history {run_id} {key}", lambda run_id=run_id, key=key: _history(store, run_id, key))

@@ -157,13 +157,13 @@ def one_call(rng: random.Random, store: Store, writer: RunWriter, ack: Ack, chil
             ack("", "commit", number, f"{child} {count}")
 
 
-def kill_rounds(root: str, acks: str, rounds: str, writers: str, seed: str) -> dict[str, Any]:
+def kill_rounds(root: str, acks: str, rounds: str, writers: str, first_round: str = "0") -> dict[str, Any]:
     """Let several writers storm and kill them all, many times; what was killed is resumed in a later round."""
-    rng = random.Random(int(seed))
+    rng = random.Random(int(first_round))
     base, notes = Path(root), Path(acks)
     notes.mkdir(parents=True, exist_ok=True)
     dead: list[str] = []
-    for number in range(int(rounds)):
+    for number in range(int(first_round), int(first_round) + int(rounds)):
         picked = [dead.pop(rng.randrange(len(dead))) for _ in range(min(len(dead), int(writers) // 2))]
 
         def work(child: int, number: int = number, picked: list[str] = picked) -> None:

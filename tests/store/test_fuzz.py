@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import subprocess
@@ -18,6 +19,9 @@ from .answers import all_answers
 from .fire import environment
 from .promises.base import make_run
 
+CASES = int(
+    os.environ.get("NBTRACK_FUZZ_CASES", "20")
+)  # damages of each kind of file; tests/bench/fire.py asks for more
 CRASHED = """
 import os, sys
 from nbtrack.store import FileStore
@@ -73,7 +77,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         store.append_commit("clf", {"action": "register", "version": number + 1})
     for number in range(300):
-        make_run(store, f"other {number}", metrics={"m": number / 100}, start=1_700_000_400_000 + number)
+        make_run(
+            store,
+            f"{'crowd' if number > 3 else 'other'} {number}",
+            metrics={"m": number / 100},
+            start=1_700_000_400_000 + number,
+        )
     store.rebuild_index()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DamageWarning)
@@ -145,7 +154,7 @@ def test_damaged_file_harms_nothing_else_and_is_never_presented_as_good(
     assert truth.errors == {} and truth.warned == []
     files = files_of(corpus, kind)
     assert files
-    for seed in range(40):
+    for seed in range(CASES):
         rng = random.Random(f"{kind} {seed}")
         victim = rng.choice(files)
         data = victim.read_bytes()
@@ -227,8 +236,6 @@ def test_log_of_one_run_under_the_name_of_another_is_not_believed(corpus: Path, 
 
 
 def test_folders_pipes_and_links_where_files_should_be_do_no_harm(corpus: Path, tmp_path: Path) -> None:
-    import os
-
     root = tmp_path / "store"
     shutil.copytree(corpus, root, copy_function=shutil.copyfile)
     truth = all_answers(root)
@@ -252,7 +259,7 @@ def test_folders_pipes_and_links_where_files_should_be_do_no_harm(corpus: Path, 
 
 
 def test_repair_keeps_every_good_record(corpus: Path, tmp_path: Path) -> None:
-    for seed in range(25):
+    for seed in range(CASES):
         rng = random.Random(seed)
         root = tmp_path / str(seed)
         shutil.copytree(corpus, root, copy_function=shutil.copyfile)

@@ -30,7 +30,7 @@ EACH = 3000  # points that `full_disk` logs
 # -- SIGKILL -----------------------------------------------------------------------------------------------------------
 def test_sigkill_in_every_write_call_loses_nothing_acknowledged(tmp_path: Path) -> None:
     root, notes = tmp_path / "store", tmp_path / "acks"
-    facts = scenario("kill_rounds", root, notes, 60, 4, 1)
+    facts = scenario("kill_rounds", root, notes, 60, 4)
     verdict = judge_storm(root, notes)
     assert facts["kills"] == 240
     assert verdict["acknowledged"] > 2000 and verdict["runs"] > 60

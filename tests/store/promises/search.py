@@ -77,7 +77,8 @@ FILTERS = [
 BROKEN = [
     "metrics.acc >", "metrics.acc", "> 1", "metrics.acc > 'x'", "metrics.acc LIKE '1%'", "params.lr > ", "foo.bar = 1",
     "(metrics.acc > 1", "metrics.acc > 1)", "metrics.acc > 1 and", "or metrics.acc > 1", "metrics.acc ~ 1",
-    "params.lr = 0.1.2",    "params.lr = 'x", "metrics.`acc > 1", "metrics.acc > 1 metrics.acc < 2", "params.a IN ('x'", "params.a IN ()",
+    "params.lr = 0.1.2",    "params.lr = 'x", "metrics.`acc > 1", "metrics.acc > 1 metrics.acc < 2",
+    "params.a IN ('x'", "params.a IN ()",
     "attributes.nobody = 'x'", "metrics. > 1", "'a' = 'a'", "()", "metrics.acc = 1; drop table runs",
     "status = FINISHED",
 ]  # fmt: skip
