@@ -1,6 +1,6 @@
 """Models: a fitted model as files with a manifest, and back, verified and safe by default."""
 
-from nbtrack.models.loading import Loaded, ModelFiles, load, load_model, predict, read_model
+from nbtrack.models.loading import Loaded, ModelFiles, load_bundle, load_model, predict, read_model
 from nbtrack.models.saving import log_model, save_model
 from nbtrack.models.signature import conform, infer_signature
 
@@ -9,7 +9,7 @@ __all__ = [
     "ModelFiles",
     "conform",
     "infer_signature",
-    "load",
+    "load_bundle",
     "load_model",
     "log_model",
     "predict",

@@ -26,7 +26,7 @@ from nbtrack.errors import (
 from nbtrack.models import examples, trust
 from nbtrack.models.environment import differences
 from nbtrack.models.flavors import get_flavor
-from nbtrack.models.saving import EXAMPLE_PREDICTIONS
+from nbtrack.models.manifest import EXAMPLE_PREDICTIONS, from_json
 from nbtrack.models.signature import conform
 from nbtrack.names import RunURI, check_artifact_path, parse_model_uri
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from nbtrack.models.flavors import Flavor
     from nbtrack.store.base import Store
-
-_MAX_MANIFEST = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,14 @@ class ModelFiles:
     @property
     def example(self) -> dict[str, Any] | None:
         """The logged input example: the body of a scoring request."""
+        text = self.example_text
+        return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+
+    @property
+    def example_text(self) -> str | None:
+        """The same as it is written."""
         name = self.manifest.input_example
-        return None if name is None else msgspec.json.decode(self.files[name], type=dict[str, Any])
+        return None if name is None else self.files[name].decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,11 @@ class Loaded:
     def manifest(self) -> ModelManifest:
         """What the model says of itself."""
         return self.source.manifest
+
+    @property
+    def input_example(self) -> str | None:
+        """The logged input example: the body of a scoring request, as JSON."""
+        return self.source.example_text
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Return what the model predicts for `data`, made to fit its signature."""
@@ -181,12 +190,7 @@ def _read_plain(folder: Path, name: str) -> bytes:
 
 
 def _verified(text: str, raw: bytes, read: Callable[[str], bytes], version: ModelVersion | None) -> ModelFiles:
-    if len(raw) > _MAX_MANIFEST:
-        raise IntegrityError(f"{text}: its {MANIFEST_NAME} has {len(raw):,} bytes; that is no manifest of ours.")
-    try:
-        manifest = msgspec.json.decode(raw, type=ModelManifest)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"{text}: its {MANIFEST_NAME} cannot be read ({error}). Log the model again.") from None
+    manifest = from_json(raw, text)
     files = {}
     for name, (digest, size) in manifest.files.items():
         data = read(check_artifact_path(name))
@@ -196,12 +200,10 @@ def _verified(text: str, raw: bytes, read: Callable[[str], bytes], version: Mode
                 " Somebody changed it; log or copy the model again."
             )
         files[name] = data
-    if manifest.input_example is not None and manifest.input_example not in files:
-        raise IntegrityError(f"{text}: its input example {manifest.input_example!r} is not among its files.")
     return ModelFiles(text, manifest, sha256(raw).hexdigest(), trust.is_own(raw), files, version)
 
 
-def load(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> Loaded:
+def load_bundle(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> Loaded:
     """Return a model in memory together with its manifest; see :func:`load_model`."""
     source = read_model(model_uri, store=store)
     if trust is not None and trust != source.digest:
@@ -259,7 +261,7 @@ def load_model(model_uri: str | Path, *, store: Store | None = None, trust: str 
     --------
     >>> clf = nbtrack.load_model("models:/clf/Production")  # doctest: +SKIP
     """
-    return load(model_uri, store=store, trust=trust).model
+    return load_bundle(model_uri, store=store, trust=trust).model
 
 
 def predict(
@@ -284,7 +286,7 @@ def predict(
     SignatureError
         If a column is missing or of another type; the message names it.
     """
-    return load(model_uri, store=store).predict(data, params)
+    return load_bundle(model_uri, store=store).predict(data, params)
 
 
 def _compare_environment(loaded: Loaded) -> None:

@@ -14,9 +14,10 @@ import msgspec
 
 from nbtrack.entities import MANIFEST_NAME, ModelInfo, ModelManifest, Signature
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NbtrackWarning
-from nbtrack.models import examples, trust
+from nbtrack.models import examples
 from nbtrack.models.environment import record_environment
 from nbtrack.models.flavors import find_flavor, get_flavor
+from nbtrack.models.manifest import EXAMPLE_PREDICTIONS, from_json, to_json
 from nbtrack.models.signature import infer_signature
 from nbtrack.names import check_artifact_path, check_model_name
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from nbtrack.models.flavors import Flavor
     from nbtrack.tracking import ActiveRun
-
-EXAMPLE_PREDICTIONS = "example_predictions"  # option: what the model answered for its input example
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,8 @@ def _pack(
         nbtrack_version=_own_version(),
         options=options,
     )
-    record = msgspec.to_builtins(manifest)
-    record["hmac"] = trust.sign(record)
-    raw = msgspec.json.format(msgspec.json.encode(record), indent=1)
-    return _Packed(msgspec.convert(record, ModelManifest), raw, files)
+    raw = to_json(manifest)
+    return _Packed(from_json(raw, "log_model"), raw, files)
 
 
 def _own_version() -> str:

@@ -185,6 +185,10 @@ def conform(data: Any, signature: Signature | None) -> Any:
         )
     if len(set(names)) != len(names):
         raise SignatureError("data: a column name occurs twice. Give each column once.")
+    if names == [column.name for column in inputs] and all(
+        str(dtype) == _DTYPES.get(column.type) for dtype, column in zip(data.dtypes, inputs, strict=True)
+    ):
+        return data
     at = {name: place for place, name in enumerate(names)}
     columns = {
         str(c.name): _cast(data.iloc[:, at[str(c.name)]], c)
