@@ -1,0 +1,361 @@
+"""A real JupyterLab, a real Chromium, and what a user does with them.
+
+One server and one browser a session, one browser context and one folder a test. The page is driven by JupyterLab's
+commands and by clicks on what a user sees, and waits are on promises, never on a clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, Playwright, Request, Route, sync_playwright
+
+NOTEBOOK = "01-first-run.ipynb"
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+START_TIMEOUT_S = 90
+PATIENCE_MS = 30_000
+# Opens, once: resolves when the notebook in front is loaded, and its kernel (if it gets one) answers.
+READY = """async (withKernel) => {
+  const app = window.jupyterapp;
+  await app.restored;
+  let panel = null;
+  for (let i = 0; i < 600; i++) {
+    panel = [...app.shell.widgets('main')].find((w) => w.context && w.content?.widgets);
+    if (panel) break;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  if (!panel) throw new Error('no notebook was opened');
+  await panel.context.ready;
+  await panel.revealed;
+  if (withKernel) {
+    await panel.sessionContext.ready;
+    await panel.sessionContext.session.kernel.info;
+  }
+}"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab."""
+
+    url: str
+    token: str
+    root: Path
+    env: dict[str, str] = field(repr=False)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.url}api/sessions?token={self.token}", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+            return found
+
+    def end_sessions(self) -> None:
+        for session in self.sessions():
+            where = f"{self.url}api/sessions/{session['id']}?token={self.token}"
+            with suppress(OSError):
+                urllib.request.urlopen(urllib.request.Request(where, method="DELETE"), timeout=10).close()
+
+
+def lab_environment(home: Path) -> dict[str, str]:
+    """The environment of a user who has just installed nbtrack."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "JPY_", "NBTRACK_"))}
+    for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR"):
+        env[f"JUPYTER_{name}"] = str(home / name.lower())
+    env |= {
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home / "run"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
+    (home / "run").mkdir(mode=0o700)
+    config = home / "config_dir"
+    config.mkdir()
+    quiet = {
+        "news_url": None,
+        "check_for_updates_class": "jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        "extension_manager": "readonly",
+        "expose_app_in_browser": True,
+    }
+    (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": quiet}), encoding="utf-8")
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": False}), encoding="utf-8"
+    )
+    return env
+
+
+def wait_for_lab(process: subprocess.Popen[bytes], env: dict[str, str], token: str, log: Path) -> str:
+    """Return the address of the server once it answers; fail with its log if it does not."""
+    written = Path(env["JUPYTER_RUNTIME_DIR"]) / f"jpserver-{process.pid}.json"
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError, ValueError, KeyError):
+            url = str(json.loads(written.read_text(encoding="utf-8"))["url"])
+            with urllib.request.urlopen(f"{url}api?token={token}", timeout=5):
+                return url
+        time.sleep(0.05)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home, root = tmp_path_factory.mktemp("lab-home"), tmp_path_factory.mktemp("lab-root")
+    env, token, log = lab_environment(home), secrets.token_hex(16), home / "lab.log"
+    options = ["--ip=127.0.0.1", "--port=0", "--no-browser", f"--ServerApp.root_dir={root}", "--allow-root"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env={**env, "JUPYTER_TOKEN": token},
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield Lab(wait_for_lab(process, env, token, log), token, root, env)
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    own = playwright.chromium.executable_path
+    found = os.environ.get("NBTRACK_CHROMIUM") or next(filter(None, map(shutil.which, names)), None) or own
+    if not Path(found).is_file():
+        pytest.fail("there is no Chromium for the browser tests. Run them with: python3 dev.py test -- tests/browser")
+    chromium = playwright.chromium.launch(executable_path=found, args=CHROMIUM_OPTIONS)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, lab: Lab) -> Iterator[Page]:
+    """A fresh page; the test fails if the page raised, or asked anything outside this machine."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=False)
+    context.set_default_timeout(PATIENCE_MS)
+    outside: list[str] = []
+    errors: list[str] = []
+
+    def hold(route: Route, request: Request) -> None:
+        if urlsplit(request.url).hostname in {"127.0.0.1", "localhost"}:
+            route.continue_()
+        else:
+            outside.append(request.url)
+            route.abort()
+
+    context.route(lambda url: url.startswith(("http", "ws")), hold)
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("dialog", lambda dialog: dialog.accept())  # the browser's own "leave this page?"
+    yield opened
+    with suppress(Error):
+        context.close()
+    lab.end_sessions()
+    assert outside == [], "the page asked outside of this machine"
+    assert errors == [], "the page raised"
+
+
+@dataclass
+class NotebookPage:
+    """A notebook that is open in JupyterLab."""
+
+    page: Page
+    lab: Lab
+    path: str
+
+    @property
+    def file(self) -> Path:
+        return self.lab.root / self.path
+
+    def open(self, kernel: bool = True) -> None:
+        workspace = f"t{secrets.token_hex(6)}"
+        self.page.goto(f"{self.lab.url}lab/workspaces/{workspace}/tree/{self.path}?reset&token={self.lab.token}")
+        self.wait(kernel)
+
+    def wait(self, kernel: bool = True) -> None:
+        self.page.wait_for_function("() => window.jupyterapp !== undefined")
+        self.page.evaluate(READY, kernel)
+
+    def reload(self, kernel: bool = True) -> None:
+        self.page.reload()
+        self.wait(kernel)
+
+    def command(self, name: str, **args: Any) -> None:
+        """Execute a JupyterLab command and wait for its promise."""
+        self.page.evaluate(
+            "async ([name, args]) => { await window.jupyterapp.commands.execute(name, args); }", [name, args]
+        )
+
+    def run_all(self) -> None:
+        self.command("notebook:run-all-cells")
+
+    def run_cell(self, index: int) -> None:
+        self.select(index)
+        self.command("notebook:run-cell")
+
+    def select(self, index: int) -> None:
+        """Make a cell the active one."""
+        self.page.evaluate(
+            """(index) => {
+              const panel = [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.widgets);
+              panel.content.activeCellIndex = index;
+              window.jupyterapp.shell.activateById(panel.id);
+            }""",
+            index,
+        )
+
+    def scroll_to(self, index: int) -> None:
+        """Bring a cell into sight; JupyterLab draws outputs only near what is seen."""
+        self.page.evaluate(
+            """async (index) => {
+              const panel = [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.widgets);
+              await panel.content.scrollToItem(index, 'start');
+            }""",
+            index,
+        )
+
+    def cells_with(self, text: str) -> list[int]:
+        """The places of the code cells whose source holds `text`."""
+        found: list[int] = self.page.evaluate(
+            """(text) => {
+              const panel = [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.widgets);
+              return panel.content.widgets.flatMap((cell, i) =>
+                cell.model.type === 'code' && cell.model.sharedModel.getSource().includes(text) ? [i] : []);
+            }""",
+            text,
+        )
+        return found
+
+    def source(self, index: int) -> str:
+        said: str = self.page.evaluate(
+            """(index) => [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.widgets)
+              .content.widgets[index].model.sharedModel.getSource()""",
+            index,
+        )
+        return said
+
+    def saved(self) -> dict[str, Any]:
+        """Save the notebook; return what is on disk."""
+        self.command("docmanager:save")
+        found: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        return found
+
+
+def notebook_json(cells: list[str]) -> dict[str, Any]:
+    """A new notebook with these code cells."""
+    return {
+        "cells": [
+            {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+            for i, text in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+@pytest.fixture
+def folder(lab: Lab) -> Path:
+    """A folder of this test's own that JupyterLab shows."""
+    made = lab.root / f"work-{secrets.token_hex(4)}"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def open_notebook(page: Page, lab: Lab) -> Callable[..., NotebookPage]:
+    """Open a notebook file below the server's root."""
+
+    def opened(file: Path, kernel: bool = True) -> NotebookPage:
+        notebook = NotebookPage(page, lab, file.relative_to(lab.root).as_posix())
+        notebook.open(kernel)
+        return notebook
+
+    return opened
+
+
+@pytest.fixture
+def new_notebook(folder: Path, open_notebook: Callable[..., NotebookPage]) -> Callable[..., NotebookPage]:
+    """Make a notebook of these code cells and open it."""
+
+    def made(*cells: str, kernel: bool = True) -> NotebookPage:
+        file = folder / "notebook.ipynb"
+        file.write_text(json.dumps(notebook_json(list(cells))), encoding="utf-8")
+        return open_notebook(file, kernel)
+
+    return made
+
+
+@dataclass
+class Demo:
+    """A folder in which the first notebook has been run, and what came of it."""
+
+    folder: Path
+    report: dict[str, Any]
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder / NOTEBOOK
+
+
+@pytest.fixture(scope="session")
+def demo_template(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    where = tmp_path_factory.mktemp("demo") / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "nbtrack.cli", "demo", "--no-lab", "--json", "--dir", str(where)],
+        env=lab.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Demo(where, json.loads(done.stdout))
+
+
+@pytest.fixture
+def demo(demo_template: Demo, folder: Path) -> Demo:
+    """A copy of it of this test's own: a store may be copied like any folder."""
+    target = folder / "demo"
+    shutil.copytree(demo_template.folder, target)
+    return Demo(target, demo_template.report)
