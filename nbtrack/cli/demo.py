@@ -209,7 +209,7 @@ def print_report(report: dict[str, Any]) -> None:
     say("")
     for commit in report["registry"]:
         say(f"registry     {commit['model']}: {commit['text']}")
-    say(f"served at    {report['served_url']}")
+    say(f"served at    {report['served_url']} (stopped again)")
     say(f"predictions  {'equal to the notebook' if report['predictions']['equal'] else 'DIFFER from the notebook'}")
     say(f"notebook     {report['notebook']}")
     say(f"store        {report['store']}  ({report['seconds']:.1f} s)")

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from nbtrack.errors import InvalidInputError, NotFoundError
-from nbtrack.names import parse_model_uri
 from nbtrack.reprs.numbers import short_id
 
 if TYPE_CHECKING:
@@ -64,16 +63,11 @@ def full_model_uri(store: Store, uri: str) -> str:
 
     Raises
     ------
-    InvalidNameError
-        If it is no model URI.
     NotFoundError, InvalidInputError
         If the run is not found, or several fit.
     """
-    if uri.startswith("runs:/"):
-        run, slash, path = uri.removeprefix("runs:/").lstrip("/").partition("/")
-        if run and path:
-            uri = f"runs:/{find_run(store, run)}{slash}{path}"
-    return str(parse_model_uri(uri))
+    run, slash, path = uri.removeprefix("runs:/").lstrip("/").partition("/")
+    return f"runs:/{find_run(store, run)}/{path}" if uri.startswith("runs:/") and run and slash and path else uri
 
 
 def experiment_ids(store: Store, names: tuple[str, ...]) -> list[str] | None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import click
 
 from nbtrack.cli.options import URI_HELP, json_option, open_here, store_option
 from nbtrack.errors import InvalidInputError, ServingError
-
-if TYPE_CHECKING:
-    from nbtrack.serving import ModelServer
 
 CONTENT_TYPES: Final = {"csv": "text/csv", "json": "application/json"}
 
@@ -21,9 +18,16 @@ CONTENT_TYPES: Final = {"csv": "text/csv", "json": "application/json"}
 @click.option("-m", "--model-uri", "uri", metavar="URI", required=True, help="Such as models:/clf-model/Staging.")
 @click.option("-p", "--port", type=click.IntRange(0, 65535), help="Default: any free port.")
 @click.option("-h", "--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--token",
+    envvar="NBTRACK_SERVE_TOKEN",
+    show_envvar=True,
+    default="",
+    help="A secret that each request must carry; needed where other machines can reach the host.",
+)
 @store_option
 @json_option
-def serve(uri: str, port: int | None, host: str, store_uri: str | None, as_json: bool) -> None:
+def serve(uri: str, port: int | None, host: str, token: str, store_uri: str | None, as_json: bool) -> None:
     """Serve a model over HTTP until Ctrl-C."""
     from nbtrack import serving
     from nbtrack.cli.output import print_json, say
@@ -31,34 +35,23 @@ def serve(uri: str, port: int | None, host: str, store_uri: str | None, as_json:
     from nbtrack.cli.signals import exit_on_terminate
 
     store = open_here(store_uri)
-    with exit_on_terminate():
-        server = serving.serve(full_model_uri(store, uri), port=port or None, host=host, store=store)
-        try:
-            curl = serving.curl_command(server.info)
-            if as_json:
-                print_json(asdict(server.info) | {"curl": curl})
-            else:
-                say(f"{uri} is served at {server.url}; Ctrl-C stops it. A request that works:\n\n{curl}")
-            _wait(server)
-        finally:
-            server.stop()
-
-
-def _wait(server: ModelServer) -> None:
-    """Wait until the server is no longer there; somebody else may stop it, too."""
-    from nbtrack import serving
-    from nbtrack.errors import NotFoundError
-
-    while True:
-        try:
-            info = serving.get_server(server.info.server_id)
-        except NotFoundError:
-            return
-        if info.status == "failed":
-            raise ServingError(f"{info.model_uri}: its server stopped. {info.error}")
-        if info.status == "stopped":
-            return
-        time.sleep(0.5)
+    with (
+        exit_on_terminate(),
+        serving.serve(full_model_uri(store, uri), port=port or None, host=host, token=token, store=store) as server,
+    ):
+        info = server.info
+        curl = serving.curl_command(info)
+        if as_json:
+            print_json(asdict(info) | {"curl": curl})
+        else:
+            say(f"{uri} is served at {info.url}; Ctrl-C stops it. A request that works:\n\n{curl}")
+        while info.status == "ready":
+            time.sleep(0.5)
+            info = server.info
+    raise ServingError(
+        f"{uri}: its server ended; somebody else stopped it, or it failed. Its last words: {server.logs(3).strip()!r}."
+        " Start it again."
+    )
 
 
 @click.command("predict", epilog=URI_HELP)
@@ -88,15 +81,13 @@ def predict(uri: str, source: BinaryIO, kind: str | None, target: BinaryIO, stor
 
     Reads what the served model would read, CSV or JSON, and writes what it would answer: {"predictions": [...]}.
     """
-    from nbtrack import registry
     from nbtrack.cli.references import full_model_uri
     from nbtrack.serving.codec import encode
     from nbtrack.serving.loading import load_scorer
     from nbtrack.serving.refusal import Refusal
 
     store = open_here(store_uri)
-    found = registry.resolve(full_model_uri(store, uri), store=store)
-    scorer = load_scorer(str(found), store.uri)
+    scorer = load_scorer(full_model_uri(store, uri), store.uri)
     if kind is None:
         kind = "csv" if str(getattr(source, "name", "")).lower().endswith(".csv") else "json"
     try:
