@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from nbtrack._version import __version__
 from nbtrack.entities import MANIFEST_NAME, ModelInfo, ModelManifest, Signature
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NbtrackWarning
 from nbtrack.models import examples
@@ -63,20 +64,11 @@ def _pack(
         environment=record_environment(),
         run_id=run_id,
         created_at_ms=time.time_ns() // 1_000_000,
-        nbtrack_version=_own_version(),
+        nbtrack_version=__version__,
         options=options,
     )
     raw = to_json(manifest)
     return _Packed(from_json(raw, "log_model"), raw, files)
-
-
-def _own_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("nbtrack")
-    except PackageNotFoundError:
-        return ""
 
 
 def _try(flavor: Flavor, model: Any, example: Any) -> Any:
