@@ -31,6 +31,7 @@ class Appender:
         self._fd = fd
         self._size = size
         self._sealed_to = 0
+        self._seal_at = SEAL_BYTES  # the size at which the next checksum is due
         self._lock = threading.RLock()
         self._pending: list[bytes] = []  # what the disk had no room for
         self._detour = False  # the next line cannot simply be written: see _append_slowly
@@ -52,7 +53,7 @@ class Appender:
         self._size += written
         if written != len(line):
             self._finish_short(line, written)
-        elif self._size - self._sealed_to > SEAL_BYTES:
+        elif self._size > self._seal_at:
             self._seal_segment()
 
     def _append_slowly(self, line: bytes) -> None:
@@ -118,10 +119,11 @@ class Appender:
             line = b'{"seal":"%b","n":%d}\n' % (crc.encode(), length)
             written = os.write(self._fd, line)
         except OSError:
-            self._sealed_to = self._size  # that stretch stays without a seal
+            self._seal_at = self._size + SEAL_BYTES
             return
         self._sealed_to = self._size  # the next seal covers this one, too
         self._size += written
+        self._seal_at = self._size + SEAL_BYTES
         if written != len(line):
             self._finish_short(line, written)
 

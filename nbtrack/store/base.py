@@ -8,7 +8,7 @@ change (edits, commits, blobs), and *derived* data that anybody may delete.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 ColumnKind = Literal["attribute", "param", "metric", "tag"]
+Progress = Callable[[int, int], None]  # told now and then: done, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,13 +314,17 @@ class Store(ABC):
         """Facts for people: ``uri name format_version writable runs experiments models size_bytes``."""
 
     @abstractmethod
-    def check(self, repair: bool = False) -> Iterator[Problem]:
+    def check(self, repair: bool = False, progress: Progress | None = None) -> Iterator[Problem]:
         """Find every damaged record; with `repair`, mend what can be mended without losing a good record."""
 
     @abstractmethod
-    def gc(self, dry_run: bool = True, older_than_s: float = 0) -> GcPreview:
+    def gc(self, dry_run: bool = True, older_than_s: float = 0, progress: Progress | None = None) -> GcPreview:
         """Remove trashed runs and blobs that nothing refers to; with `dry_run`, only say what that would free."""
 
     @abstractmethod
-    def rebuild_index(self) -> int:
+    def compact(self, dry_run: bool = True, progress: Progress | None = None) -> GcPreview:
+        """Keep the metrics of finished runs in less room, without losing a value; say how much that frees."""
+
+    @abstractmethod
+    def rebuild_index(self, progress: Progress | None = None) -> int:
         """Throw the index away and build it again from the truth; return the number of runs."""

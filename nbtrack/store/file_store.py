@@ -20,7 +20,7 @@ from nbtrack.errors import (
     StoreReadOnlyError,
 )
 from nbtrack.names import check_artifact_path, check_key, check_model_name, check_run_id, check_run_name
-from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, RunTable, Store
+from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, Progress, RunTable, Store
 from nbtrack.store.blobs import Blobs
 from nbtrack.store.commits import CommitLog, list_models
 from nbtrack.store.experiments import Experiments
@@ -396,14 +396,28 @@ class FileStore(Store):
             "size_bytes": tree_size(self.root),
         }
 
-    def check(self, repair: bool = False) -> Iterator[Problem]:
-        raise NotImplementedError
+    def check(self, repair: bool = False, progress: Progress | None = None) -> Iterator[Problem]:
+        from nbtrack.store.check import Checker
 
-    def gc(self, dry_run: bool = True, older_than_s: float = 0) -> GcPreview:
-        raise NotImplementedError
+        checker = Checker(self.root, repair=repair, progress=progress)
+        with explained("store check", self.root):
+            yield from checker.run()
+        if checker.logs_changed:
+            self.rebuild_index()
 
-    def rebuild_index(self) -> int:
-        return self._search.rebuild()
+    def gc(self, dry_run: bool = True, older_than_s: float = 0, progress: Progress | None = None) -> GcPreview:
+        from nbtrack.store.gc import collect
+
+        with explained("store gc", self.root):
+            return collect(self.root, dry_run=dry_run, older_than_s=older_than_s, progress=progress)
+
+    def compact(self, dry_run: bool = True, progress: Progress | None = None) -> GcPreview:
+        from nbtrack.store.compaction import compact
+
+        return compact(self.root, dry_run=dry_run, progress=progress)
+
+    def rebuild_index(self, progress: Progress | None = None) -> int:
+        return self._search.rebuild(progress)
 
 
 def _new_params(run_id: str, known: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:

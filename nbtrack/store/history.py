@@ -17,7 +17,7 @@ from typing import Any, Final
 from zlib import crc32
 
 import numpy as np
-from orjson import JSONDecodeError, loads
+from orjson import JSONDecodeError, dumps, loads
 
 from nbtrack.errors import DamageWarning
 from nbtrack.store.base import MetricHistory
@@ -41,6 +41,8 @@ class _Parser:
 
     def feed(self, data: bytes, offset: int) -> None:
         """Add the lines of `data`, which ends with a newline."""
+        if self._at_once(data):
+            return
         try:
             records = loads(b"[%b]" % data.rstrip(b"\n").replace(b"\n", b","))
         except JSONDecodeError:
@@ -59,6 +61,44 @@ class _Parser:
                 at.append(place)
         for found, at in rows.values():
             self._alike(found, at)
+
+    def _at_once(self, data: bytes) -> bool:
+        """Add lines that all have the same keys in the same order, as one list of numbers; False if they do not.
+
+        The texts between the numbers are replaced by commas. How often each was replaced, and how many numbers there
+        are in the end, must agree: otherwise the lines are parsed one by one.
+        """
+        chunks = data.split(b"\n{")  # everything that is no metric line starts with a brace
+        first = [] if chunks[0].startswith(b"{") else [chunks[0]]
+        body = b"\n".join([*first, *(chunk[at + 1 :] for chunk in chunks[1:] if (at := chunk.find(b"\n")) >= 0)])
+        if chunks[0].startswith(b"{") and (at := chunks[0].find(b"\n")) >= 0:
+            body = chunks[0][at + 1 :] + b"\n" + body
+        body = body.strip(b"\n")
+        record = parse_line(body[: body.find(b"\n")] if b"\n" in body else body)
+        if type(record) is not list or len(record) != 3 or type(record[2]) is not dict or not record[2]:
+            return False
+        keys = tuple(record[2])
+        lines = body.count(b"\n") + 1
+        between = [b"%b%b:" % (b",{" if at == 0 else b",", dumps(key)) for at, key in enumerate(keys)]
+        if any(body.count(text) != lines for text in between) or body.count(b"}]\n[") != lines - 1:
+            return False
+        for text in between:
+            body = body.replace(text, b",")
+        body = body.replace(b"}]\n[", b",")
+        try:
+            flat = loads(body[:-2] + b"]")
+            width = len(keys) + 2
+            if body[-2:] != b"}]" or len(flat) != width * lines or set(map(type, flat[::width])) != {int}:
+                return False
+            values = np.array([flat[at::width] for at in range(2, width)], np.float64)
+            columns = (np.array(flat[at::width], np.int64) for at in (1, 0))
+            part = (np.arange(self._lines, self._lines + lines), *columns, values.T)
+        except (JSONDecodeError, ValueError, TypeError, OverflowError):
+            return False
+        self._lines += lines
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        self._parts.setdefault(tuple(sorted(keys)), []).append((*part[:3], part[3][:, order]))
+        return True
 
     def _alike(self, records: list[Any], places: list[int]) -> bool:
         """Add lines with the same keys, all at once; return False if they have different ones."""

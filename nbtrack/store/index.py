@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import RLock
@@ -19,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from nbtrack.store import liveness
+from nbtrack.store.base import Progress
 from nbtrack.store.collecting import no_collecting
 from nbtrack.store.columns import MISSING_CODE, MetricColumn, SnapshotDamagedError, TextColumn
 from nbtrack.store.files import remove, temp_name
@@ -33,7 +33,6 @@ SETTLE_S: Final = 2.0
 _SMALL_LOG: Final = 64 << 10
 _DEAD_FOR_GOOD_S: Final = 86_400.0
 _NO_SKEW_NS: Final = 3600 * 10**9  # clocks of hosts do not differ by that much
-Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ import numpy as np
 
 from nbtrack.entities import TAG_USER, MetricSummary, Run, RunData, RunInfo, ViewType
 from nbtrack.errors import InvalidInputError
-from nbtrack.store.base import ColumnKind, RunColumn, RunTable
+from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
 from nbtrack.store.columns import Array, TextColumn, is_logged
-from nbtrack.store.index import Progress, RunIndex
+from nbtrack.store.index import RunIndex
 from nbtrack.store.query import parse_filter, parse_order
 from nbtrack.store.state import as_status
 from nbtrack.store.vector import Vectors

@@ -15,7 +15,16 @@ from zlib import crc32
 import numpy as np
 from orjson import dumps, loads
 
-from nbtrack.store.columns import PIECE, STAT, Array, Column, MetricColumn, Section, TextColumn
+from nbtrack.store.columns import (
+    PIECE,
+    STAT,
+    Array,
+    Column,
+    MetricColumn,
+    Section,
+    SnapshotDamagedError,
+    TextColumn,
+)
 from nbtrack.store.files import remove, temp_name, write_all
 from nbtrack.store.log import OPEN_FLAGS, pread
 
@@ -209,3 +218,23 @@ class Snapshot:
             self._fill(metric.last, last)
             self._fill(metric.stats, stats)
         return table
+
+
+def verify_snapshot(path: str) -> str:
+    """Read every section of a snapshot; return what is wrong with it, empty if nothing is."""
+    try:
+        snapshot = Snapshot(path)
+        header = snapshot.header
+        entries: list[Any] = [header["ids"], header["order"]]
+        stack: list[Any] = [header["texts"], header["numbers"], header["params"], header["tags"], header["metrics"]]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, list) and len(node) == 3 and isinstance(node[0], int):
+                entries.append(node)
+            elif isinstance(node, dict | list):
+                stack.extend(node.values() if isinstance(node, dict) else node)
+        for entry in entries:
+            snapshot.section(entry).bytes()
+    except (OSError, ValueError, KeyError, TypeError, SnapshotDamagedError) as error:
+        return str(error) or type(error).__name__
+    return ""

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
+from os import write
 from pathlib import Path
 from time import time_ns
 from typing import Any, Final
@@ -16,7 +17,7 @@ from orjson import dumps
 from nbtrack.entities import Artifact, DatasetInput, Status
 from nbtrack.errors import CaptureWarning, InvalidInputError, RunStateError
 from nbtrack.names import check_artifact_path, check_key, check_run_name
-from nbtrack.store.appender import Appender, live
+from nbtrack.store.appender import SEAL_BYTES, Appender, live
 from nbtrack.store.base import RunWriter
 from nbtrack.store.layout import check_time, now_ms
 from nbtrack.store.lines import MAX_INT, NEWLINE, clean_text, encode_line, seal, to_json_number
@@ -97,7 +98,11 @@ class FileRunWriter(Appender, RunWriter):
 
     # -- metrics: the hot path -------------------------------------------------------------------------------------
     def log_metric(self, key: str, value: float, step: int | None = None, timestamp_ms: int | None = None) -> None:
-        """Append one value of one metric."""
+        """Append one value of one metric.
+
+        This is :meth:`_append` and the bookkeeping of :meth:`_log_group` once more, in line: each call saved is a
+        twentieth of what the whole takes.
+        """
         if type(value) is not float:
             value = to_float(key, value)
         with self._lock:
@@ -107,12 +112,21 @@ class FileRunWriter(Appender, RunWriter):
             elif type(step) is not int or not -MAX_INT <= step <= MAX_INT:
                 step = to_step(step)
             at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
-            if value - value == 0.0:
-                line = dumps([at - self._base, step, {key: value}], None, NEWLINE)
-            else:
-                line = dumps([at - self._base, step, {key: to_json_number(value)}], None, NEWLINE)
+            if value - value != 0.0 or self._detour:
+                self._log_group({key: value}, step, at)
+                return
+            line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
             self._dirty = True
-            self._append(line)
+            try:
+                written = write(self._fd, line)
+            except OSError as error:
+                self._keep(line, error)
+            else:
+                self._size += written
+                if written != len(line):
+                    self._finish_short(line, written)
+                elif self._size > self._seal_at:
+                    self._seal_segment()
             stat[0] = step
             stat[1] = at
             stat[2] = value
@@ -395,7 +409,7 @@ class FileRunWriter(Appender, RunWriter):
         """Open a log of this child's own at its first write."""
         self._stale = self._detour = self._dirty = False
         self.path, self._fd, self._size, self._base = self._open_fork_log(self)
-        self._sealed_to = 0
+        self._sealed_to, self._seal_at = 0, SEAL_BYTES
         self._header = {**self._header, "fork": True, "tags": {}}
         self._stats = {key: new_summary(stat[STEP]) for key, stat in self._stats.items()}
         self._params, self._tags, self._refs = {}, {}, []
