@@ -86,24 +86,37 @@ def shipped_notebook() -> Path:
     raise NotFoundError(f"demo: the notebook {NOTEBOOK} is not in {package}. Install nbtrack again.")
 
 
+def _fingerprint(notebook: NotebookNode) -> str:
+    from hashlib import sha256
+
+    return sha256("\0".join(cell.source for cell in notebook.cells).encode()).hexdigest()
+
+
 def place_notebook(folder: Path) -> NotebookNode:
     """Return the shipped notebook, to be written to `folder`; one there whose cells were edited is put aside first."""
     import nbformat
 
     notebook = nbformat.read(shipped_notebook(), as_version=4)
+    # Remembered in the copy, so that a later nbtrack with another notebook can tell an edited copy from an old one.
+    notebook.metadata["nbtrack"] = {"demo": _fingerprint(notebook)}
     target = folder / NOTEBOOK
-    if target.exists():
-        try:
-            sources = [cell.source for cell in nbformat.read(target, as_version=4).cells]
-        except Exception:
-            sources = []  # whatever it is, it is the user's
-        if sources != [cell.source for cell in notebook.cells]:
-            number = 1
-            while (aside := target.with_name(f"{target.stem}-yours-{number}.ipynb")).exists():
-                number += 1
-            target.rename(aside)
-            click.echo(f"Your edited notebook is kept as {aside.name}.", err=True)
+    if target.exists() and not _is_as_placed(target):
+        number = 1
+        while (aside := target.with_name(f"{target.stem}-yours-{number}.ipynb")).exists():
+            number += 1
+        target.rename(aside)
+        click.echo(f"Your edited notebook is kept as {aside.name}.", err=True)
     return notebook
+
+
+def _is_as_placed(path: Path) -> bool:
+    import nbformat
+
+    try:
+        found = nbformat.read(path, as_version=4)
+        return bool(found.metadata["nbtrack"]["demo"] == _fingerprint(found))
+    except Exception:
+        return False  # whatever it is, it is the user's
 
 
 def save_signed(notebook: NotebookNode, path: Path) -> None:
