@@ -163,7 +163,7 @@ class Codec:
         return self._rows(rows, note="" if names is not None or not self.schema.named else "columns taken by position")
 
     def _rows(self, rows: Rows, note: str = "") -> Decoded:
-        return Decoded(self.schema.from_rows(rows), len(rows.values), note=note)
+        return Decoded(self.schema.from_rows(rows) if rows.values else None, len(rows.values), note=note)
 
     def _records(self, records: Sequence[Mapping[str, Any]], path: str) -> Decoded:
         schema = self.schema

@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.serving.refusal import Refusal
 from nbtrack.serving.schema import Columns, Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _GAPS: Final = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "n/a", "-nan", "-NaN", "<NA>", "#N/A", "NaT"]
 _READ_AS: Final = {"double": "float64", "float": "float32", "long": "int64", "integer": "int32"}
@@ -31,22 +35,24 @@ def read_csv(body: bytes, schema: Schema) -> tuple[Any, int]:
     if schema.named:
         _check_names(header, schema)
     wanted = dict(zip(schema.names, schema.inputs, strict=True)) if schema.named else {}
-    options: dict[str, Any] = {"header": 0 if has_header else None, "names": range(len(header)), "usecols": keep}
-    options |= {"keep_default_na": False, "skip_blank_lines": True, "encoding": "utf-8-sig", "index_col": False}
+    # No usecols: with it, pandas would cut lines that are too long without a word.
+    options: dict[str, Any] = {"header": 0 if has_header else None, "names": range(len(header))}
+    options |= {"keep_default_na": False, "skip_blank_lines": True, "encoding": "utf-8-sig"}
     if int(pd.__version__.partition(".")[0]) < 3:
         options["float_precision"] = "round_trip"  # later ones always read a number as Python does
     kinds = {i: wanted[header[i]].type if schema.named else _unnamed_kind(schema) for i in keep}
     if not schema.inputs:
         options["na_values"] = _GAPS
-        frame = _parsed(lambda: pd.read_csv(io.BytesIO(body), **options))
+        frame = _parsed(lambda: pd.read_csv(io.BytesIO(body), **options), len(header), has_header)[keep]
         frame.columns = [header[i] for i in keep]
         return frame, len(frame)
     options["na_values"] = {i: _GAPS for i, kind in kinds.items() if kind in {"double", "float"}}
-    types = {i: _READ_AS.get(kind, "object") for i, kind in kinds.items()}
+    types = {i: _READ_AS.get(kinds.get(i, ""), "object") for i in range(len(header))}
     try:
-        frame = _parsed(lambda: pd.read_csv(io.BytesIO(body), dtype=types, **options))
+        frame = _parsed(lambda: pd.read_csv(io.BytesIO(body), dtype=types, **options), len(header), has_header)
     except (ValueError, OverflowError):  # a value does not fit: find it
-        frame = _parsed(lambda: pd.read_csv(io.BytesIO(body), dtype="object", **(options | {"na_values": []})))
+        options |= {"na_values": [], "dtype": "object"}
+        frame = _parsed(lambda: pd.read_csv(io.BytesIO(body), **options), len(header), has_header)
     names = [header[i] if schema.named else str(i) for i in keep]
     columns = {name: _values(frame[i], kinds[i]) for name, i in zip(names, keep, strict=True)}
     first = 2 if has_header else 1
@@ -112,19 +118,23 @@ def _check_names(header: list[str], schema: Schema) -> None:
         )
 
 
-def _parsed(read: Any) -> Any:
+def _parsed(read: Callable[[], pd.DataFrame], width: int, has_header: bool) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return read()
+        frame = read()
     except UnicodeDecodeError:
         raise Refusal("the body is not UTF-8.", expected="CSV in UTF-8") from None
     except pd.errors.EmptyDataError:
         raise Refusal("the body holds no column.") from None
     except pd.errors.ParserError as error:
-        found = re.search(r"Expected (\d+) fields in line (\d+)", str(error))
-        if found:
-            raise Refusal(
-                "this line has too many fields.", path=f"line {found.group(2)}", expected=f"{found.group(1)} fields"
-            ) from None
+        if found := re.search(r"Expected \d+ fields in line (\d+)", str(error)):
+            raise _too_long(int(found.group(1)), width) from None
         raise Refusal("the body is not valid CSV: a quote may be open.") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas took what is too much in the first row for an index
+        raise _too_long(2 if has_header else 1, width)
+    return frame
+
+
+def _too_long(line: int, width: int) -> Refusal:
+    return Refusal("this line has too many fields.", path=f"line {line}", expected=f"{width} fields")

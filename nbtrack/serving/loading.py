@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from nbtrack.models import load
+from nbtrack.models import load_bundle
 from nbtrack.serving.scorer import Scorer
 from nbtrack.store import open_store
 
@@ -22,7 +22,7 @@ def load_scorer(model_uri: str, store_uri: str) -> Scorer:
         If the model cannot be loaded.
     """
     store = open_store(store_uri, create=False) if store_uri else None
-    loaded = load(model_uri, store=store)
+    loaded = load_bundle(model_uri, store=store)
     use_one_thread(loaded.model)
     predict = partial(loaded.flavor.predict, loaded.model)
     return Scorer(predict, loaded.manifest.signature, loaded.source.example)
