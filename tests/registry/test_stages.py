@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from datetime import UTC, datetime
@@ -110,7 +111,7 @@ def test_history_tells_who_when_what_and_why_newest_first(three: Store) -> None:
         "v1 → Staging",
     ]
     assert commits[2].note == "better recall" and commits[2].user and commits[-1].action == "register"
-    assert all(a.at_ms >= b.at_ms for a, b in zip(commits, commits[1:], strict=False))
+    assert all(a.at_ms >= b.at_ms for a, b in itertools.pairwise(commits))
 
 
 def test_undo_takes_a_promotion_back_and_undo_again_restores_it(three: Store) -> None:
