@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,7 +79,8 @@ def _runs(text: str) -> Shown:
     head = ["run", "id", "status", "started", *(name.removeprefix("metrics.") for name in metrics)]
     started = frame["start_time"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
     columns = [frame["run_name"], map(_short, frame["run_id"]), frame["status"], started]
-    rows = [list(row) for row in zip(*columns, *(frame[name].tolist() for name in metrics), strict=True)]
+    scored = [["–" if math.isnan(value) else value for value in frame[name].tolist()] for name in metrics]
+    rows = [list(row) for row in zip(*columns, *scored, strict=True)]
     return Shown(head, rows, left=4)
 
 

@@ -192,7 +192,7 @@ def measure(cell: Cell) -> None:
 def note_environment(cell: Cell) -> None:
     """Note which packages are in use; their versions are looked up later."""
     if cell.wants("packages"):
-        cell.roots = package_roots(list(cell.names.values()), cell.scan.imports if cell.scan else ())
+        cell.roots = package_roots(cell.names, cell.scan.imports if cell.scan else ())
         cell.captured.append("Python, platform and package versions")
     if cell.git is not None and cell.git.root is not None:
         cell.captured.append(GIT)

@@ -55,26 +55,29 @@ def _version(package: str) -> str | None:
         return found if isinstance(found, str) else None
 
 
-def package_roots(values: Iterable[Any], imported: Iterable[str] = ()) -> set[str]:
+def package_roots(names: Mapping[str, Any], imported: Iterable[str] = ()) -> set[str]:
     """Return the import names of the packages that a notebook uses.
 
     Parameters
     ----------
-    values
-        The user's objects: modules, and functions, classes and instances that come from one.
+    names
+        The user's variables: modules, and functions, classes and instances that come from one.
     imported
         Names that the cell imports.
     """
     roots = set(imported)
-    for value in values:
-        if isinstance(value, types.ModuleType):
-            module: Any = value.__name__
+    kinds: set[type] = set()
+    for name, value in list(names.items()):
+        if name.startswith("_"):  # IPython keeps a text for every cell that ever ran there
+            continue
+        kind = type(value)
+        if kind is types.ModuleType:
+            roots.add(value.__name__.partition(".")[0])
+        elif kind is type or kind is types.FunctionType:
+            roots.add(str(value.__module__).partition(".")[0])
         else:
-            module = getattr(
-                value if isinstance(value, (type, types.FunctionType)) else type(value), "__module__", None
-            )
-        if isinstance(module, str):
-            roots.add(module.partition(".")[0])
+            kinds.add(kind)
+    roots.update(str(kind.__module__).partition(".")[0] for kind in kinds)
     return {root for root in roots - _LEFT_OUT if not root.startswith("_") and root in sys.modules}
 
 

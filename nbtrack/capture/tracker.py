@@ -44,7 +44,7 @@ class CellTracker:
         self.failsafe = Failsafe()
         self._open: list[tuple[ExecutionInfo, int, Cell | None]] = []
         self._lock = threading.Lock()
-        self._before: dict[tuple[str, str], Run] = {}
+        self._before: dict[tuple[str, str], Run | None] = {}
 
     # -- coming and going ------------------------------------------------------------------------------------------
     def install(self) -> None:
@@ -269,16 +269,16 @@ class CellTracker:
             text = run_card_text(seen, previous)
             bundle = view_bundle("card", store, [run.run_id], html, text, cell.notebook)
             self.shell.display_pub.publish(data=bundle, metadata={})
-            if seen.summaries:
-                self._before[store.uri, seen.info.experiment_id] = seen
+            where = store.uri, seen.info.experiment_id
+            self._before[where] = seen if seen.summaries else previous
 
         self.failsafe.run("card", show)
 
     def _previous(self, store: Store, run: Run) -> Run | None:
         """Return the run to show the change against: the one before it in its experiment that has metrics."""
-        known = self._before.get((store.uri, run.info.experiment_id))
-        if known is not None:
-            return known
+        where = store.uri, run.info.experiment_id
+        if where in self._before:
+            return self._before[where]
         before = store.search_runs([run.info.experiment_id], max_results=10)
         return next((one for one in before if one.run_id != run.run_id and one.summaries), None)
 

@@ -22,7 +22,7 @@ from nbtrack.reprs.html import (
     status_mark,
     table,
 )
-from nbtrack.reprs.numbers import clean, format_change, format_duration, format_number, plural, short_id
+from nbtrack.reprs.numbers import clean, format_change, format_duration, format_number, number_format, plural, short_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,10 +52,11 @@ def change_in_words(key: str, now: float, before: float) -> tuple[str, str]:
     change = now - before
     if not math.isfinite(change):
         return "", ""
+    told = format_change(change, number_format([now, before]))
     better = better_direction(key)
     if change == 0 or better is None:
-        return format_change(change), ""
-    return format_change(change), "better" if (change > 0) == (better == "higher") else "worse"
+        return told, ""
+    return told, "better" if (change > 0) == (better == "higher") else "worse"
 
 
 def _change(key: str, now: float, previous: Run | None) -> str:

@@ -51,11 +51,20 @@ def number_format(values: Sequence[float]) -> Callable[[float], str]:
     return (lambda value: f"{value:.{decimals}f}") if plain else format_number
 
 
-def format_change(change: float) -> str:
-    """Return a change with its sign, such as ``+0.0278``; ``±0`` for none."""
+def format_change(change: float, form: Callable[[float], str] | None = None) -> str:
+    """Return a change with its sign, written like the numbers it lies between; ``±0`` for none.
+
+    Examples
+    --------
+    >>> format_change(0.0555556, number_format([0.8611, 0.9167])), format_change(-3.0), format_change(0.0)
+    ('+0.0556', '−3', '±0')
+    """
     if change == 0:
         return "±0"
-    return ("+" if change > 0 else "\u2212") + format_number(abs(change))
+    shown = form(abs(change)) if form is not None else format_number(abs(change))
+    if not shown.strip("0."):  # too small for that many decimals
+        shown = format_number(abs(change))
+    return ("+" if change > 0 else "−") + shown
 
 
 def format_duration(seconds: float) -> str:

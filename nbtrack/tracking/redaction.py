@@ -67,7 +67,11 @@ _TOKEN: Final = re.compile(
     re.IGNORECASE,
 )
 _BARE: Final = re.compile(
-    rf"(?P<head>(?<![\w.-]){_NAMED}\s*[:=]\s*)(?P<secret>(?!\[redacted)[^\s'\"\[\](){{}},;]{{3,}})", re.IGNORECASE
+    rf"(?P<head>(?<![\w.-]){_NAMED}\s*[:=]\s*)(?P<secret>(?!\[redacted|[%$<])[^\s'\"\[\](){{}},;]{{3,}})", re.IGNORECASE
+)
+# Where program text holds plain text: string literals, shell lines and %env.
+_INSIDE: Final = re.compile(
+    r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|^[ \t]*(?:!|%env\b|%set_env\b|export\b)[^\n]*", re.MULTILINE
 )
 _NAME_ONLY: Final = re.compile(rf"(?:{_NAMED}|{_ENDING})", re.IGNORECASE)
 _NAME_HINT: Final = re.compile(r"pass|pwd|secret|credential|key|tok", re.IGNORECASE)
@@ -102,6 +106,7 @@ class Redactor:
         if _NAME_HINT.search(text):
             text = _QUOTED.sub(self._quoted, text)
             text = _TOKEN.sub(self._quoted, text)
+            text = _INSIDE.sub(lambda m: _BARE.sub(self._bare, m[0]), text)
         return text
 
     def _quoted(self, match: re.Match[str]) -> str:
@@ -114,8 +119,11 @@ class Redactor:
         """Return output, a traceback or the like without secrets, also where they are not quoted."""
         text = self.source(text)
         if _NAME_HINT.search(text):
-            text = _BARE.sub(lambda m: m["head"] + self._mark("password"), text)
+            text = _BARE.sub(self._bare, text)
         return text
+
+    def _bare(self, match: re.Match[str]) -> str:
+        return match["head"] + self._mark("password")
 
     def value(self, key: str, value: str) -> str:
         """Return the value of a param or tag without secrets; a name that says `password` hides all of it."""

@@ -1,0 +1,157 @@
+"""Secrets of the common kinds, shaped like real ones, and what looks like one but is none."""
+
+from __future__ import annotations
+
+import random
+import string
+
+import pytest
+
+from nbtrack.tracking.redaction import Redactor, is_secret_name, redact
+
+_random = random.Random(7)
+
+
+def word(length: int, letters: str = string.ascii_letters + string.digits) -> str:
+    return "".join(_random.choice(letters) for _ in range(length - 1)) + "7"
+
+
+HEX = "0123456789abcdef"
+UPPER = string.ascii_uppercase + string.digits
+URLSAFE = string.ascii_letters + string.digits + "_-"
+
+# Put together here, so that no file of this repository holds anything that scanners take for a key.
+SECRETS = {
+    "aws-access-key": "AKIA" + word(16, UPPER),
+    "github-token": "ghp_" + word(36),
+    "github-token fine-grained": "github_pat_" + word(22) + "_" + word(59),
+    "gitlab-token": "glpat-" + word(20, URLSAFE),
+    "slack-token": "xoxb-" + word(12, string.digits) + "-" + word(12, string.digits) + "-" + word(24),
+    "slack-webhook": "https://hooks.slack.com/services/T" + word(8, UPPER) + "/B" + word(8, UPPER) + "/" + word(24),
+    "google-key": "AIza" + word(35, URLSAFE),
+    "google-oauth": "GOCSPX-" + word(28, URLSAFE),
+    "openai-key": "sk-" + word(48),
+    "openai-key project": "sk-proj-" + word(74, URLSAFE),
+    "anthropic-key": "sk-ant-api03-" + word(93, URLSAFE) + "AA",
+    "huggingface-token": "hf_" + word(34, string.ascii_letters),
+    "stripe-key": "sk_live_" + word(24),
+    "twilio-key": "SK" + word(32, HEX),
+    "sendgrid-key": "SG." + word(22, URLSAFE) + "." + word(43, URLSAFE),
+    "npm-token": "npm_" + word(36),
+    "pypi-token": "pypi-AgEIcHlwaS5vcmc" + word(60, URLSAFE),
+    "digitalocean-token": "dop_v1_" + word(64, HEX),
+    "databricks-token": "dapi" + word(32, HEX),
+    "vault-token": "hvs." + word(24, URLSAFE),
+    "grafana-token": "glsa_" + word(32) + "_" + word(8, HEX),
+    "shopify-token": "shpat_" + word(32, HEX),
+    "mailgun-key": "key-" + word(32, HEX),
+    "telegram-token": word(9, "123456789") + ":AA" + word(33, URLSAFE),
+    "jwt": "eyJ" + word(20) + ".eyJ" + word(40) + "." + word(43, URLSAFE),
+    "azure-key": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=" + word(86) + "==",
+    "private-key": "-----BEGIN RSA PRIVATE KEY-----\n" + word(64) + "\n" + word(64) + "\n-----END RSA PRIVATE KEY-----",
+}
+
+
+def core(secret: str) -> str:
+    """The part of a secret that must not survive."""
+    return max(secret.replace("\n", " ").replace("=", " ").replace(";", " ").split(), key=len)[-16:]
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.parametrize("form", ['x = "{}"', "connect('{}', 3)", "# old: {} !", '{{"k": "{}"}}', "-H 'X: {}'"])
+def test_redact_key_of_known_shape_is_taken_out_wherever_it_stands(kind, form):
+    secret = SECRETS[kind]
+    redactor = Redactor()
+    shown = redactor.source(form.format(secret))
+    assert core(secret) not in shown
+    assert "[redacted:" in shown
+    assert sum(redactor.found.values()) == 1
+    if form.startswith("x"):
+        assert f"[redacted:{kind.split()[0]}]" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('password = "hunter2"', 'password = "[redacted:password]"'),
+        ("DB_PASSWORD='hunter2'", "DB_PASSWORD='[redacted:password]'"),
+        ('conn(user="ana", passwd="hunter2")', 'conn(user="ana", passwd="[redacted:password]")'),
+        ('{"api_key": "abc", "n": 1}', '{"api_key": "[redacted:password]", "n": 1}'),
+        ('os.environ["WANDB_API_KEY"] = "0123"', 'os.environ["WANDB_API_KEY"] = "[redacted:password]"'),
+        ('client_secret: str = "s3cr3t"', 'client_secret: str = "[redacted:password]"'),
+        ('create_engine("mysql://root:pw@host/db")', 'create_engine("mysql://root:[redacted:url-password]@host/db")'),
+        ('hf_token = "abcdefabcdef1234"', 'hf_token = "[redacted:password]"'),
+        ('token = "0123456789abcdef0123"', 'token = "[redacted:password]"'),
+        ('print("password=hunter2 and more")', 'print("password=[redacted:password] and more")'),
+        ("!export API_KEY=abcdef && ls", "!export API_KEY=[redacted:password] && ls"),
+        ("%env DB_PASSWORD=abcdef", "%env DB_PASSWORD=[redacted:password]"),
+        ('f("Authorization: Bearer abcdef0123456789abcd")', 'f("Authorization: Bearer [redacted:authorization]")'),
+    ],
+)
+def test_redact_source_keeps_the_code_around_the_secret(text, expected):
+    assert Redactor().source(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password = getpass.getpass()",
+        'api_key = os.environ["OPENAI_API_KEY"]',
+        'pad_token = "[PAD]"',
+        'f"password={password}"',
+        '"password=%s" % password',
+        "connect(password=password, secret=vault.read())",
+        "max_tokens = 512",
+        'tokenizer = AutoTokenizer.from_pretrained("bert-base-uncased")',
+        'df.groupby("key").agg(keys=("key", "count"))',
+        "sk-learn and hf_hub",
+        'url = "https://example.org:8080/a@b"',
+        'commit = "0123456789abcdef0123456789abcdef01234567"',
+        "risk-assessment-of-long-hyphenated-names-and-so-on",
+        'pd.merge(a, b, on="customer_key", how="left")',
+        "sort(key=lambda x: x[1])",
+        'model_id = "sk-1"',
+    ],
+)
+def test_redact_leaves_ordinary_code_as_it_is(text):
+    assert Redactor().source(text) == text
+
+
+def test_redact_text_finds_unquoted_passwords_in_output():
+    assert redact("Connecting with password=hunter2 to db") == "Connecting with password=[redacted:password] to db"
+    assert redact("AWS_SECRET_ACCESS_KEY: abc/def+ghi") == "AWS_SECRET_ACCESS_KEY: [redacted:password]"
+
+
+def test_redact_value_by_its_name():
+    redactor = Redactor()
+    assert redactor.value("db_password", "hunter2") == "[redacted:password]"
+    assert redactor.value("max_tokens", "512") == "512"
+    assert redactor.json({"a": ["postgres://u:p@h/d"], "secret_key": "x", "n": 3, "none": None}) == {
+        "a": ["postgres://u:[redacted:url-password]@h/d"],
+        "secret_key": "[redacted:password]",
+        "n": 3,
+        "none": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "db_pwd", "AWS_SECRET_ACCESS_KEY", "github_token", "apiKey", "passphrase"]
+)
+def test_is_secret_name_knows_secrets(name):
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer", "max_tokens", "key", "keys", "n_tokens", "compass", "monkey", "token_type"]
+)
+def test_is_secret_name_lets_others_be(name):
+    assert not is_secret_name(name)
+
+
+def test_redact_of_a_large_text_takes_no_quadratic_time():
+    import time
+
+    text = "x = 1  # password-like key token words\n" * 5_000 + '"' * 5_000 + "a" * 100_000
+    began = time.process_time()
+    Redactor().text(text)
+    assert time.process_time() - began < 2.0
