@@ -78,8 +78,8 @@ class Guard:
     def _check_host(self, host: bytes) -> None:
         name = host.decode("latin-1").lower()
         if name.startswith("["):
-            name, _, port = name.partition("]")
-            name, port = name + "]", port.removeprefix(":")
+            name, bracket, port = name.partition("]")
+            name, port = name + bracket, port.removeprefix(":")
         else:
             name, _, port = name.partition(":")
         if name.removesuffix(".") not in self._hosts or (port and not port.isdecimal()):

@@ -174,7 +174,8 @@ def test_compressed_body_is_refused_without_unpacking_it(wine: Served) -> None:
 def test_body_that_says_it_is_too_large_is_refused_before_it_is_read(wine: Served) -> None:
     with socket.create_connection(("127.0.0.1", wine.server.port), timeout=10) as sock:
         sock.sendall(
-            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: 1000000000\r\n\r\n"
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
+            b"Content-Length: 1000000000\r\n\r\n"
         )
         answer = sock.recv(4096)
     assert answer.startswith(b"HTTP/1.1 413 ")
