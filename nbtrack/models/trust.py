@@ -10,6 +10,7 @@ import hmac
 import os
 import stat
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -87,7 +88,8 @@ def _make(path: Path) -> bytes | None:
     except OSError:
         return None
     finally:
-        temp.unlink(missing_ok=True)
+        with suppress(OSError):
+            temp.unlink()
     return _key(path, create=False)
 
 
