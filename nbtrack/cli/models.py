@@ -78,7 +78,7 @@ def list_models(store_uri: str | None, as_json: bool) -> None:
         rows.append(
             [model.name, latest, staged["Staging"], staged["Production"], aliases, when(model.last_updated_timestamp)]
         )
-    print_table(["model", "latest", "Staging", "Production", "aliases", "last change"], rows)
+    print_table(["model", "latest", "Staging", "Production", "aliases", "last change"], rows, firm=range(4))
 
 
 @command.command("show")
@@ -96,24 +96,21 @@ def show_model(name: str, store_uri: str | None, as_json: bool) -> None:
         print_json(_model_record(model))
         return
     say(f"{model.name}  {model.description}".rstrip())
-    print_table(
-        ["version", "stage", "aliases", "run", "flavor", "metrics", "created", "by", "description"],
-        [
-            [
-                f"v{version.version}",
-                None if version.current_stage == "None" else version.current_stage,
-                " ".join(f"@{alias}" for alias in version.aliases) or None,
-                short_id(version.run_id) if version.run_id else None,
-                version.flavor,
-                ", ".join(f"{key} {format_number(value)}" for key, value in sorted(version.metrics.items())[:4]),
-                when(version.creation_timestamp),
-                version.user_id,
-                version.description,
-            ]
-            for version in model.versions
-            if not version.deleted
+    live = [version for version in model.versions if not version.deleted]
+    columns: dict[str, list[object]] = {
+        "version": [f"v{version.version}" for version in live],
+        "stage": [None if version.current_stage == "None" else version.current_stage for version in live],
+        "run": [short_id(version.run_id) if version.run_id else None for version in live],
+        "created": [when(version.creation_timestamp) for version in live],
+        "metrics": [
+            ", ".join(f"{key} {format_number(value)}" for key, value in sorted(version.metrics.items())[:4])
+            for version in live
         ],
-    )
+        "aliases": [" ".join(f"@{alias}" for alias in version.aliases) for version in live],
+        "description": [version.description for version in live],
+    }
+    said = {head: cells for head, cells in columns.items() if any(cells)}
+    print_table(list(said), list(zip(*said.values(), strict=True)), firm=range(4))
 
 
 @command.command("register", epilog=URI_HELP)
@@ -268,6 +265,7 @@ def history(name: str, store_uri: str | None, as_json: bool) -> None:
         ["commit", "when", "by", "what", "note"],
         [[c.number, when(c.at_ms), c.user, registry.describe(c), c.note or None] for c in commits],
         right=[0],
+        firm=range(4),
     )
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -55,35 +55,49 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, soft_wrap=False, width=width)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    right: Collection[int] = (),
+    firm: Collection[int] = (0,),
+) -> None:
     """Print rows under column names; every cell is cleaned text, never markup.
 
     Parameters
     ----------
     columns
-        The heads; the first column is never cut.
+        The heads.
     rows
         One sequence of cells a row; None shows as a dash.
     right
-        Numbers of the columns whose cells stand at the right, such as figures.
+        Numbers of the columns with figures: at the right, and never broken; their heads may be.
+    firm
+        Numbers of the columns that keep to one line on a narrow terminal; the others fold.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_header=any(columns))
+    cells = [["–" if cell is None else clean(cell, 120) for cell in row] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, show_header=any(columns))
     for index, head in enumerate(columns):
+        figures = index in right
         table.add_column(
-            Text(clean(head, 40)), justify="right" if index in right else "left", no_wrap=index == 0, overflow="fold"
+            Text(clean(head, 40)),
+            justify="right" if figures else "left",
+            no_wrap=index in firm,
+            min_width=max((len(row[index]) for row in cells), default=1) if figures else None,
+            overflow="fold",
         )
-    for row in rows:
-        table.add_row(*(Text("–" if cell is None else clean(cell, 120)) for cell in row))
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
     console().print(table)
 
 
 def when(at_ms: int | None) -> str | None:
-    """Return a moment in local time to the second, such as ``2026-01-31 14:05:09``; None for None."""
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Return a moment in local time to the minute, such as ``2026-01-31 14:05``; None for None."""
+    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def show_warnings_in_one_line() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.cli.output import print_table, say, when
-from nbtrack.reprs.compare import split_columns
-from nbtrack.reprs.numbers import format_duration, format_number, plural, short_id
+from nbtrack.cli.output import console, print_table, say, when
+from nbtrack.reprs.compare import Column, split_columns
+from nbtrack.reprs.numbers import clean, format_duration, format_number, plural, short_id
 
 if TYPE_CHECKING:
     from nbtrack.store.base import RunTable, Store
@@ -44,10 +45,10 @@ def run_records(store: Store, table: RunTable) -> list[dict[str, Any]]:
     return records
 
 
-def _cell(kind: str, value: Any) -> str | None:
+def _cell(kind: str, value: Any) -> str:
     if value is None:
-        return None
-    return format_number(float(value)) if kind == "metric" else str(value)
+        return "–"
+    return format_number(float(value)) if kind == "metric" else clean(value, 40)
 
 
 def took(start_ms: int | None, end_ms: int | None) -> str | None:
@@ -56,29 +57,54 @@ def took(start_ms: int | None, end_ms: int | None) -> str | None:
 
 
 def print_runs(store: Store, table: RunTable, with_times: bool = True) -> None:
-    """Print runs as a table: what they are, the params that differ between them first, and their metrics."""
+    """Print runs as a table: what they are, the params that differ between them, and their metrics.
+
+    On a narrow terminal some params and metrics are left out; a line below counts them.
+    """
     own = attributes(table)
     known = experiment_names(store)
-    changing, same, metrics = split_columns(table)
-    shown = [*[*changing, *same][:MAX_COLUMNS], *metrics[:MAX_COLUMNS]]
-    several = len({*own["experiment_id"]}) > 1
-    head = ["run", "name", *(["experiment"] if several else []), "status"]
-    head += [*(["started", "took"] if with_times else []), *(column.key for column in shown)]
-    rows: list[list[object]] = []
-    for row, run_id in enumerate(table.run_ids):
-        cells: list[object] = [short_id(run_id), own["run_name"][row]]
-        cells += [known.get(str(own["experiment_id"][row]), "")] if several else []
-        cells.append(str(own["status"][row]).lower())
-        if with_times:
+    head, rows = (
+        ["run", "name", "status"],
+        [
+            [short_id(run_id), clean(own["run_name"][row], 40), str(own["status"][row]).lower()]
+            for row, run_id in enumerate(table.run_ids)
+        ],
+    )
+    if len({*own["experiment_id"]}) > 1:
+        head.append("experiment")
+        for row, cells in enumerate(rows):
+            cells.append(clean(known.get(str(own["experiment_id"][row]), ""), 40))
+    if with_times:
+        head += ["started", "took"]
+        for row, cells in enumerate(rows):
             start, end = own["start_time"][row], own["end_time"][row]
-            cells += [when(start), took(start, end)]
-        cells += [_cell(column.kind, column.values[row]) for column in shown]
-        rows.append(cells)
-    numeric = range(len(head) - len(shown), len(head))
-    print_table(head, rows, right=numeric)
-    hidden = len(changing) + len(same) + len(metrics) - len(shown)
-    beyond = table.total - len(table.run_ids)
+            cells += [when(start) or "", took(start, end) or ""]
+    firm = range(len(head))
+    changing, same, metrics = split_columns(table)
+    params = changing if len(rows) > 1 else same  # one run differs in nothing: it shows what it has
+    room = console().width - sum(max(map(len, column)) + 2 for column in zip(head, *rows, strict=True))
+    shown = _fitting(params, metrics, room)
+    for column in shown:
+        head.append(column.key)
+        for row, cells in enumerate(rows):
+            cells.append(_cell(column.kind, column.values[row]))
+    print_table(head, rows, right=range(len(firm), len(head)), firm=firm)
+    hidden, beyond = len(params) + len(metrics) - len(shown), table.total - len(rows)
     notes = [f"{plural(beyond, 'more run')}: raise --max, or narrow with --filter"] if beyond > 0 else []
     notes += [f"{plural(hidden, 'more column')}: see --json"] if hidden else []
     if notes:
         say(" · ".join(notes))
+
+
+def _fitting(params: Sequence[Column], metrics: Sequence[Column], room: int) -> list[Column]:
+    """Return the params and metrics that fit into `room` characters: by turns, metrics first, in their order."""
+    chosen = []
+    for pair in zip_longest(metrics[:MAX_COLUMNS], params[:MAX_COLUMNS]):
+        for column in pair:
+            if column is None:
+                continue
+            width = max([min(len(column.key), 12), *(len(_cell(column.kind, v)) for v in column.values)]) + 2
+            if width <= room:
+                chosen.append(column)
+                room -= width
+    return [column for column in (*params, *metrics) if column in chosen]

@@ -110,8 +110,8 @@ def show_run(run: str, store_uri: str | None, as_json: bool) -> None:
         ("experiment", experiment),
         ("started", when(found.info.start_time)),
         ("ended", when(found.info.end_time)),
-        ("by", found.info.user_id),
     ]
+    facts += [("by", found.info.user_id)] * bool(found.info.user_id)
     facts += [("lifecycle", "in the trash; `nbtrack runs restore` takes it out")] * (
         found.info.lifecycle_stage == "deleted"
     )

@@ -127,6 +127,7 @@ def served(store_uri: str | None, as_json: bool) -> None:
                 for info in servers
             ],
             right=[5],
+            firm=(0, 4),
         )
 
 
