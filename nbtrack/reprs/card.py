@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_PARAMS = 24
 MAX_METRICS = 16
+MAX_BYTES = 8_000  # what one card may add to a notebook; where it would be more, it shows fewer params and metrics
 
 
 def _duration(run: Run) -> str:
@@ -79,32 +80,31 @@ def _value(key: str, summary: MetricSummary, curve: Sequence[float]) -> str:
     return shown
 
 
-def _metrics(run: Run, previous: Run | None, curves: Mapping[str, Sequence[float]]) -> str:
+def _metrics(run: Run, previous: Run | None, curves: Mapping[str, Sequence[float]], most: int) -> str:
     keys = metric_order(run)
     if not keys:
         return ""
     rows = []
-    for key in keys[:MAX_METRICS]:
+    for key in keys[:most]:
         summary = run.summaries[key]
         rows.append([esc(key, 60), _value(key, summary, curves.get(key, ())), _change(key, summary.last, previous)])
     if not any(row[2] for row in rows):
         rows = [row[:2] for row in rows]
     shown = table([], rows, left=3)
-    if len(keys) > MAX_METRICS:
-        shown += dim(f"and {plural(len(keys) - MAX_METRICS, 'more metric')}")
+    if len(keys) > most:
+        shown += dim(f"and {plural(len(keys) - most, 'more metric')}")
     return shown
 
 
-def _params(run: Run) -> str:
+def _params(run: Run, most: int) -> str:
     params = list(run.data.params.items())
     if not params:
         return ""
     chips = ", ".join(
-        f'{esc(key, 50)}&nbsp;=&nbsp;<span style="color:{TEXT}">{esc(value, 60)}</span>'
-        for key, value in params[:MAX_PARAMS]
+        f'{esc(key, 50)}&nbsp;=&nbsp;<span style="color:{TEXT}">{esc(value, 60)}</span>' for key, value in params[:most]
     )
-    if len(params) > MAX_PARAMS:
-        chips += f" and {len(params) - MAX_PARAMS} more"
+    if len(params) > most:
+        chips += f" and {len(params) - most} more"
     return f'<div style="color:{DIM};overflow-wrap:anywhere">{chips}</div>'
 
 
@@ -167,6 +167,22 @@ def run_card_html(
     curves
         Values of metrics that have several steps, for a small curve each.
     """
+    page = ""
+    for share in (1, 2, 4):
+        page = _card(run, previous, experiment, curves or {}, MAX_METRICS // share, MAX_PARAMS // share)
+        if len(page.encode()) <= MAX_BYTES:
+            break
+    return page
+
+
+def _card(
+    run: Run,
+    previous: Run | None,
+    experiment: str,
+    curves: Mapping[str, Sequence[float]],
+    most_metrics: int,
+    most_params: int,
+) -> str:
     colour = ACCENT if run.info.status == "FINISHED" else STATUS.get(run.info.status, ("", "", ACCENT))[2]
     facts = [f"in {esc(_duration(run))}" if _duration(run) else "", esc(experiment, 60), f"run {short_id(run.run_id)}"]
     head = (
@@ -177,7 +193,7 @@ def run_card_html(
     against = ""
     if previous is not None and any(key in previous.summaries for key in run.summaries):
         against = f'<div style="color:{DIM};font-size:12px">change against {esc(previous.info.run_name, 60)}</div>'
-    metrics = _metrics(run, previous, curves or {})
+    metrics = _metrics(run, previous, curves, most_metrics)
     empty = ""
     if not metrics and not run.data.params and run.info.status == "FINISHED":
         empty = dim(
@@ -187,7 +203,7 @@ def run_card_html(
     inner = [head, f"<div>{dim(esc(note, 500))}</div>" if note else "", _error(run), empty]
     if metrics:
         inner.append(f'<div style="margin-top:4px;overflow-x:auto">{metrics}{against}</div>')
-    if params := _params(run):
+    if params := _params(run, most_params):
         inner.append(f'<div style="margin-top:4px">{params}</div>')
     inner += [_models(run), _captured(run)]
     return box("".join(inner), colour)

@@ -53,8 +53,9 @@ def varies(values: Sequence[Any]) -> bool:
 def split_columns(table: Table) -> tuple[list[Column], list[Column], list[Column]]:
     """Return the params that vary, the params that are the same in all runs, and all metrics."""
     params = [column for column in table.columns if column.kind == "param"]
-    changing = [column for column in params if varies(column.values)]
-    same = [column for column in params if not varies(column.values)]
+    alone = len(table.run_ids) == 1  # then nothing varies, and everything is worth showing
+    changing = [column for column in params if alone or varies(column.values)]
+    same = [column for column in params if column not in changing]
     return changing, same, [column for column in table.columns if column.kind == "metric"]
 
 
@@ -155,7 +156,10 @@ def _foot(table_of_runs: Table, same: Sequence[Column], hidden: int, max_rows: i
     if same and len(table_of_runs.run_ids) > 1:
         listed = ", ".join(f"{esc(c.key, 40)} = {esc(c.values[0], 40)}" for c in same[:8])
         parts.append(f"same in all: {listed}" + (f" and {len(same) - 8} more" if len(same) > 8 else ""))
-    parts.append("▲ highest, ▼ lowest, <b>best</b>")
+    if len(table_of_runs.run_ids) > 1:
+        parts.append("▲ highest, ▼ lowest, <b>best</b>")
+    if not parts:
+        return ""
     return f'<div style="margin-top:6px;font-size:12px;color:{DIM};overflow-wrap:anywhere">{" · ".join(parts)}</div>'
 
 

@@ -96,6 +96,17 @@ def details(summary: str, inner: str) -> str:
     )
 
 
+def _thinned(points: list[tuple[int, float]], pieces: int) -> list[tuple[int, float]]:
+    """Return the first, the last, and the lowest and highest point of each of so many pieces of a curve."""
+    if len(points) <= 2 * pieces:
+        return points
+    kept = {points[0], points[-1]}
+    for k in range(pieces):
+        piece = points[k * len(points) // pieces : (k + 1) * len(points) // pieces]
+        kept |= {min(piece, key=lambda point: point[1]), max(piece, key=lambda point: point[1])}
+    return sorted(kept)
+
+
 def sparkline(values: Sequence[float], label: str, width: int = 64, height: int = 16) -> str:
     """Return a curve as inline SVG; `label` is what a screen reader says. Empty for fewer than two finite points."""
     points = [(i, v) for i, v in enumerate(values) if math.isfinite(v)]
@@ -104,10 +115,9 @@ def sparkline(values: Sequence[float], label: str, width: int = 64, height: int 
     low, high = min(v for _, v in points), max(v for _, v in points)
     span = (high - low) or 1.0
     last = max(len(values) - 1, 1)
-    step = max(1, len(points) // (2 * width))
-    kept = [*points[:-1:step], points[-1]]
     path = " ".join(
-        f"{1 + (width - 4) * i / last:.1f},{height - 2 - (height - 4) * (v - low) / span:.1f}" for i, v in kept
+        f"{1 + (width - 4) * i / last:.1f},{height - 2 - (height - 4) * (v - low) / span:.1f}"
+        for i, v in _thinned(points, width // 4)
     )
     end = path.rsplit(" ", 1)[-1].split(",")
     return (
