@@ -253,6 +253,45 @@ class Store(ABC):
     ) -> RunTable:
         """The same as columns. `run_ids` restricts to these runs; `keys` restricts the columns beside attributes."""
 
+    def run_frame(
+        self,
+        experiment_ids: Sequence[str] | None = None,
+        filter_string: str = "",
+        order_by: Sequence[str] = (),
+        max_results: int | None = None,
+        offset: int = 0,
+        view: ViewType = "ACTIVE_ONLY",
+    ) -> dict[str, Any]:
+        """The same as numpy arrays by MLflow's column names: what a DataFrame of very many runs is made of.
+
+        Texts are arrays of objects with None where there is none; ``metrics.…`` are float64 with NaN; ``start_time``
+        and ``end_time`` are int64 milliseconds, -1 where a run has not ended.
+        """
+        import numpy as np
+
+        def texts(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+            column = np.empty(len(values), dtype=object)
+            column[:] = values
+            return column
+
+        def times(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+            return np.array([-1 if value is None else int(value) for value in values], dtype=np.int64)
+
+        table = self.run_table(experiment_ids, filter_string, order_by, max_results, offset, view)
+        known = {column.key: column.values for column in table.columns if column.kind == "attribute"}
+        frame = {"run_id": texts(table.run_ids)}
+        frame |= {key: texts(known[key]) for key in ("experiment_id", "status")}
+        frame["artifact_uri"] = texts([f"runs:/{run_id}" for run_id in table.run_ids])
+        frame |= {key: times(known[key]) for key in ("start_time", "end_time")}
+        frame["run_name"] = texts(known["run_name"])
+        for column in table.columns:
+            if column.kind == "metric":
+                values = [np.nan if value is None else value for value in column.values]
+                frame[f"metrics.{column.key}"] = np.array(values, dtype=np.float64)
+            elif column.kind in {"param", "tag"}:
+                frame[f"{column.kind}s.{column.key}"] = texts(column.values)
+        return frame
+
     @abstractmethod
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
         """Every value of one metric; an empty history if the run never logged it. Raises NotFoundError for no run."""

@@ -41,7 +41,7 @@ def source_tag(store: Store) -> str | None:
         script = getattr(sys.modules.get("__main__"), "__file__", None)
         if session.endswith(".ipynb"):
             path = Path(session)
-        elif script and "ipykernel" not in script and not hasattr(sys, "ps1"):
+        elif script and not script.startswith("<") and "ipykernel" not in script and not hasattr(sys, "ps1"):
             path = Path(script)
     if path is None:
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from nbtrack.store.base import MetricHistory, RunTable, Store
+    from nbtrack.store.base import MetricHistory, Store
 
 _VIEWS: dict[Any, ViewType] = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
 _VIEWS |= {name: name for name in _VIEWS.values()}
@@ -124,40 +124,20 @@ def search_runs(
     view = _VIEWS[run_view_type]
     if output_format == "list":
         return store.search_runs(chosen, filter_string, order_by or (), max_results, view=view)
-    return as_frame(store.run_table(chosen, filter_string, order_by or (), max_results, view=view))
+    return _as_frame(store.run_frame(chosen, filter_string, order_by or (), max_results, view=view))
 
 
-def as_frame(table: RunTable) -> pd.DataFrame:
-    """Return a table of runs as a DataFrame with MLflow's columns, built column by column."""
+def _as_frame(columns: dict[str, Any]) -> pd.DataFrame:
+    """Return columns as a DataFrame without copying them; times become UTC time stamps."""
     import numpy as np
     import pandas as pd
 
-    def times(values: Sequence[Any]) -> pd.DatetimeIndex:
-        ms = np.array([np.iinfo(np.int64).min if value is None else int(value) for value in values], dtype=np.int64)
-        return pd.DatetimeIndex(ms.view("datetime64[ms]")).tz_localize("UTC")
+    def times(ms: Any) -> pd.DatetimeIndex:
+        stamps = np.where(ms < 0, np.iinfo(np.int64).min, ms)  # the least integer is pandas' "no time"
+        return pd.DatetimeIndex(stamps.view("datetime64[ms]")).tz_localize("UTC")
 
-    def texts(values: Sequence[Any]) -> np.ndarray[Any, Any]:
-        column = np.empty(len(values), dtype=object)
-        column[:] = values
-        return column
-
-    attributes = {column.key: column.values for column in table.columns if column.kind == "attribute"}
-    data: dict[str, Any] = {
-        "run_id": texts(table.run_ids),
-        "run_name": texts(attributes["run_name"]),
-        "experiment_id": texts(attributes["experiment_id"]),
-        "status": texts(attributes["status"]),
-        "artifact_uri": texts([f"runs:/{run_id}/" for run_id in table.run_ids]),
-        "start_time": times(attributes["start_time"]),
-        "end_time": times(attributes["end_time"]),
-    }
-    for kind, prefix in (("metric", "metrics"), ("param", "params"), ("tag", "tags")):
-        for column in table.columns:
-            if column.kind == kind:
-                values = column.values
-                data[f"{prefix}.{column.key}"] = (
-                    np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-                    if kind == "metric"
-                    else texts(values)
-                )
+    first = ("run_id", "run_name", "experiment_id", "status", "artifact_uri")
+    data = {key: columns[key] for key in first}
+    data |= {key: times(columns[key]) for key in ("start_time", "end_time")}
+    data |= {key: values for key, values in columns.items() if key not in data}
     return pd.DataFrame(data, copy=False)
