@@ -36,6 +36,22 @@ from __future__ import annotations
 class NbtrackError(Exception):
     """Base of every exception that nbtrack raises on purpose."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the user's own lines and the message, without the frames inside nbtrack."""
+        import traceback
+        from os import sep
+
+        own = __file__.removesuffix("errors.py")
+        frames = traceback.extract_tb(self.__traceback__)
+        shell = [i for i, frame in enumerate(frames) if f"{sep}IPython{sep}" in frame.filename]
+        lines = [f"{type(self).__name__}: {self}"]
+        for frame in frames[shell[-1] + 1 if shell else 0 :]:
+            if not frame.filename.startswith(own):
+                cell = frame.filename.startswith("<") or "ipykernel_" in frame.filename
+                place = "this cell" if cell and frame.name == "<module>" else frame.name if cell else frame.filename
+                lines.append(f"  in {place}, line {frame.lineno}: {frame.line}")
+        return lines
+
 
 class InvalidInputError(NbtrackError, ValueError):
     """An argument, name, filter or file is not acceptable."""
