@@ -284,12 +284,11 @@ class Store(ABC):
         frame["artifact_uri"] = texts([f"runs:/{run_id}" for run_id in table.run_ids])
         frame |= {key: times(known[key]) for key in ("start_time", "end_time")}
         frame["run_name"] = texts(known["run_name"])
-        for column in table.columns:
-            if column.kind == "metric":
-                values = [np.nan if value is None else value for value in column.values]
-                frame[f"metrics.{column.key}"] = np.array(values, dtype=np.float64)
-            elif column.kind in {"param", "tag"}:
-                frame[f"{column.kind}s.{column.key}"] = texts(column.values)
+        for column in (one for one in table.columns if one.kind == "metric"):
+            values = [np.nan if value is None else value for value in column.values]
+            frame[f"metrics.{column.key}"] = np.array(values, dtype=np.float64)
+        for column in (one for one in table.columns if one.kind in {"param", "tag"}):
+            frame[f"{column.kind}s.{column.key}"] = texts(column.values)
         return frame
 
     @abstractmethod

@@ -120,8 +120,8 @@ def test_start_run_as_decorator_makes_each_call_a_run_and_none_by_itself(store):
     assert store.search_runs(view="ALL") == []
     assert nbtrack.active_run() is None
     assert (train(1), train(2)) == (2, 3)
-    assert [run.data.params["x"] for run in store.search_runs()] == ["2", "1"]
-    assert asyncio.run(train_async()) == store.search_runs()[0].run_id
+    assert {run.data.params["x"] for run in store.search_runs()} == {"1", "2"}
+    assert asyncio.run(train_async()) in {run.run_id for run in store.search_runs()}
     assert statuses(store)["train"] == "FINISHED"
     assert train.__name__ == "train"
 
