@@ -33,7 +33,7 @@ from nbtrack.store.layout import (
     split_run_file,
 )
 from nbtrack.store.lines import parse_line, seal, unseal
-from nbtrack.store.log import Ends, open_log, pread, read_edit, read_ends
+from nbtrack.store.log import Ends, open_log, pread, read_edit, read_ends, run_of
 from nbtrack.store.resealing import resealed
 
 _YOUNG_S: Final = 60.0
@@ -98,8 +98,9 @@ class Checker:
     def _store_file(self) -> Iterator[Problem]:
         path = f"{self.root}/{STORE_FILE}"
         try:
-            with open(path, "rb") as file:
-                good = unseal(file.read(1 << 16)) is not None
+            fd, size = open_log(path)
+            good = unseal(pread(fd, min(size, 1 << 16), 0)) is not None
+            os.close(fd)
         except OSError:
             good = False
         if not good:
@@ -151,7 +152,7 @@ class Checker:
     def _read(self, path: str) -> _Log:
         fd, size = open_log(path)
         try:
-            ends = read_ends(fd, size)
+            ends = read_ends(fd, size, run_of(path))
             data = pread(fd, ends.size, 0)
             young = os.fstat(fd).st_mtime > time.time() - _YOUNG_S
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nbtrack.errors import ConflictError, DamageWarning
 from nbtrack.store.files import explained, link_new, remove, write_temp
-from nbtrack.store.layout import COMMIT_FILE, commit_file
+from nbtrack.store.layout import COMMIT_FILE, commit_file, model_folder
 from nbtrack.store.lines import seal, unseal
 from nbtrack.store.log import open_log, pread
 
@@ -67,7 +67,7 @@ class CommitLog:
         except OSError as error:
             warnings.warn(f"{self.what}: commit {path} cannot be read ({error}).", DamageWarning, stacklevel=4)
             return None
-        if record is None or record.get("number") != number:
+        if not self._is_good(record, number):
             if age_s > _UNFINISHED_S or number < self._last:
                 warnings.warn(
                     f"{self.what}: commit {path} is damaged and was left out; what it changed is missing here."
@@ -77,8 +77,15 @@ class CommitLog:
                 )
             return None
         with self._guard:
-            self._known[number] = record
+            self._known[number] = record or {}
         return record
+
+    def _is_good(self, record: dict[str, Any] | None, number: int) -> bool:
+        """Return whether a record is whole, and stands where it was written."""
+        if record is None or record.get("number") != number:
+            return False
+        model = record.get("model")
+        return model is None or model_folder(str(model)) == os.path.basename(self.folder)
 
     def append(self, body: Mapping[str, Any], expect: int | None = None) -> int:
         """Put a commit under the next free number; raises ConflictError if the last number is not `expect`."""

@@ -17,7 +17,7 @@ from nbtrack.store.gc import days
 from nbtrack.store.history import COMPACT_FROM, parse_log
 from nbtrack.store.layout import COLS_SUFFIX, LOG_SUFFIX, split_run_file
 from nbtrack.store.lines import seal
-from nbtrack.store.log import base_of, open_log, pread, read_ends
+from nbtrack.store.log import base_of, open_log, pread, read_ends, run_of
 from nbtrack.store.resealing import resealed
 
 
@@ -49,7 +49,7 @@ def compact_log(path: str, *, dry_run: bool) -> int:
     except OSError:
         return 0
     try:
-        ends = read_ends(fd, size)
+        ends = read_ends(fd, size, run_of(path))
         data = pread(fd, size, 0)
     finally:
         os.close(fd)

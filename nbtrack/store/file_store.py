@@ -28,6 +28,7 @@ from nbtrack.store.files import explained, put_new
 from nbtrack.store.folder import is_writable, make_store, open_new_log, read_format, tree_size
 from nbtrack.store.layout import (
     BLOBS,
+    DAY,
     EXPERIMENTS,
     FORMAT_VERSION,
     LOG_SUFFIX,
@@ -67,6 +68,7 @@ class FileStore(Store):
         self._warned: set[str] = set()
         self._searcher: Search | None = None
         self._search_guard = Lock()
+        self._last_edit = 0
 
     @classmethod
     def open(cls, root: str | Path, create: bool = True) -> FileStore:
@@ -230,16 +232,24 @@ class FileStore(Store):
             edit["capture"] = dict(capture)
         if not edit:
             return
-        at = now_ms()
+        at = self._next_edit_time()
         path = f"{folder}/{run_id}~{new_id(at)}{LOG_SUFFIX}"
         with explained(f"run {run_id}", path):
             put_new(path, seal({"t": at, "run": run_id, "v": FORMAT_VERSION, "edit": edit}))
+
+    def _next_edit_time(self) -> int:
+        """Now, but never twice the same: of two edits in one millisecond the later one wins."""
+        with self._search_guard:
+            self._last_edit = max(now_ms(), self._last_edit + 1)
+            return self._last_edit
 
     # -- finding runs ----------------------------------------------------------------------------------------------
     def _days(self) -> list[str]:
         try:
             with os.scandir(f"{self.root}/{RUNS}") as entries:
-                return sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
+                return sorted(
+                    (e.name for e in entries if DAY.fullmatch(e.name) and e.is_dir(follow_symlinks=False)), reverse=True
+                )
         except OSError:
             return []
 

@@ -11,6 +11,7 @@ from nbtrack.store import liveness
 from nbtrack.store.files import explained, put_new, write_all
 from nbtrack.store.layout import FORMAT_VERSION, RUNS, STORE_FILE, now_ms
 from nbtrack.store.lines import parse_line, seal, unseal
+from nbtrack.store.log import open_log, pread
 
 _LOG_FLAGS: Final = (
     os.O_RDWR
@@ -27,8 +28,11 @@ def read_format(root: str) -> int:
     """Return the format of a store, and refuse a newer one; raises StoreNotFoundError, StoreFormatError."""
     path = f"{root}/{STORE_FILE}"
     try:
-        with open(path, "rb") as file:
-            data = file.read(1 << 16)
+        fd, size = open_log(path)
+        try:
+            data = pread(fd, min(size, 1 << 16), 0)
+        finally:
+            os.close(fd)
     except (FileNotFoundError, NotADirectoryError):
         if os.path.isdir(f"{root}/{RUNS}"):
             return FORMAT_VERSION  # copied without its first file

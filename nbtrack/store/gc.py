@@ -13,6 +13,7 @@ from typing import Final
 from nbtrack.store.base import GcPreview, Progress
 from nbtrack.store.files import remove
 from nbtrack.store.layout import BLOBS, COMMIT_FILE, DAY, DIGEST, INDEX, MODELS, RUNS, now_ms
+from nbtrack.store.log import open_log, pread
 from nbtrack.store.runs import read_run
 from nbtrack.store.state import RunState
 
@@ -65,8 +66,10 @@ def mentioned(root: str) -> tuple[set[str], set[str]]:
     for folder, _, names in os.walk(f"{root}/{MODELS}"):
         for name in names:
             if COMMIT_FILE.fullmatch(name):
-                with suppress(OSError), open(f"{folder}/{name}", "rb") as file:
-                    data = file.read()
+                with suppress(OSError):
+                    fd, size = open_log(f"{folder}/{name}")
+                    data = pread(fd, size, 0)
+                    os.close(fd)
                     runs.update(found.decode() for found in _RUN_IDS.findall(data))
                     digests.update(found.decode() for found in _DIGESTS.findall(data))
     return runs, digests

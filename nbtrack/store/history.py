@@ -27,6 +27,7 @@ from nbtrack.store.files import replace
 from nbtrack.store.layout import COLS_SUFFIX, INDEX, LOG_SUFFIX
 from nbtrack.store.lines import from_json_number, parse_line
 from nbtrack.store.log import PIECE, base_of, open_log, pread, read_edit, read_ends
+from nbtrack.store.runs import log_is_live
 
 COMPACT_FROM: Final = 256 << 10  # a smaller log is parsed as quickly as its columns
 
@@ -181,7 +182,7 @@ def load_series(path: str, run_id: str, root: str) -> Series | None:
     """Return all metric lines of the log at `path`, from its columns if it has some; None if it holds nothing."""
     fd, size = open_log(path)
     try:
-        ends = read_ends(fd, size)
+        ends = read_ends(fd, size, run_id)
         base = base_of(ends)
         if base is None:
             return None
@@ -196,7 +197,10 @@ def load_series(path: str, run_id: str, root: str) -> Series | None:
         data = ends.data if ends.data is not None else pread(fd, size, 0)
     finally:
         os.close(fd)
-    series = parse_log(data[: data.rfind(b"\n") + 1], base)
+    whole = data.rfind(b"\n") + 1
+    series = parse_log(data[:whole], base)
+    if whole < len(data) and not sealed and not log_is_live(path):
+        series.doubts.append(f"its last line is torn and was left out, {len(data) - whole} bytes: the writer died")
     if sealed and ends.size >= COMPACT_FROM and not series.doubts:
         with suppress(OSError):
             replace(cache, encode_columns(series, mark))

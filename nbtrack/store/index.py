@@ -22,7 +22,7 @@ from nbtrack.store.base import Progress
 from nbtrack.store.collecting import no_collecting
 from nbtrack.store.columns import MISSING_CODE, MetricColumn, SnapshotDamagedError, TextColumn
 from nbtrack.store.files import remove, temp_name
-from nbtrack.store.layout import INDEX, LOG_SUFFIX, RUNS, split_run_file
+from nbtrack.store.layout import DAY, INDEX, LOG_SUFFIX, RUNS, split_run_file
 from nbtrack.store.lines import unseal
 from nbtrack.store.log import OPEN_FLAGS, LogFold
 from nbtrack.store.runs import header_of, read_run
@@ -104,6 +104,7 @@ class RunIndex:
         except (OSError, ValueError, KeyError, TypeError, IndexError, SnapshotDamagedError):
             return
         self.table, self._days, self._snapshot = table, days, snapshot
+        self.damage = {str(run_id): tuple(texts) for run_id, texts in cursor["damage"].items()}
         self._sorted_rows = table.rows
         for one in live:
             folder, name = os.path.split(one.path)
@@ -130,7 +131,7 @@ class RunIndex:
             [day, name, one.run_id, one.size, one.alive, None if one.fold is None else one.fold.save()]
             for (day, name), one in self._live.items()
         ]
-        cursor = {"days": days, "live": live}
+        cursor = {"days": days, "live": live, "damage": self.damage}
         with suppress(OSError):
             write_snapshot(self.path, table, cursor, keep)
             self._new_rows = self._folded_bytes = 0
@@ -188,6 +189,7 @@ class RunIndex:
         if row is not None:
             self.table.numbers["alive"].set(row, 0)
             self._rows.pop(run_id, None)
+            self.damage.pop(run_id, None)
             self.version += 1
 
     def _put(self, day: str, state: RunState) -> None:
@@ -224,6 +226,8 @@ class RunIndex:
             metric.set_summary(row, summary)
         if state.damage:
             self.damage[state.run_id] = state.damage
+        elif self.damage:
+            self.damage.pop(state.run_id, None)
 
     # -- refreshing ------------------------------------------------------------------------------------------------
     def refresh(self, progress: Progress | None = None) -> None:
@@ -266,6 +270,8 @@ class RunIndex:
         with no_collecting(total > 1000):
             for day, known, new, gone in work:
                 done = self._read_day(day, known, new, gone, progress, done, total)
+        if progress is not None and total:
+            progress(total, total)
         if self._live:
             for (day, name), live in list(self._live.items()):
                 if (day, name) in self._live:
@@ -284,7 +290,7 @@ class RunIndex:
             self._runs_mtime, self._runs_changed_at = mtime, now - SETTLE_S - 1 if long_ago else now
         try:
             with os.scandir(folder) as entries:
-                days = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+                days = {e.name for e in entries if DAY.fullmatch(e.name) and e.is_dir(follow_symlinks=False)}
         except OSError:
             days = set()
         for day in sorted(days - self._days.keys()):
@@ -350,7 +356,7 @@ class RunIndex:
         for run_id, name in firsts:
             self._read_first(day, run_id, name)
             done += 1
-            if progress is not None and (done % 256 == 0 or done == total):
+            if progress is not None and done % 256 == 0:
                 progress(done, total)
         return done
 
@@ -369,7 +375,7 @@ class RunIndex:
             os.close(fd)
         if len(data) < _SMALL_LOG and data.endswith(b"\n"):
             at = data.rfind(b"\n", 0, -1) + 1
-            if data.startswith(b'{"end":', at) and (end := unseal(data[at:])) is not None:
+            if data.startswith(b'{"end":', at) and (end := unseal(data[at:])) is not None and end.get("run") == run_id:
                 with suppress(ValueError, KeyError, TypeError):
                     self._put(day, _state_of_end(run_id, end))
                     return

@@ -23,6 +23,7 @@ from zlib import crc32
 
 from orjson import JSONDecodeError, loads
 
+from nbtrack.store.layout import split_run_file
 from nbtrack.store.lines import from_json_number, parse_line, unseal
 from nbtrack.store.state import (
     Digest,
@@ -80,8 +81,14 @@ def pread(fd: int, size: int, offset: int) -> bytes:
     return data
 
 
-def read_ends(fd: int, size: int) -> Ends:
-    """Return the first and the last line of an open log."""
+def run_of(path: str) -> str:
+    """Return the run id that the name of a log or an edit begins with."""
+    parts = split_run_file(os.path.basename(path))
+    return parts[0] if parts is not None else ""
+
+
+def read_ends(fd: int, size: int, run_id: str) -> Ends:
+    """Return the first and the last line of an open log, if they are of that run."""
     if size <= _WHOLE:
         head = tail = data = pread(fd, size, 0)
         size = len(data)
@@ -94,9 +101,9 @@ def read_ends(fd: int, size: int) -> Ends:
         stop = head.find(b"\n") + 1
     damage: list[str] = []
     header = unseal(head[:stop]) if stop else None
-    if stop and (header is None or "run" not in header):
+    if stop and (header is None or header.get("run") != run_id):
+        damage.append("the first line is damaged" if header is None else "the first line is of another run")
         header = None
-        damage.append("the first line is damaged")
     end = None
     if tail.endswith(b"\n"):
         start = tail.rfind(b"\n", 0, -1) + 1
@@ -105,8 +112,9 @@ def read_ends(fd: int, size: int) -> Ends:
             start = tail.rfind(b"\n", 0, -1) + 1
         if tail.startswith(b'{"end":', start):
             end = unseal(tail[start:])
-            if end is None:
-                damage.append("the last line is damaged")
+            if end is None or end.get("run") != run_id:
+                damage.append("the last line is damaged" if end is None else "the last line is of another run")
+                end = None
     return Ends(header, end, size, stop, data, tuple(damage))
 
 
@@ -267,7 +275,7 @@ def read_log(
     """
     fd, size = open_log(path)
     try:
-        ends = read_ends(fd, size)
+        ends = read_ends(fd, size, run_of(path))
         base = base_of(ends)
         if base is None:
             if folds is not None and ends.end is None:
@@ -288,6 +296,7 @@ def read_log(
             digest.session = not ends.end.get("fork")
             digest.metrics = digest_of_end(ends, base).metrics
         digest.damage = ends.damage
+        digest.torn = ends.size - fold.offset if ends.end is None else 0
         if fold.bad_lines:
             digest.damage += (f"{fold.bad_lines} unreadable line{'s' if fold.bad_lines > 1 else ''} left out",)
         return digest
@@ -313,17 +322,16 @@ def fold_file(fd: int, size: int, fold: LogFold, data: bytes | None = None) -> N
 
 
 def _add_details(fd: int, ends: Ends, digest: Digest) -> None:
-    for offset, length in (ends.end or {}).get("refs", ()):
+    """Add artifacts, inputs and captures: the last line says where theirs are, and what their bytes come to."""
+    for offset, length, crc in (ends.end or {}).get("refs", ()):
         line = ends.data[offset : offset + length] if ends.data is not None else pread(fd, length, offset)
-        record = parse_line(line)
+        record = parse_line(line) if crc32(line) == crc else None
         if isinstance(record, dict):
-            only = {key: record[key] for key in ("artifact", "sha256", "size", "inputs", "capture") if key in record}
-            try:
-                apply_patch(digest, only)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                record = None
-        if record is None:
-            digest.damage += (f"the line at byte {offset:,} is damaged",)
+            apply_patch(
+                digest, {k: record[k] for k in ("artifact", "sha256", "size", "inputs", "capture") if k in record}
+            )
+        else:
+            digest.damage += (f"the line at byte {offset:,} is damaged and was left out",)
 
 
 def read_edit(path: str) -> Digest | None:
@@ -333,13 +341,14 @@ def read_edit(path: str) -> Digest | None:
         record = unseal(pread(fd, size, 0))
     finally:
         os.close(fd)
-    if record is None or "edit" not in record:
+    if record is None or "edit" not in record or record.get("run") != run_of(path):
         return None
     edit = record["edit"]
     at = int(record["t"])
     digest = Digest(
         at=at,
         until=at,
+        edit=True,
         end=edit.get("status", ""),
         name=edit.get("name", ""),
         deleted=edit.get("deleted"),
@@ -367,15 +376,15 @@ def seal_of(fd: int, start: int, stop: int) -> tuple[str, int]:
     return f"{crc:08x}", at - start
 
 
-def recount(fd: int, size: int, base: int) -> tuple[dict[str, list[Any]], list[tuple[int, int]]]:
+def recount(fd: int, size: int, base: int) -> tuple[dict[str, list[Any]], list[tuple[int, int, int]]]:
     """Return the summaries and the places of artifacts, inputs and captures, read from a log's own lines."""
     fold = LogFold(base, None)
-    refs: list[tuple[int, int]] = []
+    refs: list[tuple[int, int, int]] = []
     offset = 0
     for line in pread(fd, size, 0).splitlines(keepends=True):
         record = parse_line(line)
         if isinstance(record, dict) and record.keys() & {"artifact", "inputs", "capture"}:
-            refs.append((offset, len(line)))
+            refs.append((offset, len(line), crc32(line)))
         fold.feed(line)
         offset += len(line)
     return fold.digest.metrics, refs

@@ -109,12 +109,12 @@ class _Token:
     quoted: str = ""
 
 
-def _tokens(text: str) -> list[_Token]:
+def _tokens(text: str, what: str) -> list[_Token]:
     if not isinstance(text, str):
-        raise FilterSyntaxError(f"filter: expected text, got {type(text).__name__} {text!r:.60}.")
+        raise FilterSyntaxError(f"{what}: expected text, got {type(text).__name__} {text!r:.60}.")
     if len(text) > MAX_LENGTH:
         raise FilterSyntaxError(
-            f"filter: too long; expected at most {MAX_LENGTH:,} characters, got {len(text):,}. Pass many run ids as"
+            f"{what}: too long; expected at most {MAX_LENGTH:,} characters, got {len(text):,}. Pass many run ids as"
             " run_ids."
         )
     found: list[_Token] = []
@@ -123,7 +123,7 @@ def _tokens(text: str) -> list[_Token]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
-            _fail(text, at, "this cannot be read")
+            _fail(what, text, at, "this cannot be read")
         kind = match.lastgroup or ""
         if kind == "quoted":
             found.append(_Token("word", match["word"], match.start("word"), match["quoted"]))
@@ -133,12 +133,12 @@ def _tokens(text: str) -> list[_Token]:
     return found
 
 
-def _fail(text: str, at: int, what: str) -> NoReturn:
+def _fail(where: str, text: str, at: int, what: str) -> NoReturn:
     shown = text[max(0, at - 40) : at] + "⟨here⟩" + text[at : at + 40]
+    example = "metrics.acc DESC" if where == "order_by" else "metrics.acc > 0.9 and params.kind = 'rf'"
     raise FilterSyntaxError(
-        f"filter: {what} at character {at + 1}: {shown!r}."
-        f" Write for example \"metrics.acc > 0.9 and params.kind = 'rf'\"; values"
-        " of params and tags stand in single quotes."
+        f'{where}: {what} at character {at + 1}: {shown!r}. Write for example "{example}"; values of params and tags'
+        " stand in single quotes."
     )
 
 
@@ -151,9 +151,10 @@ def _unquote(text: str) -> str:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, what: str = "filter") -> None:
+        self.what = what
         self.text = text
-        self.tokens = _tokens(text)
+        self.tokens = _tokens(text, what)
         self.at = 0
         self.depth = 0
 
@@ -162,7 +163,7 @@ class _Parser:
 
     def fail(self, what: str) -> NoReturn:
         token = self.peek()
-        _fail(self.text, token.at if token else len(self.text.rstrip()), what)
+        _fail(self.what, self.text, token.at if token else len(self.text.rstrip()), what)
 
     def take(self, what: str) -> _Token:
         token = self.peek()
@@ -335,7 +336,7 @@ def parse_order(clauses: Sequence[str]) -> list[Order]:
         clauses = [clauses]
     found: list[Order] = []
     for clause in clauses:
-        parser = _Parser(clause)
+        parser = _Parser(clause, "order_by")
         field = parser.field()
         descending = parser.word("desc")
         if not descending:

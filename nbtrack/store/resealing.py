@@ -17,13 +17,13 @@ def resealed(lines: Iterable[bytes], end: bytes | None) -> bytes:
     """
     log = bytearray()
     sealed_to = 0
-    refs: list[tuple[int, int]] = []
+    refs: list[tuple[int, int, int]] = []
     for line in lines:
         if line.startswith((b'{"seal":', b'{"end":')):
             continue
         record: Any = parse_line(line) if line.startswith(b"{") else None
         if isinstance(record, dict) and record.keys() & {"artifact", "inputs", "capture"}:
-            refs.append((len(log), len(line)))
+            refs.append((len(log), len(line), crc32(line)))
         log += line
         if len(log) - sealed_to > SEAL_BYTES:
             sealed_to = _seal(log, sealed_to)

@@ -82,7 +82,11 @@ def read_run(
                 if again is not None:
                     logs[path] = again
     state = merge(run_id, [*logs.values(), *edits])
-    damage.extend(f"{os.path.basename(path)}: {text}" for path, digest in logs.items() for text in digest.damage)
+    for path, digest in logs.items():
+        texts = list(digest.damage)
+        if digest.torn and not digest.alive and not log_is_live(path):
+            texts.append(f"its last line is torn and was left out, {digest.torn} bytes: the writer died")
+        damage.extend(f"{os.path.basename(path)}: {text}" for text in texts)
     state.damage = tuple(damage)
     return state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from math import isnan
 from typing import Any, Final
 
 from nbtrack.entities import TAG_USER
@@ -122,13 +123,15 @@ def matches(node: Node | None, state: RunState, metric_keys: Iterable[str]) -> b
 
 
 def ordered(states: Sequence[RunState], orders: Sequence[Order], metric_keys: Iterable[str]) -> list[RunState]:
-    """Return runs in the order asked for; equal ones newest first, those without the key (or with NaN) last."""
+    """Return runs in the order asked for; equal ones newest first, then NaN, then those without the key."""
     found = sorted(states, key=lambda s: (s.start, s.run_id), reverse=True)
     for order in reversed(orders):
         field = resolve(order.field, metric_keys)
         values = {id(s): value_of(s, field) for s in found}
-        has = [s for s in found if values[id(s)] is not None and values[id(s)] == values[id(s)]]
-        has_not = [s for s in found if values[id(s)] is None or values[id(s)] != values[id(s)]]
-        has.sort(key=lambda s: values[id(s)], reverse=order.descending)
-        found = has + has_not
+        missing = [s for s in found if values[id(s)] is None]
+        odd = [s for s in found if isinstance(value := values[id(s)], float) and isnan(value)]
+        apart = {id(s) for s in missing + odd}
+        found = [s for s in found if id(s) not in apart]
+        found.sort(key=lambda s: values[id(s)], reverse=order.descending)
+        found += odd + missing
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from nbtrack.entities import TAG_USER, MetricSummary, Run, RunData, RunInfo, ViewType
 from nbtrack.errors import InvalidInputError
 from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
-from nbtrack.store.columns import Array, TextColumn, is_logged
+from nbtrack.store.columns import Array, SnapshotDamagedError, TextColumn, is_logged
 from nbtrack.store.index import RunIndex
 from nbtrack.store.query import parse_filter, parse_order
 from nbtrack.store.state import as_status
@@ -21,18 +21,31 @@ ATTRIBUTES: Final = ("run_name", "status", "experiment_id", "start_time", "end_t
 _VIEWS: Final = {"ACTIVE_ONLY": 0, "DELETED_ONLY": 1, "ALL": None}
 _KINDS: Final[tuple[ColumnKind, ...]] = ("param", "metric", "tag")
 
+T = TypeVar("T")
+
 
 class _Summaries:
     """The summaries of one page of runs, read when somebody asks: few do, and they are most of the index."""
 
-    def __init__(self, index: RunIndex, rows: Array) -> None:
-        self._index, self._table, self._rows = index, index.table, rows
+    def __init__(self, index: RunIndex, rows: Array, ids: list[str]) -> None:
+        self._index, self._table, self._rows, self._ids = index, index.table, rows, ids
         self._stats: dict[str, list[tuple[Any, ...]]] = {}
+
+    def _find_again(self) -> None:
+        """Build the index anew, and find the same runs in it."""
+        self._index.clear()
+        self._index.refresh()
+        self._table = self._index.table
+        self._rows = np.array([self._index.row_of(run_id) or 0 for run_id in self._ids], np.int64)
 
     def get(self, place: int, key: str, last: float) -> MetricSummary:
         if key not in self._stats:
             with self._index.lock:
-                found = self._table.metrics[key].stats.take(self._rows, self._table.rows)
+                try:
+                    found = self._table.metrics[key].stats.take(self._rows, self._table.rows)
+                except SnapshotDamagedError:
+                    self._find_again()
+                    found = self._table.metrics[key].stats.take(self._rows, self._table.rows)
             self._stats[key] = found.tolist()
         low, high, count, step, at, _, _ = self._stats[key][place]
         return MetricSummary(last, step, at, low, high, count)
@@ -76,9 +89,20 @@ class Search:
         """Bring the index up to date."""
         with self.index.lock:
             self.index.refresh(progress)
-            damage, self.index.damage = self.index.damage, {}
-        for run_id, texts in damage.items():
+            damage = list(self.index.damage.items())
+        for run_id, texts in damage:
             self._warn(run_id, texts)
+
+    def _answer(self, question: Callable[[], T]) -> T:
+        """Ask the index; if its snapshot turns out to be damaged on the way, build it anew and ask again."""
+        with self.index.lock:
+            self.refresh()
+            try:
+                return question()
+            except SnapshotDamagedError:
+                self.index.clear()
+                self.refresh()
+                return question()
 
     def rebuild(self, progress: Progress | None = None) -> int:
         """Build the index anew from the logs; return the number of runs."""
@@ -91,16 +115,15 @@ class Search:
 
     def count(self) -> int:
         """How many runs there are, in the trash or not."""
-        with self.index.lock:
-            self.refresh()
-            table = self.index.table
-            return int(np.count_nonzero(table.numbers["alive"].dense(table.rows)))
+        return self._answer(self._count)
+
+    def _count(self) -> int:
+        table = self.index.table
+        return int(np.count_nonzero(table.numbers["alive"].dense(table.rows)))
 
     def revision(self) -> str:
         """A text that changes with everything that can be seen."""
-        with self.index.lock:
-            self.refresh()
-            return self._revision()
+        return self._answer(self._revision)
 
     def _revision(self) -> str:
         known = repr((self.index.fingerprint(), self._commits_changed())).encode()
@@ -161,10 +184,11 @@ class Search:
         view: ViewType,
     ) -> list[Run]:
         """Return one page of runs."""
-        with self.index.lock:
-            self.refresh()
-            rows, _ = self._select(experiment_ids, filter_string, order_by, max_results, offset, view, None)
-            return self._runs(rows)
+        return self._answer(
+            lambda: self._runs(
+                self._select(experiment_ids, filter_string, order_by, max_results, offset, view, None)[0]
+            )
+        )
 
     def _runs(self, rows: Array) -> list[Run]:
         table = self.index.table
@@ -173,7 +197,8 @@ class Search:
         params: list[dict[str, str]] = [{} for _ in range(size)]
         tags: list[dict[str, str]] = [{} for _ in range(size)]
         metrics: list[dict[str, float]] = [{} for _ in range(size)]
-        summaries = _Summaries(self.index, rows)
+        ids = [run_id.decode() for run_id in table.ids.take(rows, total).tolist()]
+        summaries = _Summaries(self.index, rows, ids)
         for columns, targets in ((table.params, params), (table.tags, tags)):
             for key in sorted(columns):
                 for target, text in zip(targets, columns[key].values(rows, total), strict=True):
@@ -185,7 +210,6 @@ class Search:
             for place, value in zip(places.tolist(), last[places].tolist(), strict=True):
                 metrics[place][key] = value
         attributes = {name: self._attribute(name, rows) for name in ATTRIBUTES}
-        ids = [run_id.decode() for run_id in table.ids.take(rows, total).tolist()]
         return [
             Run(
                 info=RunInfo(
@@ -238,17 +262,21 @@ class Search:
         keys: Collection[tuple[ColumnKind, str]] | None,
     ) -> RunTable:
         """Return one page of runs as columns."""
-        with self.index.lock:
-            self.refresh()
-            rows, count = self._select(experiment_ids, filter_string, order_by, max_results, offset, view, run_ids)
-            table = self.index.table
-            columns = [RunColumn("attribute", name, self._attribute(name, rows)) for name in ATTRIBUTES]
-            for kind, key in self._keys(keys):
-                values = self._column(kind, key, rows)
-                if values is not None:
-                    columns.append(RunColumn(kind, key, values))
-            ids = [run_id.decode() for run_id in table.ids.take(rows, table.rows).tolist()]
-            return RunTable(ids, columns, count, self._revision())
+        return self._answer(
+            lambda: self._table(
+                *self._select(experiment_ids, filter_string, order_by, max_results, offset, view, run_ids), keys
+            )
+        )
+
+    def _table(self, rows: Array, count: int, keys: Collection[tuple[ColumnKind, str]] | None) -> RunTable:
+        table = self.index.table
+        columns = [RunColumn("attribute", name, self._attribute(name, rows)) for name in ATTRIBUTES]
+        for kind, key in self._keys(keys):
+            values = self._column(kind, key, rows)
+            if values is not None:
+                columns.append(RunColumn(kind, key, values))
+        ids = [run_id.decode() for run_id in table.ids.take(rows, table.rows).tolist()]
+        return RunTable(ids, columns, count, self._revision())
 
     def _keys(self, keys: Collection[tuple[ColumnKind, str]] | None) -> list[tuple[ColumnKind, str]]:
         table = self.index.table
@@ -284,30 +312,34 @@ class Search:
         view: ViewType,
     ) -> dict[str, Array]:
         """Return one page of runs as numpy arrays by column name, in MLflow's naming and order."""
-        with self.index.lock:
-            self.refresh()
-            rows, _ = self._select(experiment_ids, filter_string, order_by, max_results, offset, view, None)
-            table = self.index.table
-            total = table.rows
-            ids = np.array([run_id.decode() for run_id in table.ids.take(rows, total).tolist()], dtype=object)
-            frame: dict[str, Array] = {
-                "run_id": ids,
-                "experiment_id": _objects(table.texts["exp"], rows, total),
-                "status": _objects(table.texts["status"], rows, total),
-                "artifact_uri": np.array(["runs:/" + run_id for run_id in ids.tolist()], dtype=object),
-                "start_time": table.numbers["start"].take(rows, total),
-                "end_time": table.numbers["end"].take(rows, total),
-                "run_name": _objects(table.texts["name"], rows, total),
-            }
-            for key in sorted(table.metrics):
-                last = table.metrics[key].last.take(rows, total)
-                if is_logged(last).any():
-                    frame[f"metrics.{key}"] = last
-            for prefix, columns in (("params", table.params), ("tags", table.tags)):
-                for key in sorted(columns):
-                    if (columns[key].take(rows, total) >= 0).any():
-                        frame[f"{prefix}.{key}"] = _objects(columns[key], rows, total)
-            return frame
+        return self._answer(
+            lambda: self._frame(
+                self._select(experiment_ids, filter_string, order_by, max_results, offset, view, None)[0]
+            )
+        )
+
+    def _frame(self, rows: Array) -> dict[str, Array]:
+        table = self.index.table
+        total = table.rows
+        ids = np.array([run_id.decode() for run_id in table.ids.take(rows, total).tolist()], dtype=object)
+        frame: dict[str, Array] = {
+            "run_id": ids,
+            "experiment_id": _objects(table.texts["exp"], rows, total),
+            "status": _objects(table.texts["status"], rows, total),
+            "artifact_uri": np.array(["runs:/" + run_id for run_id in ids.tolist()], dtype=object),
+            "start_time": table.numbers["start"].take(rows, total),
+            "end_time": table.numbers["end"].take(rows, total),
+            "run_name": _objects(table.texts["name"], rows, total),
+        }
+        for key in sorted(table.metrics):
+            last = table.metrics[key].last.take(rows, total)
+            if is_logged(last).any():
+                frame[f"metrics.{key}"] = last
+        for prefix, columns in (("params", table.params), ("tags", table.tags)):
+            for key in sorted(columns):
+                if (columns[key].take(rows, total) >= 0).any():
+                    frame[f"{prefix}.{key}"] = _objects(columns[key], rows, total)
+        return frame
 
 
 def _objects(column: TextColumn, rows: Array, total: int) -> Array:

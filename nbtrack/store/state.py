@@ -35,6 +35,7 @@ class Digest:
     """What one file says of a run. `end` is empty while the log is not sealed."""
 
     at: int
+    edit: bool = False
     session: bool = False  # a log that decides the status, unlike an edit or the log of a forked child
     until: int = 0
     end: str = ""
@@ -49,6 +50,7 @@ class Digest:
     capture: dict[str, Any] = field(default_factory=dict)
     patches: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     alive: bool = False
+    torn: int = 0  # bytes after the last whole line
     damage: tuple[str, ...] = ()
 
 
@@ -191,7 +193,7 @@ def _set_status(state: RunState, ordered: list[Digest], sessions: list[Digest]) 
         state.status = "CRASHED"
     decided_at = 0 if latest is None else latest.until if latest.end else latest.at
     for digest in ordered:
-        if not digest.session and digest.end and digest.at >= decided_at:
+        if digest.edit and digest.end and digest.at >= decided_at:
             state.status, decided_at = digest.end, digest.at
             state.end = None if digest.end in {"RUNNING", "SCHEDULED"} else state.end or digest.at
 

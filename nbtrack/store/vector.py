@@ -128,35 +128,42 @@ class Vectors:
         return np.fromiter((test(prefix + run_id.decode()) for run_id in ids.tolist()), bool, self.rows)
 
     # -- order -----------------------------------------------------------------------------------------------------
-    def sort_key(self, order: Order) -> Array:
-        """Return numbers that sort rows ascending in the order asked for; NaN sorts last."""
+    def sort_keys(self, order: Order) -> tuple[Array, Array]:
+        """Return what sorts rows in the order asked for: their class (0 a value, 1 NaN, 2 nothing), then a number."""
         field = resolve(order.field, self.table.metrics)
         numbers = self.numbers(field)
         if numbers is not None:
             values, has = numbers
-            keys = np.where(has, values.astype(np.float64), np.nan)
+            odd = np.isnan(values) if values.dtype.kind == "f" else np.zeros(self.rows, bool)
+            kind = np.where(has, odd.astype(np.int8), np.int8(2))
+            keys = np.where(kind == 0, values, 0)
         elif field.kind == "attribute" and field.key in {"run_id", "artifact_uri"}:
-            keys = _ranks(self.table.ids.dense(self.rows)).astype(np.float64)
+            keys, kind = _ranks(self.table.ids.dense(self.rows)), np.zeros(self.rows, np.int8)
         elif field.kind == "attribute" and field.key == "lifecycle_stage":
-            keys = (self.table.numbers["deleted"].dense(self.rows) != 0).astype(np.float64)
+            keys = (self.table.numbers["deleted"].dense(self.rows) != 0).astype(np.int8)
+            kind = np.zeros(self.rows, np.int8)
         else:
-            column = self.text_column(field)
-            if column is None:
-                return np.zeros(self.rows)
-            codes = column.dense(self.rows)
-            of_code = np.append(_ranks(np.array(column.texts.all(), dtype=object)).astype(np.float64), np.nan)
-            keys = of_code[codes]
-            if field.kind == "attribute":  # a run without a user has the empty one
-                keys = np.where(np.isnan(keys), -1.0, keys)
-        return -keys if order.descending else keys
+            keys, kind = self._text_keys(field)
+        return kind, -keys if order.descending else keys
+
+    def _text_keys(self, field: Field) -> tuple[Array, Array]:
+        column = self.text_column(field)
+        if column is None:
+            return np.zeros(self.rows, np.int64), np.zeros(self.rows, np.int8)
+        codes = column.dense(self.rows)
+        ranks = np.append(_ranks(np.array([*column.texts.all(), ""], dtype=object))[:-1], -1)
+        keys: Array = ranks[codes].astype(np.int64)
+        if field.kind == "attribute":  # a run without a user has the empty one
+            return keys, np.zeros(self.rows, np.int8)
+        return keys, np.where(codes < 0, np.int8(2), np.int8(0))
 
     def ordered(self, rows: Array, orders: Sequence[Order], limit: int | None) -> Array:
         """Return `rows` in order, the first `limit` of them; equal ones newest first."""
+        keys = [key for order in orders for key in self.sort_keys(order)]
         start = self.table.numbers["start"].dense(self.rows)
-        keys = [self.sort_key(order) for order in orders]
-        keys.append(-start.astype(np.float64))
+        keys += [np.zeros(self.rows, np.int8), -start]
         if limit is not None and 0 < limit < len(rows) // 2:
-            rows = _leading(rows, keys[0][rows], limit)
+            rows = _leading(rows, keys[0][rows], keys[1][rows], limit)
         sorted_rows = rows[np.lexsort([key[rows] for key in reversed(keys)])]
         return self._by_id_within_ties(sorted_rows, keys)[:limit]
 
@@ -167,7 +174,7 @@ class Vectors:
         same = np.ones(len(rows) - 1, bool)
         for key in keys:
             values = key[rows]
-            same &= (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+            same &= values[1:] == values[:-1]
         if not same.any():
             return rows
         group = np.concatenate([[0], np.cumsum(~same)])
@@ -175,10 +182,13 @@ class Vectors:
         return rows[np.lexsort([-_ranks(ids), group])]
 
 
-def _leading(rows: Array, keys: Array, limit: int) -> Array:
+def _leading(rows: Array, kinds: Array, keys: Array, limit: int) -> Array:
     """Return the rows that may be among the first `limit`, without sorting them all."""
-    edge = np.partition(keys, limit - 1)[limit - 1]  # NaN counts as the largest
-    return rows if np.isnan(edge) else rows[keys <= edge]
+    good = kinds == 0
+    if np.count_nonzero(good) < limit:
+        return rows
+    edge = np.partition(keys[good], limit - 1)[limit - 1]
+    return rows[good & (keys <= edge)]
 
 
 def _ranks(values: Array) -> Array:

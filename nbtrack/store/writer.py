@@ -11,6 +11,7 @@ from os import write
 from pathlib import Path
 from time import time_ns
 from typing import Any, Final
+from zlib import crc32
 
 from orjson import dumps
 
@@ -94,7 +95,7 @@ class FileRunWriter(Appender, RunWriter):
         self._tags: dict[str, str | None] = dict(header.get("tags") or {})
         self._name: str = header.get("name") or ""
         self._artifacts: set[str] = set()
-        self._refs: list[tuple[int, int]] = []
+        self._refs: list[tuple[int, int, int]] = []
 
     # -- metrics: the hot path -------------------------------------------------------------------------------------
     def log_metric(self, key: str, value: float, step: int | None = None, timestamp_ms: int | None = None) -> None:
@@ -299,7 +300,7 @@ class FileRunWriter(Appender, RunWriter):
         if kept or self._pending:
             self._dirty = True  # where it will lie is not known yet: the summary is made from the log itself
         else:
-            self._refs.append((offset, len(line)))
+            self._refs.append((offset, len(line), crc32(line)))
 
     def _append_slowly(self, line: bytes) -> None:
         self._check_open()
@@ -347,6 +348,7 @@ class FileRunWriter(Appender, RunWriter):
             self._stats, self._refs = recount(self._fd, self._size, self._base)
             self._dirty = False
         line = self._end_line(status, at)
+        self._seal_at = MAX_INT  # nothing may follow the last line
         self._append(line)
         if self._pending:  # made anew on the next try
             self._pending = []
