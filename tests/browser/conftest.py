@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Playwright, Request, Route, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, Request, Route, expect, sync_playwright
 
 NOTEBOOK = "01-first-run.ipynb"
 CHROMIUM_OPTIONS = [
@@ -37,6 +37,7 @@ CHROMIUM_OPTIONS = [
 ]
 START_TIMEOUT_S = 90
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no failure
 # Opens, once: resolves when the notebook in front is loaded, and its kernel (if it gets one) answers.
 READY = """async (withKernel) => {
   const app = window.jupyterapp;
