@@ -1,7 +1,7 @@
 """Models over HTTP from the notebook: each served by a process of its own, tied to whoever started it."""
 
 from nbtrack.entities import ServerInfo
-from nbtrack.serving.client import curl_command, invoke
+from nbtrack.serving.client import curl_command, invoke, server_example
 from nbtrack.serving.supervise import ModelServer, get_server, list_servers, serve, stop_server
 from nbtrack.serving.target import example_request
 
@@ -18,5 +18,6 @@ __all__ = [
     "invoke",
     "list_servers",
     "serve",
+    "server_example",
     "stop_server",
 ]

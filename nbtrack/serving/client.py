@@ -146,10 +146,16 @@ def decode_answer(record: records.Record, status: int, text: str) -> Any:
     raise kind(f"model server {record.server_id} (status {status}){where}: {told.get('message', text[:300])}")
 
 
+def server_example(info: ServerInfo) -> str:
+    """Return a JSON body that a running server accepts: the first rows of its model's logged input example."""
+    record = records.read_record(info.server_id)
+    return record.example if record is not None and record.example else '{"inputs": []}'
+
+
 def curl_command(info: ServerInfo) -> str:
     """Return a command for a shell that gets a prediction from a server."""
     record = records.read_record(info.server_id)
-    example = record.example if record is not None and record.example else '{"inputs": []}'
+    example = server_example(info)
     parts = ["curl", f"{info.url}/invocations", "-H", "Content-Type: application/json"]
     secret = ' -H "Authorization: Bearer $NBTRACK_SERVE_TOKEN"' if record is not None and record.token else ""
     return " ".join(shlex.quote(part) for part in parts) + secret + " -d " + shlex.quote(example)

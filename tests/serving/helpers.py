@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import psutil
 
 import nbtrack
 from nbtrack.serving import ModelServer
@@ -80,3 +84,26 @@ def log(store: Store, model: Any, name: str, example: Any) -> str:
     with nbtrack.start_run():
         info = nbtrack.log_model(model, "model", input_example=example, registered_model_name=name)
     return f"models:/{name}/{info.registered_model_version}"
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.01)
+    return true()
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port, None, None, method="GET", path="/ping").status == 200
+    except OSError:
+        return False

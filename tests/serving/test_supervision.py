@@ -34,30 +34,7 @@ from nbtrack.errors import (
 from nbtrack.serving import curl_command, example_request, get_server, invoke, list_servers, stop_server
 from nbtrack.store.base import Store
 
-from .helpers import Served, ask, log
-
-
-def wait_until(true: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.01)
-    return true()
-
-
-def gone(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def answers(port: int) -> bool:
-    try:
-        return ask(port, None, None, method="GET", path="/ping").status == 200
-    except OSError:
-        return False
+from .helpers import Served, answers, ask, gone, log, wait_until
 
 
 def nothing_left(runtime: Path, pid: int, port: int) -> None:
@@ -278,8 +255,8 @@ def test_server_whose_owner_ends_is_gone(owner: Callable[[str], Owner], runtime:
 def test_server_survives_the_interrupt_of_its_owners_whole_group(owner: Callable[[str], Owner]) -> None:
     script = owner(
         """
-        told(nbtrack.serve('models:/wine/1'))
         try:
+            told(nbtrack.serve('models:/wine/1'))
             time.sleep(120)
         except KeyboardInterrupt:
             print("interrupted", flush=True)
