@@ -46,7 +46,7 @@ def kill(work: Path, options: argparse.Namespace) -> str:
     assert repr(store.search_runs(view="ALL", max_results=10**7, order_by=["run_id"])) == before
     return (
         f"{options.rounds} rounds, {options.rounds * options.writers} kills, {verdict['acknowledged']:,} acknowledged"
-        f" calls in {verdict['runs']:,} runs, {verdict['lines']:,} lines read, {verdict['torn']} torn tails: nothing lost"
+        f" calls in {verdict['runs']:,} runs, {verdict['lines']:,} lines, {verdict['torn']} torn tails: nothing lost"
     )
 
 

@@ -280,38 +280,48 @@ def row_metric(b: Bench) -> list[Row]:
 
 def row_history(b: Bench) -> list[Row]:
     """All points of a metric as arrays; bytes per point."""
-    rows: list[Row] = []
     many, most = 100_000, 1_000_000
-    peers = [c for c in b.peers if c.name in {"pandm", "goodseed"}]
+    others = [c for c in [*b.peers, *b.mlflow] if c.name != "exptrack"]
     told: dict[str, Any] = {}
-    kept: dict[str, Path] = {}
-    for c in [b.ours, *peers, *b.mlflow]:
+    kept: dict[str, Path] = {"bare": b.folder("bare")}
+    for c in others:
         kept[c.name], told[c.name] = b.kept(c, "100k points", lambda folder, c=c: c.ask("points", folder, many, "yes"))
-    kept["bare"], told["bare"] = b.folder("bare"), {"run_id": "-"}
-
-    def ask(c: Contender) -> Any:
-        return c.ask("history", kept[c.name], told[c.name]["run_id"], many)
-
-    found = b.rounds_of([b.ours, b.bare, *peers, *b.mlflow], ask)
-    values = middle(found, "first", MS)
-    rows.append(Row("history of 100k points, sealed", "ms", values, "≤ 10", judge(values, most=10)))
-    live, note = b.kept(b.ours, "100k points live", lambda folder: b.ours.ask("points", folder, many, "no"))
-    found_live = b.rounds_of([b.ours], lambda c: c.ask("history", live, note["run_id"], many))
-    alive = {**{k: v for k, v in values.items() if k != "ours"}, **middle(found_live, "first", MS)}
-    rows.append(Row("history of 100k points, live", "ms", alive, "≤ 80", judge(alive, most=80)))
-    big, note = b.kept(b.ours, "1M points", lambda folder: b.ours.ask("points", folder, most, "yes"))
-    place = b.folder("bare")
-    found_big = b.rounds_of(
-        [b.ours, b.bare], lambda c: c.ask("history", big if c.name == "ours" else place, note["run_id"], most)
+    values = middle(
+        b.rounds_of(
+            [b.bare, *others], lambda c: c.ask("history", kept[c.name], told.get(c.name, {}).get("run_id", "-"), many)
+        ),
+        "first",
+        MS,
     )
-    values = middle(found_big, "first", MS)
-    rows.append(Row("history of 1M points, sealed", "ms", values, "≤ 30", judge(values, most=30)))
-    again = middle(found_big, "again", MS)
-    rows.append(Row("history of 1M points, sealed, asked again", "ms", again, "", None))
-    rows.append(Row("sealing 1M points (end_run)", "ms", {"ours": note["end_s"] * MS}, "", None))
-    for kind, limit in (("live", 45), ("sealed", 6)):
-        values = {name: facts[kind] / many for name, facts in told.items() if kind in facts} | {"bare": 24.0}
-        rows.append(Row(f"bytes per point, {kind}", "B", values, f"≤ {limit}", judge(values, most=limit)))
+    rows: list[Row] = []
+    ours = {}
+    for count, name, limit in ((many, "100k", 10), (most, "1M", 30)):
+        folder = b.folder("ours")
+        told["ours"] = facts = b.ours.ask("points", folder, count, "yes")
+        ours["first"] = b.ours.ask("history", folder, facts["run_id"], count)["first"] * MS
+        facts |= b.ours.ask("compact", folder, facts["run_id"])
+        found = b.rounds_of([b.ours], lambda c, f=folder, i=facts["run_id"], n=count: c.ask("history", f, i, n))
+        beside = (
+            values
+            if count == many
+            else middle(b.rounds_of([b.bare], lambda c: c.ask("history", kept["bare"], "-", most)), "first", MS)
+        )
+        sealed, again = beside | middle(found, "first", MS), middle(found, "again", MS)
+        rows.append(
+            Row(f"history of {name} points, sealed, new process", "ms", sealed, f"≤ {limit}", judge(sealed, most=limit))
+        )
+        rows.append(Row("… asked again in that process", "ms", again, "", None))
+        rows.append(Row("… the very first time after the run's end", "ms", {"ours": ours["first"]}, "", None))
+        rows.append(Row(f"end_run of a run of {name} points", "ms", {"ours": facts["end_s"] * MS}, "", None))
+        for kind, most_bytes in (("live", 45), ("sealed", 6)) if count == many else ():
+            size = {c: f[kind] / many for c, f in told.items() if kind in f} | {"bare": 24.0}
+            rows.append(Row(f"bytes per point, {kind}", "B", size, f"≤ {most_bytes}", judge(size, most=most_bytes)))
+    folder = b.folder("ours")
+    facts = b.ours.ask("points", folder, many, "no")
+    live = values | middle(
+        b.rounds_of([b.ours], lambda c: c.ask("history", folder, facts["run_id"], many)), "first", MS
+    )
+    rows.insert(1, Row("history of 100k points, live, new process", "ms", live, "≤ 80", judge(live, most=80)))
     return rows
 
 

@@ -74,6 +74,6 @@ def _ask_all(answers: Answers, store: FileStore) -> None:
         answers.ask(f"blob {blob.name}", lambda blob=blob: store.read_blob(blob.name))
 
 
-def _history(store: FileStore, run_id: str, key: str) -> list[list[str]]:
+def _history(store: FileStore, run_id: str, key: str) -> tuple[int, bytes, bytes, bytes]:
     history = store.get_metric_history(run_id, key)
-    return [[repr(v) for v in column.tolist()] for column in (history.step, history.value, history.timestamp)]
+    return len(history), history.step.tobytes(), history.value.tobytes(), history.timestamp.tobytes()

@@ -149,32 +149,35 @@ def read_only(folder: Path) -> Iterator[None]:
 
 READ_ONLY_PROGRAM = """
 import os, sys, json
-root, nobody = sys.argv[1], int(sys.argv[2])
-from nbtrack.entities import *
+root, warm, nobody = sys.argv[1], sys.argv[2], int(sys.argv[3])
 from nbtrack.errors import StoreReadOnlyError
 from nbtrack.store import FileStore
-import numpy
+
+def facts_of(root):
+    store = FileStore.open(root)
+    runs = store.search_runs(view="ALL")
+    facts = {"runs": [r.info.run_name for r in runs], "writable": store.info()["writable"], "errors": []}
+    facts["points"] = len(store.get_metric_history(next(r.run_id for r in runs if r.info.run_name == "full"), "loss"))
+    facts["commits"] = len(store.read_commits("clf"))
+    facts["check"] = [p.what for p in store.check()]
+    calls = [
+        lambda: store.create_run().end(), lambda: store.create_experiment("x"), lambda: store.put_blob(b"new"),
+        lambda: store.append_commit("clf", {}), lambda: store.append_commit("new", {}),
+        lambda: store.edit_run(runs[0].run_id, tags={"a": "1"}), lambda: store.resume_run(runs[1].run_id).end(),
+    ]
+    for call in calls:
+        try:
+            call()
+            facts["errors"].append("no error")
+        except StoreReadOnlyError as error:
+            facts["errors"].append("read-only" if "cannot be written" in str(error) else str(error))
+    return facts
+
+facts_of(warm)  # loads every module, for nobody may not even read the standard library
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     os.setgid(nobody)
     os.setuid(nobody)
-store = FileStore.open(root)
-runs = store.search_runs(view="ALL")
-facts = {"runs": [r.info.run_name for r in runs], "writable": store.info()["writable"], "errors": []}
-facts["points"] = len(store.get_metric_history(next(r.run_id for r in runs if r.info.run_name == "full"), "loss"))
-facts["commits"] = len(store.read_commits("clf"))
-facts["check"] = [p.what for p in store.check()]
-calls = [
-    lambda: store.create_run(), lambda: store.create_experiment("x"), lambda: store.put_blob(b"new"),
-    lambda: store.append_commit("clf", {}), lambda: store.append_commit("new", {}),
-    lambda: store.edit_run(runs[0].run_id, tags={"a": "1"}), lambda: store.resume_run(runs[0].run_id),
-]
-for call in calls:
-    try:
-        call()
-        facts["errors"].append("no error")
-    except StoreReadOnlyError as error:
-        facts["errors"].append("read-only" if "cannot be written" in str(error) else str(error))
-print(json.dumps(facts))
+print(json.dumps(facts_of(root)))
 """
 
 
@@ -186,12 +189,13 @@ def test_store_read_only_reads_and_refuses_to_write(tmp_path: Path, with_index: 
             parent.chmod(0o755)
     root = tmp_path / "store"
     filled(root)
+    filled(tmp_path / "warm")
     if not with_index:
         shutil.rmtree(root / "index", ignore_errors=True)
     with read_only(root):
         before = sorted((str(p), p.stat().st_mtime_ns) for p in root.rglob("*"))
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", READ_ONLY_PROGRAM, str(root), str(NOBODY)],
+            [sys.executable, "-W", "error", "-c", READ_ONLY_PROGRAM, str(root), str(tmp_path / "warm"), str(NOBODY)],
             env=environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -91,8 +91,18 @@ def points(folder: str, count: str, end: str) -> dict[str, object]:
     start = perf_counter()
     writer.end()
     taken = perf_counter() - start
-    sealed = sum(path.stat().st_size for path in Path(folder).glob(f"runs/*/{writer.run_id}*"))
-    return {"run_id": writer.run_id, "live": live, "sealed": sealed, "end_s": taken}
+    return {"run_id": writer.run_id, "live": live, "end_s": taken}
+
+
+def compact(folder: str, run_id: str) -> dict[str, float]:
+    """Compact the metrics of a finished run; return the seconds that took and the bytes it takes from then on."""
+    from nbtrack.store import FileStore
+
+    store = FileStore.open(folder)
+    start = perf_counter()
+    store.compact(dry_run=False)
+    taken = perf_counter() - start
+    return {"s": taken, "sealed": sum(path.stat().st_size for path in Path(folder).glob(f"runs/*/{run_id}*"))}
 
 
 def history(folder: str, run_id: str, count: str) -> dict[str, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 
+import numpy as np
 import pytest
 
 from nbtrack.errors import NotFoundError
@@ -134,3 +136,73 @@ class CarePromises(Promises):
         before = self.fresh(store).search_runs(view="ALL", order_by=["run_id"])
         assert self.fresh(store).rebuild_index() == 25
         assert self.fresh(store).search_runs(view="ALL", order_by=["run_id"]) == before
+
+    def test_compact_keeps_every_value_bit_for_bit(self, store: Store) -> None:
+        odd = [
+            0.0,
+            -0.0,
+            1e308,
+            5e-324,
+            math.inf,
+            -math.inf,
+            math.nan,
+            0.1,
+            1 / 3,
+            2.0**53 + 2,
+            3.0,
+            float(np.float32(0.1)),
+        ]
+        writer = store.create_run(run_name="long")
+        for step in range(4000):
+            writer.log_metrics(
+                {"m": odd[step % 12], "n": step / 7}, step=(step * 31) % 1000 - 500, timestamp_ms=10**12 + step
+            )
+            if step % 5 == 0:
+                writer.log_metrics({"n": -1.0, "only": step}, step=2**62 - step)
+        writer.log_params({"p": "1"})
+        writer.log_artifact(b"x" * 100, "x.txt")
+        writer.end()
+        live = store.create_run(run_name="live")
+        for step in range(4000):
+            live.log_metrics({"m": float(step)})
+
+        def all_values() -> list[object]:
+            other = self.fresh(store)
+            found: list[object] = [repr(other.get_run(writer.run_id)), repr(other.search_runs())]
+            for key in ("m", "n", "only"):
+                history = other.get_metric_history(writer.run_id, key)
+                found += [history.step.tolist(), history.timestamp.tolist(), history.value.view(np.int64).tolist()]
+            return found
+
+        before, size = all_values(), self.fresh(store).info()["size_bytes"]
+        preview = self.fresh(store).compact()
+        assert preview.run_ids == (writer.run_id,) and preview.size_bytes > 0
+        assert all_values() == before
+        told: list[tuple[int, int]] = []
+        done = self.fresh(store).compact(dry_run=False, progress=lambda at, of: told.append((at, of)))
+        assert (done.run_ids, done.size_bytes) == (preview.run_ids, preview.size_bytes)
+        assert told and told[-1][0] == told[-1][1]
+        assert all_values() == before
+        assert self.fresh(store).info()["size_bytes"] < size
+        assert self.fresh(store).compact(dry_run=False).run_ids == ()
+        assert list(self.fresh(store).check()) == []
+        again = self.fresh(store).resume_run(writer.run_id)
+        again.log_metrics({"only": 7.5})
+        again.end()
+        assert self.fresh(store).get_metric_history(writer.run_id, "only").step.tolist()[-1] == 2**62 - 3995 + 1
+        live.end()
+
+    def test_long_work_tells_its_progress(self, store: Store) -> None:
+        for number in range(40):
+            make_run(store, metrics={"m": number})
+        store.edit_run(make_run(store), deleted=True)
+        other = self.fresh(store)
+        for work in (
+            lambda tell: list(other.check(progress=tell)),
+            lambda tell: other.rebuild_index(progress=tell),
+            lambda tell: other.gc(dry_run=False, progress=tell),
+        ):
+            told: list[tuple[int, int]] = []
+            work(lambda at, of, told=told: told.append((at, of)))
+            assert told and told[-1][0] == told[-1][1] > 0
+            assert [at for at, _ in told] == sorted(at for at, _ in told)

@@ -316,3 +316,17 @@ class RunPromises(Promises):
         with pytest.raises(NotFoundError, match=NO_RUN):
             store.resume_run(NO_RUN)
         writer.end()
+
+    def test_discard_takes_a_run_back_as_if_never_started(self, store: Store) -> None:
+        kept = make_run(store)
+        reader = self.fresh(store)
+        writer = store.create_run(run_name="mistake")
+        writer.log_metrics({"m": 1.0})
+        assert len(reader.search_runs()) == 2
+        writer.discard()
+        assert writer.ended
+        for other in (store, reader, self.fresh(store)):
+            assert [r.run_id for r in other.search_runs(view="ALL")] == [kept]
+            with pytest.raises(NotFoundError, match=writer.run_id):
+                other.get_run(writer.run_id)
+        assert list(self.fresh(store).check()) == []
