@@ -273,7 +273,7 @@ def describe_server(store: Store, info: ServerInfo) -> m.Server:
         error=info.error,
         requests=info.requests,
         curl=serving.curl_command(info),
-        example=serving.example_request(info.model_uri, store=store),
+        example=serving.server_example(info),
     )
 
 
