@@ -77,6 +77,23 @@ export class RevisionPoll {
     }
   }
 
+  /** Look now, whatever the time: somebody came back to the view. */
+  async look(): Promise<void> {
+    if (this.listeners.size > 0) {
+      await this.ask().then(
+        (revision) => this.publish(revision),
+        () => undefined,
+      );
+    }
+  }
+
+  /** Tell subscribers to ask again although no revision says so: a server was started or stopped. */
+  nudge(): void {
+    for (const listener of [...this.listeners]) {
+      listener("");
+    }
+  }
+
   private schedule(delay_ms: number): void {
     this.timer = setTimeout(() => void this.tick(), delay_ms);
   }

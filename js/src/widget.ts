@@ -24,6 +24,10 @@ function render({ model, el, signal }: RenderProps<Traits>): void {
     interval_ms: POLL_MS,
     visible: () => isVisible(host) && host.dataset.running === "1",
   });
+  // Changes that came from elsewhere, such as the panel, are seen when somebody turns to this view.
+  const look = (): void => client.look();
+  host.addEventListener("pointerenter", look);
+  document.addEventListener("visibilitychange", look, { signal });
   const run_ids = model.get("run_ids");
   const state = createState(client, { run_ids, query: model.get("filter"), experiment: model.get("experiment") });
   const unwatch = state.runs.subscribe((runs) => {

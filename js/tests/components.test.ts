@@ -267,7 +267,7 @@ test("Panel switches tabs by click and by arrow keys", async () => {
   });
   await settle();
   assert.match(find(root, "tab-runs").textContent ?? "", /Runs3/);
-  await click(root, "compare");
+  await click(root, "compare-runs");
   assert.equal(compared, 1);
   await click(root, "tab-models");
   assert.match(find(root, "empty").textContent ?? "", /No registered models/);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from nbtrack.lab.place import OutsideRootError, find_store
 
 # Whoever may read and write the notebooks of this server may do so with the runs beside them.
 AUTH_RESOURCE = "contents"
+# The first requests of a page come all at once, each in a thread: one of them imports, the others wait.
+_importing = Lock()
 
 
 class Call(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,8 +36,9 @@ def reply_to(call: Call, root: Path) -> bytes:
 
     Works on files, and may take as long as a model needs to start: call it from a thread.
     """
-    from nbtrack.store import open_store
-    from nbtrack.wire.answer import answer_json
+    with _importing:
+        from nbtrack.store import open_store
+        from nbtrack.wire.answer import answer_json
 
     try:
         uri = find_store(root, call.path, call.store)

@@ -42,6 +42,11 @@ export class KernelClient implements Client {
     return this.poll.subscribe(changed);
   }
 
+  /** Look for changes now. */
+  look(): void {
+    void this.poll.look();
+  }
+
   dispose(): void {
     this.model.off("msg:custom", this.receive);
     this.waiting.clear();

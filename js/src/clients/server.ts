@@ -12,8 +12,14 @@ export interface Place {
   store: string | null;
 }
 
+/** What changes something that the store's revision does not tell of. */
+const UNSEEN: ReadonlySet<AnyRequest["op"]> = new Set(["serve", "stop_server"]);
+
 export class ServerClient implements Client {
+  /** All clients of this page that somebody watches. */
+  private static readonly peers = new Set<ServerClient>();
   private readonly poll: RevisionPoll;
+  private watchers = 0;
 
   constructor(
     private readonly post: Post,
@@ -45,11 +51,26 @@ export class ServerClient implements Client {
     if (typeof reply !== "object" || reply === null || !("ok" in reply)) {
       throw new CallError(notOurs(response.status));
     }
-    return unwrap(reply);
+    const answer = unwrap(reply);
+    if (UNSEEN.has(request.op)) {
+      for (const peer of ServerClient.peers) {
+        peer.poll.nudge();
+      }
+    }
+    return answer;
   }
 
   subscribe(changed: (revision: string) => void): () => void {
-    return this.poll.subscribe(changed);
+    const unsubscribe = this.poll.subscribe(changed);
+    this.watchers += 1;
+    ServerClient.peers.add(this);
+    return () => {
+      unsubscribe();
+      this.watchers -= 1;
+      if (this.watchers === 0) {
+        ServerClient.peers.delete(this);
+      }
+    };
   }
 }
 

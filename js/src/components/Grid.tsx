@@ -1,5 +1,5 @@
 /** The grid itself: sticky head and names, keys, and only the rows on screen in the page. */
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { columnFormat, formatAgo, formatDuration, formatTime, statusText, type Value } from "../format";
 import { trans } from "../i18n";
 import { bestRows, findColumn, nextSort, type ShownColumn, type SortKey } from "../rows";
@@ -216,12 +216,16 @@ export function Grid({ state, runs, compact, choose }: GridProps) {
     return () => observer.disconnect();
   }, []);
 
-  useEffect(() => {
+  // In the same breath as the rendering: a late effect would take the focus back while the user is already further.
+  useLayoutEffect(() => {
     if (moved.current) {
-      moved.current = false;
-      frame.current
-        ?.querySelector<HTMLElement>(`[data-row="${focus.row}"][data-column="${focus.column}"]`)
-        ?.focus({ preventScroll: true });
+      const cell = frame.current?.querySelector<HTMLElement>(
+        `[data-row="${focus.row}"][data-column="${focus.column}"]`,
+      );
+      if (cell) {
+        moved.current = false; // else its row is about to be scrolled in
+        cell.focus({ preventScroll: true });
+      }
     }
   });
 

@@ -179,7 +179,7 @@ export function ModelActions({ client, state, run }: Props) {
             name="promote"
             kind={newest && stage === "None" ? "primary" : "plain"}
             label={trans.__("Promote to %1", target)}
-            expanded={open?.what === "promote"}
+            expanded={open?.what === "promote" && open.stage === target}
             onClick={promote}
           />
         ) : (

@@ -71,7 +71,7 @@ function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }
       {(state.runs.value?.run_ids.length ?? 0) > 0 && (
         <div class="nbt-actions nbt-under">
           <Button
-            name="compare"
+            name="compare-runs"
             label={trans._n("Compare %1 run", "Compare %1 runs", state.selected.value.size)}
             title={trans.__("Open the marked runs in a tab of their own, with charts")}
             disabled={state.selected.value.size === 0}

@@ -72,7 +72,9 @@ function Pairs({ title, pairs, name }: { title: string; pairs: [string, string][
 function ModelLine({ model }: { model: LoggedModel }) {
   return (
     <div class="nbt-model-line" data-nbt="logged-model">
-      <span class="nbt-model-class">{model.model_class}</span>
+      <span class="nbt-model-class" title={model.model_class}>
+        {model.model_class.split(".").pop()}
+      </span>
       <span class="nbt-meta">
         {model.flavor} · {formatBytes(model.size_bytes)} · {model.artifact_path}
       </span>
@@ -190,7 +192,9 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
       </section>
     );
   }
-  const row = state.runs.value?.run_ids.indexOf(run_id) ?? -1;
+  // The mark ties a run to the others around it; alone it would say nothing.
+  const shown = state.runs.value;
+  const row = shown !== null && shown.run_ids.length > 1 ? shown.run_ids.indexOf(run_id) : -1;
   const params = Object.entries(run.params);
   const error = run.status === "FINISHED" ? "" : failureText(run);
   return (
@@ -200,7 +204,7 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
       data-run={run.run_id}
       aria-label={trans.__("Run %1", run.run_name)}
     >
-      <Head run={run} color={row < 0 ? null : (state.runs.value?.colors[row] ?? null)} close={close} />
+      <Head run={run} color={shown?.colors[row] ?? null} close={close} />
       {error !== "" && <pre class="nbt-code nbt-bad">{error}</pre>}
       {run.note !== "" && <p class="nbt-quote">{run.note}</p>}
       <div class="nbt-blocks">
@@ -225,12 +229,12 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
         {run.metrics.length === 0 && params.length === 0 && (
           <p class="nbt-note">{trans.__("No params or metrics were found.")}</p>
         )}
-        {detailed && <More run={run} />}
       </div>
       {run.models.map((model) => (
         <ModelLine key={model.artifact_path} model={model} />
       ))}
       <ModelActions client={client} state={state} run={run} />
+      {detailed && <More run={run} />}
     </section>
   );
 }

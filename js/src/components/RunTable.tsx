@@ -43,9 +43,11 @@ export function TableTools({ state, compact }: { state: State; compact: boolean 
           state.showAll.value = !state.showAll.value;
         }}
       />
-      <span class="nbt-count" data-nbt="count">
-        {count}
-      </span>
+      {(!compact || shown !== total) && (
+        <span class="nbt-count" data-nbt="count">
+          {count}
+        </span>
+      )}
     </div>
   );
 }

@@ -148,8 +148,8 @@ export function ServerView({ client, state, server }: Props) {
             <span class={`nbt-dot-status nbt-is-${server.status}`} aria-hidden="true" />
             <h3 class="nbt-title" title={server.model_uri}>
               {server.model_name || server.model_uri}
-              {server.version !== null && <span class="nbt-version">v{server.version}</span>}
             </h3>
+            {server.version !== null && <span class="nbt-version">v{server.version}</span>}
           </div>
           <span class="nbt-meta">
             {statusText(server.status)} · <Ago at={server.started_at} />

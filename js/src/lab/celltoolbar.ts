@@ -24,8 +24,8 @@ export function hasTrackedCell(panel: NotebookPanel): boolean {
   );
 }
 
-// Not %load_ext: that would print "already loaded" wherever output happens to go.
-const LOAD = 'get_ipython().extension_manager.load_extension("nbtrack")';
+// Not %load_ext: a later %load_ext in a cell would then say "already loaded". To load twice changes nothing.
+const LOAD = '__import__("nbtrack").load_ipython_extension(get_ipython())';
 
 /** Make `%%track` known to the notebook's kernel, without a trace in its history. */
 export async function loadMagic(panel: NotebookPanel, tell: boolean): Promise<void> {

@@ -20,24 +20,26 @@ export const CommandIds = {
   serve: "nbtrack:serve",
 } as const;
 
+// JupyterLab colours every [fill] and [stroke] of these classes, so a shape that is only drawn must have no fill of its own.
 export const runsIcon = new LabIcon({
   name: "nbtrack:runs",
   svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" viewBox="0 0 16 16">
-  <g class="jp-icon3" fill="none" stroke="#616161" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round">
-    <path class="jp-icon3" stroke="#616161" fill="none" d="M2 2v12h12"/><path class="jp-icon3" stroke="#616161" fill="none" d="M4.5 11l3-4 2.5 2 4-6"/></g>
-  <circle class="jp-icon3" fill="#616161" cx="14" cy="3" r="1.6"/></svg>`,
+  <g fill="none" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round">
+    <path class="jp-icon3" stroke="#616161" d="M2 1.8v12.4h12.2"/>
+    <path class="jp-icon3" stroke="#616161" d="M4.8 10.8l2.9-3.9 2.5 2 3-4.9"/></g>
+  <circle class="jp-icon3" fill="#616161" cx="13.6" cy="3" r="1.7"/></svg>`,
 });
 
 export const trackIcon = new LabIcon({
   name: "nbtrack:track",
   svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" viewBox="0 0 16 16">
-  <circle class="jp-icon3" cx="8" cy="8" r="5.5" fill="none" stroke="#616161" stroke-width="1.5"/>
-  <circle class="jp-icon3" cx="8" cy="8" r="1.8" fill="#616161"/></svg>`,
+  <g fill="none"><circle class="jp-icon3" stroke="#616161" stroke-width="1.5" cx="8" cy="8" r="5.6"/></g>
+  <circle class="jp-icon3" fill="#616161" cx="8" cy="8" r="1.9"/></svg>`,
 });
 
 export const trackedIcon = new LabIcon({
   name: "nbtrack:tracked",
   svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" viewBox="0 0 16 16">
-  <circle class="jp-icon-accent0" cx="8" cy="8" r="5.5" fill="none" stroke="#d32f2f" stroke-width="1.5"/>
-  <circle class="jp-icon-accent0" cx="8" cy="8" r="3.2" fill="#d32f2f"/></svg>`,
+  <circle style="fill: none; stroke: var(--jp-brand-color1, #1976d2)" stroke-width="1.5" cx="8" cy="8" r="5.6"/>
+  <circle style="fill: var(--jp-brand-color1, #1976d2)" cx="8" cy="8" r="3.4"/></svg>`,
 });
