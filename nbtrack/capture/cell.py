@@ -12,6 +12,7 @@ from nbtrack.capture import fitted as models_of
 from nbtrack.capture.environment import GitProbe, package_roots, package_versions, python_facts
 from nbtrack.capture.metrics import find_metrics
 from nbtrack.capture.params import find_params
+from nbtrack.capture.printed import printed_metrics
 from nbtrack.capture.resolve import MISSING, plain, scalar
 from nbtrack.entities import MANIFEST_NAME
 from nbtrack.names import MAX_KEY
@@ -129,11 +130,21 @@ def capture_params(cell: Cell) -> None:
         cell.captured.append(f"{plural(len(params), 'param')}: {', '.join(params)}"[:400])
 
 
-def capture_metrics(cell: Cell) -> None:
-    """Log the metrics found, and those asked for with ``-m``; explicit ones stay as they are."""
+def capture_metrics(cell: Cell, printed: str = "") -> None:
+    """Log the metrics found, and those asked for with ``-m``; explicit ones stay as they are.
+
+    Parameters
+    ----------
+    cell
+        The cell.
+    printed
+        What it wrote to stdout.
+    """
     found: dict[str, float | list[float]] = {}
     if cell.scan is not None and cell.wants("metrics"):
         found = find_metrics(cell.scan, cell.known_names(), cell.result)
+        logged = dict.fromkeys(cell.run.logged_metrics, 0.0)
+        found |= printed_metrics(printed, found | logged)
     for expression in cell.options.metrics:
         value = _asked(cell, expression, "metric")
         if value is MISSING:

@@ -113,6 +113,32 @@ def _group(name: str, value: dict[Any, Any]) -> dict[str, float]:
     return found
 
 
+def _item_results(scan: Scan, names: Mapping[str, Any]) -> dict[str, float]:
+    """Return what the cell put into dicts by key: ``results["rf"] = accuracy_score(y, p)``."""
+    found = {}
+    for name, items in scan.items.items():
+        held = names.get(name)
+        if type(held) is not dict:
+            continue
+        group = not _GROUPS.isdisjoint(name_words(name))
+        for key, value in items.items():
+            number = scalar(held.get(key))
+            if number is not None and ((group and is_metric_name(key)) or says_metric(value, names)):
+                found[key] = number
+    return found
+
+
+def _folds(name: str, assignments: list[Assigned], value: Any) -> dict[str, float]:
+    """Return the mean over the folds of a cross validation."""
+    calls = [callee_name(one.value) for one in assignments if isinstance(one.value, ast.Call)]
+    if "cross_val_score" in calls and getattr(value, "ndim", 0) == 1 and len(value):
+        return {f"{name}.mean": float(value.mean())}
+    if "cross_validate" in calls and type(value) is dict:
+        scored = {key: part for key, part in value.items() if str(key).startswith(("test_", "train_"))}
+        return {f"{name}.{key}.mean": float(part.mean()) for key, part in scored.items() if hasattr(part, "mean")}
+    return {}
+
+
 def displayed_metric(scan: Scan, names: Mapping[str, Any], result: Any) -> dict[str, float]:
     """Return the metric that a cell shows as its last value without a name: ``accuracy_score(y, p)``."""
     number = scalar(result)
@@ -148,6 +174,8 @@ def find_metrics(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
             curve = [scalar(item) for item in value[:MAX_POINTS]]
             if len(curve) > 1 and None not in curve:
                 found[name] = [item for item in curve if item is not None]
+        found |= _folds(name, assignments, value)
+    found |= {key: number for key, number in _item_results(scan, names).items() if key not in found}
     for key, number in displayed_metric(scan, names, result).items():
         if number not in found.values():
             found.setdefault(key, number)

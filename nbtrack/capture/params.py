@@ -149,6 +149,18 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
     return changed
 
 
+def _records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+    """Add the fields of argparse namespaces, dataclasses and the like that the cell makes."""
+    for name in scan.assigned:
+        value = names.get(name)
+        if type(value).__name__ != "Namespace" and not hasattr(type(value), "__dataclass_fields__"):
+            continue
+        for key, item in getattr(value, "__dict__", {}).items():
+            kept = plain(item)
+            if kept is not MISSING and kept is not None and not key.startswith("_"):
+                found.add(f"{name}.{key}", kept)
+
+
 def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, Any]) -> dict[str, Any]:
     """Return the params of a cell.
 
@@ -163,6 +175,7 @@ def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, A
     """
     found = Found()
     _literals(scan, names, found)
+    _records(scan, names, found)
     _keywords(scan, names, found)
     for variable, estimator in estimators.items():
         for key, value in changed_settings(estimator).items():

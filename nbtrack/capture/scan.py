@@ -43,6 +43,7 @@ class Scan:
     assigned: dict[str, list[Assigned]] = field(default_factory=dict)
     calls: list[ast.Call] = field(default_factory=list)
     fits: list[Fit] = field(default_factory=list)
+    items: dict[str, dict[str, ast.expr]] = field(default_factory=dict)  # d["key"] = value
     appended: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
     last: ast.expr | None = None
@@ -82,6 +83,9 @@ class _Reader(ast.NodeVisitor):
         if isinstance(target, ast.Name):
             one = Assigned(target.id, value, part, counts or self._loops > 0)
             self.scan.assigned.setdefault(target.id, []).append(one)
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) and value is not None:
+            if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
+                self.scan.items.setdefault(target.value.id, {})[target.slice.value] = value
         elif isinstance(target, ast.Starred):
             self._bind(target.value, value, part=True, counts=counts)
         elif isinstance(target, (ast.Tuple, ast.List)):

@@ -229,7 +229,7 @@ class CellTracker:
         guard("traceback", lambda: parts.capture_error(cell, self._file_name(cell)))
         guard("model", lambda: parts.capture_estimators(cell))
         guard("params", lambda: parts.capture_params(cell))
-        guard("metrics", lambda: parts.capture_metrics(cell))
+        guard("metrics", lambda: parts.capture_metrics(cell, kept.get("stdout", "")))
         guard("model", lambda: parts.capture_models(cell))
         guard("output", lambda: parts.capture_output(cell, kept))
         guard("packages", lambda: parts.note_environment(cell))

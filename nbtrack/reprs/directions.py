@@ -30,7 +30,7 @@ _LOWER_PAIRS: Final = (
     ("mean", "absolute"),
     ("brier", "score"),
 )
-_TIMES: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed"})
+TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed"})
 METRIC_WORDS: Final = _HIGHER | _LOWER
 
 
@@ -70,7 +70,7 @@ def better_direction(key: str) -> Direction | None:
         return None
     if _holds(words, _HIGHER_PAIRS):
         return "higher"
-    if _holds(words, _LOWER_PAIRS) or not _TIMES.isdisjoint(words):
+    if _holds(words, _LOWER_PAIRS) or not TIME_WORDS.isdisjoint(words):
         return "lower"
     bare = [re.sub(r"\d+$", "", word) if word not in _HIGHER else word for word in words]
     if not _LOWER.isdisjoint(bare):

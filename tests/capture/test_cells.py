@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score, log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -118,6 +118,43 @@ CELLS: dict[str, tuple[str, dict[str, str], set[str]]] = {
     ),
     "functions are their own": ("def train():\n    hidden = 5\n    loss = 0.1\n    return 1\nout = train()", {}, set()),
     "comprehension": ("squares = [i * i for i in range(3)]\nmse = sum(squares) / 3", {}, {"mse"}),
+    "items": (
+        "results = {}\nresults['rf'] = accuracy_score([1, 0], [1, 1])\nresults['rows'] = 2\n"
+        "scores = {}\nscores['acc'] = abs(-1)",
+        {},
+        {"rf", "acc"},
+    ),
+    "folds": (
+        "cv_scores = cross_val_score(SVC(), X_train, y_train, cv=2)\n"
+        "both = cross_validate(SVC(), X_train, y_train, cv=2)\nbest = cv_scores.max()",
+        {"cv": "2"},
+        {"cv_scores.mean", "both.test_score.mean"},
+    ),
+    "printed": (
+        "p = np.array([1, 1])\nprint('Test accuracy: %.1f%%' % (100 * accuracy_score([1, 0], p)), 'of', 2)\n"
+        "print('R^2 = 0.25, best C: 10.5, time: 3.25 s, Accuracy of 2')",
+        {},
+        {"test_accuracy", "r2"},
+    ),
+    "printed again": ("acc = 2 / 3\nprint(f'Accuracy: {acc:.2f}, in percent: {acc:.1%}')", {}, {"acc"}),
+    "printed by epoch": (
+        "for epoch in range(3):\n"
+        "    print(f'Epoch {epoch}: loss={1 / (epoch + 1):.4f} - val_loss: {2 / (epoch + 1):.4f}')",
+        {},
+        {"loss", "val_loss"},
+    ),
+    "argparse": (
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float, default=0.1)\n"
+        "args = parser.parse_args(['--lr', '0.5'])",
+        {"args.lr": "0.5"},
+        set(),
+    ),
+    "dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass Config:\n    lr: float = 0.1\n    depth: int = 3\n"
+        "config = Config(lr=0.2)",
+        {"config.lr": "0.2", "config.depth": "3"},
+        set(),
+    ),
     "walrus": ("if (batch := 16) > 8:\n    pass", {"batch": "16"}, set()),
     "line magic": ("%time f1 = 1 / 4", {}, {"f1"}),
     "secret": (

@@ -1,0 +1,73 @@
+"""Metrics that a cell only prints: ``Test accuracy: 97.3%``, ``epoch 3: loss=0.41 val_loss=0.52``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS, is_metric_name
+from nbtrack.reprs.directions import TIME_WORDS, name_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A label of one to four words, a colon or an equals sign, and a number that is no integer.
+_PRINTED: Final = re.compile(
+    r"(?<![\w.])(?P<label>[A-Za-z][\w^²@.-]*(?:[ \t]+[A-Za-z(][\w^²@.()-]*){0,3})[ \t]*[:=][ \t]*"
+    r"(?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[ \t]*%)|\d+(?=e))(?:[eE][-+]?\d+)?)(?P<percent>[ \t]*%)?(?![\w.]*\d)"
+)
+_LEADING: Final = frozenset(
+    {"the", "a", "our", "final", "overall", "with", "and", "epoch", "step", "fold", "got", "is"}
+)
+
+
+def _key(label: str) -> str:
+    """Return a label as the key of a metric: ``R^2 (test)`` -> ``r2_test``."""
+    text = label.lower().replace("^2", "2").replace("²", "2")
+    words = [word for word in re.split(r"[^a-z0-9@]+", text) if word]
+    while len(words) > 1 and words[0] in _LEADING:
+        words.pop(0)
+    return "_".join(words)
+
+
+def _known(value: float, printed: str, found: Mapping[str, float | list[float]]) -> bool:
+    """Return whether a printed number is the rounded form of one that is known already."""
+    decimals = len(printed.partition(".")[2].rstrip("%")) if "e" not in printed.lower() else 12
+    tolerance = 0.5000001 * 10.0**-decimals
+    scalars = [one for one in found.values() if isinstance(one, float)]
+    return any(abs(one - value) <= tolerance or abs(one * 100 - value) <= tolerance for one in scalars)
+
+
+def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict[str, float | list[float]]:
+    """Return the metrics that the output of a cell states and that are not in `found` already.
+
+    Parameters
+    ----------
+    text
+        What the cell printed.
+    found
+        Metrics that are known by their variables; a number that only repeats one of them is left out.
+
+    Returns
+    -------
+    dict
+        Key -> value; a list where the same label was printed several times. ``97.3%`` is 0.973.
+
+    Examples
+    --------
+    >>> printed_metrics("Test accuracy: 97.3% on 40 rows", {})
+    {'test_accuracy': 0.973}
+    """
+    values: dict[str, list[float]] = {}
+    for match in _PRINTED.finditer(text[:MAX_POINTS]):
+        key = _key(match["label"])
+        if not is_metric_name(key) or key in found or not TIME_WORDS.isdisjoint(name_words(key)):
+            continue
+        value = float(match["number"])
+        if _known(value, match["number"], found):
+            continue
+        series = values.setdefault(key, [])
+        series.append(round(value / 100, 12) if match["percent"] else value)
+        if len(values) >= MAX_METRICS:
+            break
+    return {key: series[0] if len(series) == 1 else series for key, series in values.items()}
