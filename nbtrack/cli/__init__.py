@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EPIPE
 from importlib import import_module
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, what a shell expects of a command
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is named, and tells nbtrack's errors in one line without a traceback."""
+    """A group that imports a command when it is named, and tells errors in one line without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the nouns in the order in which a newcomer meets them."""
@@ -31,13 +32,18 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an NbtrackError is told on stderr with exit code 1, Ctrl-C ends with 130."""
+        """Run the command; an error of ours or of the system goes to stderr with exit code 1, Ctrl-C ends with 130."""
         from nbtrack.cli.output import clean_lines
 
         try:
             return super().invoke(ctx)
         except NbtrackError as error:
             raise click.ClickException(clean_lines(str(error))) from error
+        except OSError as error:  # no permission, no room, a file where a folder should be: nothing for a traceback
+            if error.errno == EPIPE:  # click's own affair: whoever read our output has left
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(clean_lines(f"{where}{error.strerror or error}")) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(EXIT_INTERRUPTED)

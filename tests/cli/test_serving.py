@@ -113,7 +113,12 @@ def test_predict_of_a_missing_stage_says_what_there_is(line: Store, nbtrack: Com
     assert "v1 in Staging" in result.stderr
 
 
-def test_serve_answers_on_its_port_until_ctrl_c(line: Store, root: Path, process: Process) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "told"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "")], ids=["INT", "TERM"]
+)
+def test_serve_answers_on_its_port_until_it_is_told_to_end(
+    line: Store, root: Path, process: Process, number: signal.Signals, code: int, told: str
+) -> None:
     port = free_port()
     with serving(root, "-p", str(port), "-h", "127.0.0.1") as child:
         assert child.stdout is not None
@@ -123,9 +128,9 @@ def test_serve_answers_on_its_port_until_ctrl_c(line: Store, root: Path, process
         assert answer_of(child.stdout.readline()) == {"predictions": pytest.approx([0, 3])}
         listed = json.loads(process("models", "served", "--json").stdout)["servers"]
         assert [(server["port"], server["status"], server["requests"]) for server in listed] == [(port, "ready", 1)]
-        os.kill(child.pid, signal.SIGINT)
-        assert child.wait(30) == 130
-        assert child.stderr.read() == "Interrupted.\n"
+        os.kill(child.pid, number)
+        assert child.wait(30) == code
+        assert child.stderr.read() == told
     assert json.loads(process("models", "served", "--json").stdout)["servers"] == []
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -98,3 +98,10 @@ def test_output_to_a_closed_pipe_ends_quietly(tmp_path: Path, root: Path) -> Non
         told = child.stderr.read().decode()
         child.wait(60)
     assert "Traceback" not in told
+
+
+def test_fault_of_the_file_system_is_one_line(tmp_path: Path, process: Process) -> None:
+    (tmp_path / "file").write_text("hello")
+    done = process("demo", "--no-lab", "--dir", tmp_path / "file" / "below")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {tmp_path / 'file' / 'below'}: Not a directory\n"
