@@ -110,7 +110,8 @@ class _Reader:
     def ints(self, entry: list[Any], count: int) -> Array:
         first, constant, *rest = entry
         if constant is not None:
-            return np.arange(count, dtype=np.int64) * constant + first
+            even: Array = np.arange(count, dtype=np.int64) * constant + first
+            return even
         result = np.empty(count, np.int64)
         result[0] = first
         np.cumsum(self.planes(rest, count - 1), out=result[1:])

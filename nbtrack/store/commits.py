@@ -64,17 +64,21 @@ class CommitLog:
         path = self._path(number)
         try:
             record, age_s = read_commit(path)
+            for _ in range(3):
+                if age_s > _UNFINISHED_S or self._is_good(record, number):
+                    break
+                time.sleep(0.01)
+                record, age_s = read_commit(path)
         except OSError as error:
             warnings.warn(f"{self.what}: commit {path} cannot be read ({error}).", DamageWarning, stacklevel=4)
             return None
         if not self._is_good(record, number):
-            if age_s > _UNFINISHED_S or number < self._last:
-                warnings.warn(
-                    f"{self.what}: commit {path} is damaged and was left out; what it changed is missing here."
-                    " Restore it from a backup; `nbtrack store check` lists all damage.",
-                    DamageWarning,
-                    stacklevel=4,
-                )
+            warnings.warn(
+                f"{self.what}: commit {path} is damaged and was left out; what it changed is missing here."
+                " Restore it from a backup; `nbtrack store check` lists all damage.",
+                DamageWarning,
+                stacklevel=4,
+            )
             return None
         with self._guard:
             self._known[number] = record or {}

@@ -53,7 +53,7 @@ def compact_log(path: str, *, dry_run: bool) -> int:
         data = pread(fd, size, 0)
     finally:
         os.close(fd)
-    base = base_of(ends)
+    base = base_of(ends, path)
     if base is None or ends.header is None or ends.end is None or ends.end.get("cols"):
         return 0
     series = parse_log(data, base)

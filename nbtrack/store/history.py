@@ -183,7 +183,7 @@ def load_series(path: str, run_id: str, root: str) -> Series | None:
     fd, size = open_log(path)
     try:
         ends = read_ends(fd, size, run_id)
-        base = base_of(ends)
+        base = base_of(ends, path)
         if base is None:
             return None
         sealed = ends.end is not None

@@ -1,10 +1,10 @@
 """Tells whether the process that writes a log still lives: from facts where there are facts, never from a guess alone.
 
-1. Same boot, same process namespace: the process table says it exactly (pid *and* start time).
-2. Same boot, other namespace (containers): the kernel drops a writer's file lock when it dies.
-3. Same host name and machine id after another boot, with a lock that is free: dead.
-4. Another host: a lock that is held proves life. A free one is believed only if the log's modification time, which
-   the writer touches every `BEAT_S` seconds, has not moved for three beats of the reader's own clock.
+1. A lock that is held proves life. The kernel drops a writer's lock when it dies, so on the same machine a free lock
+   proves its end: also across containers, and when the process lives on but has let go of the log.
+2. Without locks, but with the same boot and process namespace, the process table says it: pid *and* start time.
+3. For another host, a free lock is believed only if the log's modification time, which the writer touches every
+   `BEAT_S` seconds, has not moved for three beats of the reader's own clock.
 """
 
 from __future__ import annotations
@@ -134,19 +134,16 @@ def _beats(path: str) -> bool:
 def verdict(header: Mapping[str, Any], path: str) -> tuple[bool, bool]:
     """Return ``(alive, final)`` for the writer that `header` describes: final is what can never turn out otherwise."""
     me = identity()
-    held = None
-    if header.get("boot") and header.get("boot") == me["boot"]:
-        if header.get("ns") == me["ns"] and header.get("start"):
-            alive = process_start(int(header["pid"])) == header["start"]
-            return alive, not alive
-        held = _lock_is_held(path) if header.get("lock") else None
-        if held is not None:
-            return held, not held
-    else:
-        held = _lock_is_held(path) if header.get("lock") else None
-        same_machine = (header.get("host"), header.get("machine")) == (me["host"], me["machine"])
-        if held is not None and (held or same_machine):
-            return held, not held
+    held = _lock_is_held(path) if header.get("lock") else None
+    if held:
+        return True, False
+    same_boot = bool(header.get("boot")) and header.get("boot") == me["boot"]
+    same_machine = (header.get("host"), header.get("machine")) == (me["host"], me["machine"])
+    if held is not None and (same_boot or same_machine):
+        return False, True
+    if same_boot and header.get("ns") == me["ns"] and header.get("start"):
+        alive = process_start(int(header["pid"])) == header["start"]
+        return alive, not alive
     return _beats(path), False
 
 

@@ -15,6 +15,7 @@ the last line of a finished log are all that a list of runs needs.
 from __future__ import annotations
 
 import os
+from calendar import timegm
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from stat import S_ISREG
@@ -101,7 +102,7 @@ def read_ends(fd: int, size: int, run_id: str) -> Ends:
         stop = head.find(b"\n") + 1
     damage: list[str] = []
     header = unseal(head[:stop]) if stop else None
-    if stop and (header is None or header.get("run") != run_id):
+    if size and (header is None or header.get("run") != run_id):
         damage.append("the first line is damaged" if header is None else "the first line is of another run")
         header = None
     end = None
@@ -115,14 +116,34 @@ def read_ends(fd: int, size: int, run_id: str) -> Ends:
             if end is None or end.get("run") != run_id:
                 damage.append("the last line is damaged" if end is None else "the last line is of another run")
                 end = None
+    if end is None and (found := tail.rfind(b'\n{"end":"') + 1):
+        after = tail.find(b"\n", found) + 1
+        end = unseal(tail[found:after])
+        if end is not None and end.get("run") == run_id and after:
+            damage.append(f"{len(tail) - after:,} bytes follow the last line and were left out")
+            size -= len(tail) - after
+            data = None if data is None else data[:size]
+        else:
+            end = None
     return Ends(header, end, size, stop, data, tuple(damage))
 
 
-def base_of(ends: Ends) -> int | None:
-    """Return the time from which a log counts, in ms since 1970 UTC."""
+def base_of(ends: Ends, path: str) -> int | None:
+    """Return the time from which a log counts, in ms since 1970 UTC; None if nothing was written yet.
+
+    If both ends are damaged it is the time in the run's id, or else the log's day.
+    """
     if ends.header is not None:
         return int(ends.header["t"])
-    return int(ends.end["start"]) if ends.end is not None else None
+    if ends.end is not None:
+        return int(ends.end["start"])
+    if not ends.size or not ends.damage:
+        return None
+    run_id = run_of(path)
+    if len(run_id) == 21:
+        return int(run_id[:11], 16)
+    year, month, day = map(int, os.path.basename(os.path.dirname(path)).split("-"))
+    return timegm((year, month, day, 0, 0, 0)) * 1000
 
 
 def digest_of_end(ends: Ends, base: int) -> Digest:
@@ -276,11 +297,13 @@ def read_log(
     fd, size = open_log(path)
     try:
         ends = read_ends(fd, size, run_of(path))
-        base = base_of(ends)
+        base = base_of(ends, path)
         if base is None:
             if folds is not None and ends.end is None:
                 folds[path] = None
             return None
+        if ends.end is not None and folds is not None:
+            folds.pop(path, None)
         if ends.end is not None and not full:
             digest = digest_of_end(ends, base)
             if details:

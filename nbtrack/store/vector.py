@@ -112,7 +112,8 @@ class Vectors:
         if op == "=" and isinstance(value, str):
             found = column.texts.codes_of(value)
             if len(found) == 1:
-                return codes == found[0]
+                same: Array = codes == found[0]
+                return same
             return np.isin(codes, np.array(found, codes.dtype))
         good = np.append(column.texts.codes_where(_test(op, value)), False)  # the last one is for the missing code
         result: Array = good[codes]
@@ -188,7 +189,8 @@ def _leading(rows: Array, kinds: Array, keys: Array, limit: int) -> Array:
     if np.count_nonzero(good) < limit:
         return rows
     edge = np.partition(keys[good], limit - 1)[limit - 1]
-    return rows[good & (keys <= edge)]
+    leading: Array = rows[good & (keys <= edge)]
+    return leading
 
 
 def _ranks(values: Array) -> Array:
