@@ -6,19 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
-from nbtrack.serving.codec import Decoded, encode
+from nbtrack.serving.batch import Batcher
+from nbtrack.serving.codec import encode
 from nbtrack.serving.describe import openapi, schema_json
 from nbtrack.serving.guard import Guard, Headers
 from nbtrack.serving.metrics import Metrics
 from nbtrack.serving.page import PAGE_POLICY, render_page
 from nbtrack.serving.refusal import Refusal
-from nbtrack.serving.scorer import INLINE_S, Scorer
+from nbtrack.serving.scorer import Scorer
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -78,7 +78,7 @@ class App:
         self._counter = counter if counter is not None else [0]
         self._max_body = max_body_bytes
         self._started = time.monotonic()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nbtrack-model")
+        self.batcher = Batcher(scorer, self.metrics)
         label = f"{model_name}/{version}" if version else model_name
         self._label = label.encode("ascii", "backslashreplace")
         self._nbtrack_version = nbtrack_version
@@ -137,7 +137,7 @@ class App:
         else:
             decoded = codec.decode(body, content_type)
         ready = time.perf_counter()
-        predictions = await self._score(decoded)
+        predictions = await self.batcher.score(decoded)
         scored = time.perf_counter()
         answer = Answer(encode(predictions))
         done = time.perf_counter()
@@ -151,13 +151,6 @@ class App:
         if decoded.note:
             answer.headers.append((b"x-nbtrack-note", decoded.note.encode()))
         return answer
-
-    async def _score(self, decoded: Decoded) -> Any:
-        self.metrics.batch.add(decoded.rows)
-        if self.scorer.predict_s < INLINE_S and decoded.rows <= 64:
-            return self.scorer.score(decoded.data, decoded.rows)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self.scorer.score, decoded.data, decoded.rows)
 
     async def _read(self, receive: Receive) -> bytes:
         message = await receive()
@@ -239,6 +232,8 @@ class App:
         answer = Answer(body, refusal.status)
         if refusal.status == 401:
             answer.headers.append((b"www-authenticate", b"Bearer"))
+        if refusal.status == 503:
+            answer.headers.append((b"retry-after", b"1"))
         if refusal.status in {408, 413}:  # the rest of the body is not wanted
             answer.headers.append((b"connection", b"close"))
         return answer

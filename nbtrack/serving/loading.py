@@ -23,9 +23,11 @@ def load_scorer(model_uri: str, store_uri: str) -> Scorer:
     """
     store = open_store(store_uri, create=False) if store_uri else None
     loaded = load_bundle(model_uri, store=store)
+    signature, example = loaded.manifest.signature, loaded.source.example
+    if getattr(loaded, "compiled", None) is not None:  # plain arrays that answer as the model does, without its library
+        return Scorer(loaded.predict, signature, example, takes_matrix=True)
     use_one_thread(loaded.model)
-    predict = partial(loaded.flavor.predict, loaded.model)
-    return Scorer(predict, loaded.manifest.signature, loaded.source.example)
+    return Scorer(partial(loaded.flavor.predict, loaded.model), signature, example)
 
 
 def use_one_thread(model: Any) -> None:

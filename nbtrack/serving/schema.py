@@ -161,7 +161,9 @@ class Columns:
 
 
 class Schema:
-    """What a model wants to be given.
+    """What a model wants to be given: a frame where its columns have names and differ in type, else a matrix.
+
+    Doubles come as a matrix also where they have names: :meth:`frame_of` dresses it for a model that wants a frame.
 
     Parameters
     ----------
@@ -188,9 +190,7 @@ class Schema:
             return self._loose_rows(rows)
         if self.doubles and rows.plain and (order := self._order(rows)) is not None:
             matrix = np.array(rows.values, dtype=np.float64)
-            if order != list(range(matrix.shape[1])):
-                matrix = matrix[:, order]
-            return self._frame_of(matrix) if self.named else matrix
+            return matrix if order == list(range(matrix.shape[1])) else matrix[:, order]
         names = rows.names if rows.names is not None else self.names or [str(i) for i in range(self.width)]
         at = {name: place for place, name in enumerate(names)}
         values = {name: [row[place] for row in rows.values] for name, place in at.items()}
@@ -251,6 +251,8 @@ class Schema:
         if missing := [c.name for c in self.inputs if c.required and c.name not in given.values]:
             raise self._missing([str(name) for name in missing], given.path)
         arrays = [self._column(given, name, c) for name, c in zip(self.names, self.inputs, strict=True)]
+        if self.doubles:
+            return np.column_stack(arrays)
         import pandas as pd
 
         return pd.DataFrame(dict(zip(self.names, arrays, strict=True)), columns=self.names)
@@ -261,7 +263,8 @@ class Schema:
             return values
         return convert([None] * given.count if values is None else values, column, lambda i: given.where(i, name))
 
-    def _frame_of(self, matrix: Any) -> Any:
+    def frame_of(self, matrix: Any) -> Any:
+        """Return a matrix of doubles, in the order of the schema, as a frame with its names."""
         import pandas as pd
 
         return pd.DataFrame(matrix, columns=self.names, copy=False)

@@ -95,7 +95,8 @@ class Worker:
             limit_concurrency=None,
             backlog=2048,
         )
-        self._server = uvicorn.Server(config)
+        self._server = server = uvicorn.Server(config)
+        app.batcher.connections = lambda: len(server.server_state.connections)
         # The model's objects live as long as the process: no collection need ever walk through them again.
         gc.collect()
         gc.freeze()
