@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from nbtrack.errors import (
     UntrustedModelError,
 )
 from nbtrack.models import examples, trust
+from nbtrack.models.compiled import COMPILED_NAME, Compiled, NotCovered, as_matrix
 from nbtrack.models.environment import differences
 from nbtrack.models.flavors import get_flavor
 from nbtrack.models.manifest import EXAMPLE_PREDICTIONS, from_json
@@ -65,13 +67,52 @@ class ModelFiles:
         return None if name is None else self.files[name].decode()
 
 
-@dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory, with what its manifest says."""
+    """A model ready to predict, with what its manifest says.
 
-    model: Any
-    source: ModelFiles
-    flavor: Flavor = field(repr=False)
+    Attributes
+    ----------
+    source : ModelFiles
+        Its manifest and verified files.
+    flavor : Flavor
+        The flavor that saved it.
+    """
+
+    def __init__(self, source: ModelFiles, trusted: bool) -> None:
+        self.source = source
+        self.flavor: Flavor = get_flavor(source.manifest.flavor)
+        self._trusted = trusted
+        self._model: Any = None
+        self._compiled: Compiled | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def model(self) -> Any:
+        """The model as its own library knows it; unpickled when first asked for.
+
+        Raises
+        ------
+        UntrustedModelError
+            If loading it could run a stranger's code.
+        """
+        with self._lock:
+            if self._model is None:
+                self._model = _unpacked(self)
+                _compare_environment(self)
+            return self._model
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """Its compiled predictor, where it has one: exactly the model's own answers without its library."""
+        data = self.source.files.get(COMPILED_NAME)
+        if self._compiled is None and data is not None:
+            self._compiled = Compiled.load(data, self.source.uri)
+        return self._compiled
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the model may run whatever code it brings: it is the user's own, or he said so."""
+        return self._trusted
 
     @property
     def manifest(self) -> ModelManifest:
@@ -84,7 +125,21 @@ class Loaded:
         return self.source.example_text
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """Return what the model predicts for `data`, made to fit its signature."""
+        """Return what the model predicts for `data`, made to fit its signature.
+
+        An array is taken to hold the signature's columns in its order.
+        """
+        compiled = None if params else self.compiled
+        if compiled is None:
+            return self.flavor.predict(self.model, conform(data, self.manifest.signature), params)
+        if type(data).__name__ != "ndarray":
+            data = conform(data, self.manifest.signature)
+        matrix = as_matrix(data)
+        if matrix is not None:
+            try:
+                return compiled.predict(matrix)
+            except NotCovered:
+                pass
         return self.flavor.predict(self.model, conform(data, self.manifest.signature), params)
 
 
@@ -204,17 +259,27 @@ def _verified(text: str, raw: bytes, read: Callable[[str], bytes], version: Mode
 
 
 def load_bundle(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> Loaded:
-    """Return a model in memory together with its manifest; see :func:`load_model`."""
+    """Return a model together with its manifest and, where it has one, its compiled predictor.
+
+    The model itself is unpickled when it is first needed; see :func:`load_model` for what that may raise. Without a
+    compiled predictor that is now.
+    """
     source = read_model(model_uri, store=store)
     if trust is not None and trust != source.digest:
         raise IntegrityError(
             f"{source.uri}: you trust the model with the digest {str(trust)[:64]!r}, but this one has {source.digest}."
             " Look at what changed, and at who changed it."
         )
-    manifest = source.manifest
-    flavor = get_flavor(manifest.flavor)
+    loaded = Loaded(source, source.own or trust is not None)
+    if loaded.compiled is None:
+        loaded.model  # noqa: B018 - a model that cannot be loaded should say so now
+    return loaded
+
+
+def _unpacked(loaded: Loaded) -> Any:
+    source = loaded.source
     try:
-        model = flavor.load(source.files, manifest.options, source.own or trust is not None, source.uri)
+        return loaded.flavor.load(source.files, source.manifest.options, loaded.trusted, source.uri)
     except MissingLibraryError:
         raise
     except UntrustedModelError as error:
@@ -225,9 +290,6 @@ def load_bundle(model_uri: str | Path, *, store: Store | None = None, trust: str
             f" Run: pip install {error.name or ''}".rstrip(),
             name=error.name,
         ) from None
-    loaded = Loaded(model, source, flavor)
-    _compare_environment(loaded)
-    return loaded
 
 
 def load_model(model_uri: str | Path, *, store: Store | None = None, trust: str | None = None) -> Any:
@@ -307,7 +369,7 @@ def _rescored(loaded: Loaded) -> str:
         return "It has no input example to compare predictions on; check them yourself."
     try:
         data = examples.from_body(example, loaded.manifest.signature)
-        same = examples.plain(loaded.flavor.predict(loaded.model, data)) == expected
+        same = examples.plain(loaded.flavor.predict(loaded._model, data)) == expected
     except Exception as error:
         return f"It fails on its own input example ({type(error).__name__}): install the versions it was made with."
     if same:

@@ -16,6 +16,7 @@ from nbtrack._version import __version__
 from nbtrack.entities import MANIFEST_NAME, ModelInfo, ModelManifest, Signature
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NbtrackWarning
 from nbtrack.models import examples
+from nbtrack.models.compiled import COMPILED_NAME, Compiled, agrees_on, as_matrix
 from nbtrack.models.environment import record_environment
 from nbtrack.models.flavors import find_flavor, get_flavor
 from nbtrack.models.manifest import EXAMPLE_PREDICTIONS, from_json, to_json
@@ -53,6 +54,7 @@ def _pack(
         signature = signature or infer_signature(input_example, predicted)
         files[examples.EXAMPLE_NAME] = msgspec.json.encode(examples.to_body(example))
         if predicted is not None:
+            _drop_compiled_unless_equal(files, example, predicted)
             options[EXAMPLE_PREDICTIONS] = examples.plain(predicted)
     kind = type(model)
     manifest = ModelManifest(
@@ -69,6 +71,13 @@ def _pack(
     )
     raw = to_json(manifest)
     return _Packed(from_json(raw, "log_model"), raw, files)
+
+
+def _drop_compiled_unless_equal(files: dict[str, bytes], example: Any, predicted: Any) -> None:
+    if COMPILED_NAME in files:
+        matrix = as_matrix(example)
+        if matrix is not None and not agrees_on(Compiled.load(files[COMPILED_NAME], "log_model"), matrix, predicted):
+            del files[COMPILED_NAME]
 
 
 def _try(flavor: Flavor, model: Any, example: Any) -> Any:

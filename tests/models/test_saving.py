@@ -33,6 +33,8 @@ from nbtrack.errors import (
 )
 from nbtrack.store.base import Store
 
+FILES = {"model.pkl", "compiled.npz", "input_example.json"}
+
 
 def test_logged_model_comes_back_from_every_uri(store: Store, wine: Any, forest: Any) -> None:
     data, _ = wine
@@ -59,7 +61,7 @@ def test_manifest_tells_files_signature_environment_and_run(store: Store, wine: 
         info = nbtrack.log_model(forest, input_example=data)
     manifest = info.manifest
     artifacts = store.get_run(run.run_id).artifacts
-    assert set(artifacts) == {"model/model.pkl", "model/input_example.json", f"model/{MANIFEST_NAME}"}
+    assert {path.removeprefix("model/") for path in artifacts} == {*FILES, MANIFEST_NAME}
     for name, (digest, size) in manifest.files.items():
         assert (artifacts[f"model/{name}"].digest, artifacts[f"model/{name}"].size_bytes) == (digest, size)
     assert manifest.flavor == "sklearn" and manifest.model_class.endswith("RandomForestClassifier")
@@ -77,7 +79,7 @@ def test_model_saved_as_a_folder_comes_back(tmp_path: Path, wine: Any, forest: A
     data, _ = wine
     folder = tmp_path / "ein Modell"
     nbtrack.save_model(forest, folder, input_example=data.head())
-    assert sorted(path.name for path in folder.iterdir()) == ["input_example.json", "model.pkl", MANIFEST_NAME]
+    assert {path.name for path in folder.iterdir()} == {*FILES, MANIFEST_NAME}
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     for uri in (folder, str(folder), folder.as_uri()):
         assert np.array_equal(nbtrack.load_model(uri).predict(data), forest.predict(data))

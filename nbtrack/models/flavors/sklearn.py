@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import IntegrityError, InvalidInputError
+from nbtrack.models.compiled import COMPILED_NAME, compile_model
 from nbtrack.models.flavors import Saved, comes_from, need
 
 if TYPE_CHECKING:
@@ -65,7 +66,11 @@ def save(model: Any) -> Saved:
         options["feature_names"] = [str(name) for name in names]
     if isinstance(getattr(model, "n_features_in_", None), int):
         options["n_features"] = model.n_features_in_
-    return Saved({_FILE: buffer.getvalue()}, options)
+    files = {_FILE: buffer.getvalue()}
+    compiled = compile_model(model)
+    if compiled is not None:
+        files[COMPILED_NAME] = compiled
+    return Saved(files, options)
 
 
 def _cloudpickle() -> Any:

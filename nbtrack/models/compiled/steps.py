@@ -1,0 +1,277 @@
+"""What compiled predictors are made of: each step repeats scikit-learn's arithmetic in scikit-learn's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+_CHUNK: Final = 512  # rows at a time, so that the paths through all trees stay in the cache
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+class NotCovered(Exception):
+    """The compiled predictor does not know this input; ask the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a program: its kind, plain settings, and arrays."""
+
+    op: str
+    arrays: Mapping[str, Array]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Steps from `width` input columns to predictions; the last one predicts."""
+
+    width: int
+    steps: tuple[Step, ...]
+
+
+def _expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
+
+
+# -- transforms --------------------------------------------------------------------------------------------------------
+class Affine:
+    """Scalers: subtract, divide, multiply, add, clip, each where there is something to do, in this order."""
+
+    ops: ClassVar = ("subtract", "divide", "multiply", "add")
+
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        self._steps = [(getattr(np, name), arrays[name]) for name in self.ops if name in arrays]
+        self._clip = settings.get("clip")
+        for _, values in self._steps:
+            _expect(values.shape == (width,) and values.dtype == np.float64, "a scaler of another width")
+
+    def transform(self, matrix: Array) -> Array:
+        """Return the scaled matrix."""
+        for operation, values in self._steps:
+            matrix = operation(matrix, values)
+        if self._clip is not None:
+            matrix = np.clip(matrix, float(self._clip[0]), float(self._clip[1]))
+        return matrix
+
+
+class Impute:
+    """Puts the statistic of its column in the place of each NaN."""
+
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        self._values = arrays["values"]
+        _expect(self._values.shape == (width,) and bool(np.isfinite(self._values).all()), "an imputer without values")
+
+    def transform(self, matrix: Array) -> Array:
+        """Return the matrix without NaN."""
+        missing = np.isnan(matrix)
+        return np.where(missing, self._values, matrix) if missing.any() else matrix
+
+
+# -- linear models -----------------------------------------------------------------------------------------------------
+class _Linear:
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        self._coef, self._intercept = arrays["coef"], arrays["intercept"]
+        _expect(self._coef.ndim in {1, 2} and self._coef.shape[-1] == width, "coefficients of another width")
+        _expect(self._coef.dtype == np.float64 and self._intercept.dtype == np.float64, "coefficients of another type")
+
+    def _scores(self, matrix: Array) -> Array:
+        scores: Array = matrix @ self._coef.T + self._intercept
+        return scores
+
+
+class LinearRegressor(_Linear):
+    """``X @ coef + intercept``."""
+
+    def predict(self, matrix: Array) -> Array:
+        """Return the predictions."""
+        return self._scores(matrix)
+
+
+class LinearClassifier(_Linear):
+    """The class of the highest score; of two classes, the second where the score is above zero."""
+
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        super().__init__(settings, arrays, width)
+        self._classes = labels(arrays["classes"], settings)
+        _expect(len(self._classes) == max(2, len(np.atleast_2d(self._coef))), "classes that do not fit")
+
+    def predict(self, matrix: Array) -> Array:
+        """Return the labels."""
+        scores = self._scores(matrix)
+        if scores.ndim == 1 or scores.shape[1] == 1:
+            return self._classes[(scores.reshape(-1) > 0).astype(np.intp)]
+        return pick(self._classes, scores)
+
+
+# -- trees -------------------------------------------------------------------------------------------------------------
+class Trees:
+    """All trees laid out one after the other; every path is followed at once, a level at a time.
+
+    A leaf is its own child, so paths of different length need no test.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], width: int) -> None:
+        self.roots = arrays["roots"].astype(np.intp)
+        self._feature = arrays["feature"].astype(np.intp)
+        self._threshold = arrays["threshold"]
+        self._children = arrays["children"].astype(np.intp).reshape(-1)  # left and right of node i at 2i and 2i + 1
+        self.values = arrays["values"]
+        count = len(self._feature)
+        at = np.repeat(np.arange(count), 2)
+        leaf = self._children[::2] == np.arange(count)
+        _expect(len(self._threshold) == len(self.values) == count and len(self._children) == 2 * count, "sizes")
+        _expect(bool((self._children >= at).all()) and bool((self._children < count).all()), "a child outside its tree")
+        _expect(bool(((self._children > at) | np.repeat(leaf, 2)).all()), "a path without an end")
+        _expect(bool((self._feature >= 0).all()) and bool((self._feature < width).all()), "an unknown feature")
+        _expect(self.values.ndim == 2 and bool((self.roots >= 0).all()) and bool((self.roots < count).all()), "roots")
+        self._depth = int(arrays["depth"])
+        _expect(0 <= self._depth <= count, "depth")
+
+    def leaves(self, matrix: Array) -> Array:
+        """Return the leaf that each row reaches in each tree, shape (rows, trees)."""
+        if np.abs(matrix).max(initial=0.0) > _FLOAT32_MAX:
+            raise NotCovered("a value too large for single precision")
+        data = matrix.astype(np.float32)
+        if len(data) == 1:
+            row, at = data[0], self.roots
+            for _ in range(self._depth):
+                right = row[self._feature[at]] > self._threshold[at]
+                at = self._children[2 * at + right]
+            return at[None, :]
+        rows = np.arange(len(data))[:, None]
+        at = np.broadcast_to(self.roots, (len(data), len(self.roots)))
+        for _ in range(self._depth):
+            right = data[rows, self._feature[at]] > self._threshold[at]
+            at = self._children[2 * at + right]
+        return at
+
+    def summed(self, matrix: Array, start: Array | float = 0.0, columns: int = 1) -> Array:
+        """Return the sum of the leaves' values tree after tree: sums of floats depend on their order.
+
+        With `columns` above 1, tree i adds to column i modulo `columns`, as in boosting.
+        """
+        out = [self._chunk(matrix[i : i + _CHUNK], start, columns) for i in range(0, len(matrix), _CHUNK)]
+        return out[0] if len(out) == 1 else np.concatenate(out)
+
+    def _chunk(self, matrix: Array, start: Array | float, columns: int) -> Array:
+        leaves = self.leaves(matrix)
+        if len(matrix) == 1 and columns == 1:
+            parts = np.concatenate([np.broadcast_to(start, (1, self.values.shape[1])), self.values[leaves[0]]])
+            summed: Array = parts.cumsum(axis=0)[-1:]
+            return summed
+        width = self.values.shape[1] if columns == 1 else columns
+        total = np.zeros((len(matrix), width)) + start
+        for tree in range(leaves.shape[1]):
+            if columns == 1:
+                total += self.values[leaves[:, tree]]
+            else:
+                total[:, tree % columns] += self.values[leaves[:, tree], 0]
+        return total
+
+
+class OnTrees:
+    """Trees compare in single precision, so data in single precision is as good to them as in double."""
+
+
+class _Forest(OnTrees):
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        self._trees = Trees(arrays, width)
+        self._single = bool(settings.get("single"))
+
+    def _mean(self, matrix: Array) -> Array:
+        total = self._trees.summed(matrix)
+        if not self._single:
+            total /= len(self._trees.roots)
+        return total
+
+
+class ForestRegressor(_Forest):
+    """The mean of the trees."""
+
+    def predict(self, matrix: Array) -> Array:
+        """Return the predictions."""
+        return self._mean(matrix)[:, 0]
+
+
+class ForestClassifier(_Forest):
+    """The class of the highest mean probability."""
+
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        super().__init__(settings, arrays, width)
+        self._classes = labels(arrays["classes"], settings)
+        _expect(self._trees.values.shape[1] == len(self._classes), "classes that do not fit")
+
+    def proba(self, matrix: Array) -> Array:
+        """Return the probability of each class."""
+        return self._mean(matrix)
+
+    def predict(self, matrix: Array) -> Array:
+        """Return the labels."""
+        return pick(self._classes, self._mean(matrix))
+
+
+class BoostedRegressor(OnTrees):
+    """The first guess and what each tree adds to it."""
+
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        self._trees = Trees(arrays, width)
+        self._start = arrays["start"]
+        _expect(self._start.ndim == 1 and self._trees.values.shape[1] == 1, "a first guess of another shape")
+
+    def _raw(self, matrix: Array) -> Array:
+        return self._trees.summed(matrix, self._start, len(self._start))
+
+    def predict(self, matrix: Array) -> Array:
+        """Return the predictions."""
+        return self._raw(matrix)[:, 0]
+
+
+class BoostedClassifier(BoostedRegressor):
+    """The class of the highest sum; of two classes, the second where the sum is not below zero."""
+
+    def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
+        super().__init__(settings, arrays, width)
+        self._classes = labels(arrays["classes"], settings)
+        _expect(len(self._classes) == max(2, len(self._start)), "classes that do not fit")
+
+    def predict(self, matrix: Array) -> Array:
+        """Return the labels."""
+        raw = self._raw(matrix)
+        if raw.shape[1] == 1:
+            return self._classes[(raw[:, 0] >= 0).astype(np.intp)]
+        return pick(self._classes, raw)
+
+
+def pick(classes: Array, scores: Array) -> Array:
+    """Return the class of the highest score of each row; of equal ones the first."""
+    picked: Array = classes[scores.argmax(axis=1)]
+    return picked
+
+
+def labels(classes: Array, settings: Mapping[str, Any]) -> Array:
+    """Return class labels in the type that the model answers with."""
+    _expect(classes.ndim == 1, "classes of another shape")
+    return classes.astype(object) if settings.get("object_classes") else classes
+
+
+_RUNNERS: Final[Mapping[str, Any]] = {
+    "affine": Affine,
+    "impute": Impute,
+    "linear_regressor": LinearRegressor,
+    "linear_classifier": LinearClassifier,
+    "forest_regressor": ForestRegressor,
+    "forest_classifier": ForestClassifier,
+    "boosted_regressor": BoostedRegressor,
+    "boosted_classifier": BoostedClassifier,
+}
+
+
+def runner(op: str, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> Any:
+    """Return the object that runs a step; raises ValueError or KeyError for one that cannot be."""
+    return _RUNNERS[op](settings, arrays, width)
