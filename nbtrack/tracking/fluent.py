@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from nbtrack.entities import TAG_NOTE, TAG_PARENT, TAG_SOURCE, Run, Status
+from nbtrack.entities import TAG_NOTE, TAG_PARENT, TAG_SOURCE, TAG_USER, Run, Status
 from nbtrack.errors import RunStateError
 from nbtrack.names import check_run_id, check_run_name
 from nbtrack.tracking import pending, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, store_for_writing
 from nbtrack.tracking.run import ActiveRun, decorated
+from nbtrack.tracking.user import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,8 @@ def begin_run(
             all_tags[TAG_PARENT] = check_run_id(parent_run_id)
         if description:
             all_tags[TAG_NOTE] = description
+        if user := user_name():
+            all_tags.setdefault(TAG_USER, user)
         if TAG_SOURCE not in all_tags and (source := source_tag(store)) is not None:
             all_tags[TAG_SOURCE] = source
         parent_experiment = None

@@ -160,6 +160,17 @@ def test_start_run_unknown_experiment_lists_those_there_are(store):
         nbtrack.start_run(experiment_id="99")
 
 
+def test_start_run_records_who_did_it(store, monkeypatch):
+    monkeypatch.setenv("JUPYTERHUB_USER", "hub-ana")
+    with nbtrack.start_run() as run:
+        pass
+    assert run.info.user_id == "hub-ana"
+    monkeypatch.setenv("NBTRACK_USER", "ana")
+    with nbtrack.start_run() as run:
+        pass
+    assert run.info.user_id == "ana"
+
+
 def test_threads_have_runs_of_their_own_and_else_see_the_main_one(store):
     with nbtrack.start_run(run_name="main") as main:
 

@@ -1,0 +1,23 @@
+"""Who works here."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+
+
+@functools.lru_cache(maxsize=8)
+def _system_user(login: str | None) -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container whose user has no name
+        return ""
+
+
+def user_name() -> str:
+    """Return the name under which runs are recorded: ``NBTRACK_USER``, the JupyterHub user, or that of the system."""
+    for variable in ("NBTRACK_USER", "JUPYTERHUB_USER"):
+        if name := os.environ.get(variable, "").strip():
+            return name
+    return _system_user(os.environ.get("USER"))
