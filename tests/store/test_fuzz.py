@@ -35,6 +35,7 @@ KINDS = {
     "small sealed log": "runs/*/*-small.jsonl",
     "large sealed log": "runs/*/*-large.jsonl",
     "columns": "runs/*/*.cols",
+    "log with columns": "runs/*/*-packed.jsonl",
     "second log of a resumed run": "runs/*/*+2.jsonl",
     "edit": "runs/*/*~*.jsonl",
     "log of a crashed run": "runs/*/*-crashed.jsonl",
@@ -61,9 +62,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tags={"x": "1"},
         start=1_700_000_000_000,
     )
-    writer = store.create_run(run_name="large", start_time_ms=1_700_000_100_000)
-    for step in range(6000):
-        writer.log_metrics({"m": step + 0.5, "loss": 1 / (step + 1)}, step=step, timestamp_ms=1_700_000_100_000 + step)
+    for name, start in (("packed", 1_700_000_050_000), ("large", 1_700_000_100_000)):
+        writer = store.create_run(run_name=name, start_time_ms=start)
+        for step in range(6000):
+            writer.log_metrics({"m": step + 0.5, "loss": 1 / (step + 1)}, step=step, timestamp_ms=start + step)
+        if name == "packed":
+            writer.end(end_time_ms=start + 90_000)
+            assert store.compact(dry_run=False).run_ids == (writer.run_id,)
     writer.log_artifact(b"weights" * 50, "model/w.bin")
     writer.log_capture({"cell": "x = 1"})
     writer.end(end_time_ms=1_700_000_200_000)
@@ -89,7 +94,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.search_runs(view="ALL")
         store.get_metric_history(writer.run_id, "loss")
     for run in store.search_runs(max_results=1000):
-        if run.info.run_name in {"small", "large", "crashed"}:
+        if run.info.run_name in {"small", "large", "packed", "crashed"}:
             (log,) = root.glob(f"runs/*/{run.run_id}.jsonl")
             log.parent.joinpath(f".{run.info.run_name}").write_text(log.name)
     return root

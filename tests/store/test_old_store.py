@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -14,13 +15,15 @@ from nbtrack.store import FileStore
 
 DATA = Path(__file__).parent / "data"
 T0 = 1_700_000_000_000
-FULL, RESUMED, LONG, TRASHED, CRASHED = (letter * 32 for letter in "abcdf")
+FULL, RESUMED, LONG, TRASHED, PACKED, CRASHED = (letter * 32 for letter in "abcdef")
 
 
 @pytest.fixture(params=sorted(path.name for path in DATA.iterdir()))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
     """Every old store, as a copy: reading writes an index."""
     shutil.copytree(DATA / request.param, tmp_path / "store", copy_function=shutil.copyfile)
+    for log in tmp_path.glob("store/runs/*/*"):
+        os.utime(log, (1.7e9, 1.7e9))  # a checkout makes them young, as if their writers might still live
     return FileStore.open(tmp_path / "store", create=False)
 
 
@@ -50,10 +53,16 @@ def test_old_store_histories_are_exact(store: FileStore) -> None:
     assert loss.timestamp.tolist() == [T0 + n for n in range(5)]
     assert store.get_metric_history(FULL, "late").value.tolist() == [2.5]
     long = store.get_metric_history(LONG, "m")
-    assert long.value.tolist() == [step / 7 for step in range(3000)]
-    assert long.step.tolist() == list(range(3000))
-    assert long.timestamp.tolist() == [T0 + 200_000 + step for step in range(3000)]
-    assert store.get_metric_history(LONG, "n").value.tolist() == [-float(step) for step in range(3000)]
+    assert long.value.tolist() == [step / 7 for step in range(300)]
+    assert long.step.tolist() == list(range(300))
+    assert long.timestamp.tolist() == [T0 + 200_000 + step for step in range(300)]
+    assert store.get_metric_history(LONG, "n").value.tolist() == [-float(step) for step in range(300)]
+    packed = store.get_metric_history(PACKED, "m")
+    assert packed.value.tolist() == [step / 8 for step in range(8000)]
+    assert packed.step.tolist() == list(range(8000))
+    assert packed.timestamp.tolist() == [T0 + 350_000 + step for step in range(8000)]
+    assert store.get_metric_history(PACKED, "n").value.tolist() == [-float(step) for step in range(8000)]
+    assert store.get_run(PACKED).data.params == {"p": "after"}
     assert store.get_metric_history(RESUMED, "m").value.tolist() == [1.0, 2.0]
 
 
@@ -62,11 +71,14 @@ def test_old_store_other_runs_and_search(store: FileStore) -> None:
     assert store.get_run(CRASHED).data.metrics == {"loss": 2.5}
     assert (store.get_run(RESUMED).info.status, store.get_run(RESUMED).data.metrics) == ("FINISHED", {"m": 2.0})
     for _ in range(2):  # without an index, and with the one that this has written
-        assert {r.run_id for r in store.search_runs()} == {FULL, RESUMED, LONG, CRASHED}
+        assert {r.run_id for r in store.search_runs()} == {FULL, RESUMED, LONG, PACKED, CRASHED}
         assert [r.run_id for r in store.search_runs(view="DELETED_ONLY")] == [TRASHED]
-        assert [r.run_id for r in store.search_runs(filter_string="metrics.m > 400 and status = 'FINISHED'")] == [LONG]
+        assert [
+            r.run_id
+            for r in store.search_runs(filter_string="metrics.m > 40 and status = 'FINISHED'", order_by=["run_name"])
+        ] == [LONG, PACKED]
         assert [r.run_id for r in store.search_runs(["1"])] == [FULL]
-        assert store.rebuild_index() == 5
+        assert store.rebuild_index() == 6
         store = FileStore.open(store.uri)
 
 

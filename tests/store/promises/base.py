@@ -47,7 +47,7 @@ def make_run(
     if metrics:
         writer.log_metrics(metrics)
     if status is not None:
-        writer.end(status)
+        writer.end(status, None if start is None else start + 1000)
     else:
         KEPT.append(writer)
     return writer.run_id
