@@ -18,6 +18,7 @@ from nbtrack.errors import ConflictError, NotFoundError
 from nbtrack.names import check_model_name
 from nbtrack.registry.fold import State, apply, fold
 from nbtrack.registry.words import ago, commit_of, did
+from nbtrack.tracking.user import user_name
 
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
@@ -32,21 +33,6 @@ _ledgers: WeakKeyDictionary[Store, dict[str, Ledger]] = WeakKeyDictionary()
 def now_ms() -> int:
     """Return milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
-
-
-def current_user() -> str:
-    """Return who is working: ``NBTRACK_USER``, the JupyterHub user, or the login name."""
-    import os
-
-    for variable in ("NBTRACK_USER", "JUPYTERHUB_USER"):
-        if value := os.environ.get(variable):
-            return value[:100]
-    try:
-        import getpass
-
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user need not have a name
-        return f"uid {os.getuid()}" if hasattr(os, "getuid") else ""
 
 
 class Ledger:
@@ -117,7 +103,7 @@ class Ledger:
                 rest = change(state)
                 if rest is None:
                     return None
-                body: dict[str, Any] = {"action": action, "at": max(now_ms(), state.at_ms), "user": current_user()}
+                body: dict[str, Any] = {"action": action, "at": max(now_ms(), state.at_ms), "user": user_name()}
                 if note:
                     body["note"] = note
                 body.update(rest)
