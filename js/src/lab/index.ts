@@ -3,14 +3,13 @@ import "../../style/index.css";
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
 import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
-import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { ITranslator } from "@jupyterlab/translation";
 import { setTranslator, trans } from "../i18n";
 import { hasTrackedCell, isTracked, loadMagic, trackedCell } from "./celltoolbar";
 import { addCommands } from "./commands";
-import { viewFactory } from "./mime";
-import { dropDeadWidgets } from "./outputs";
+import { VIEW_RANK, viewFactory } from "./mime";
+import { WidgetLife } from "./outputs";
 import { ComparePanel, RunsPanel, type Surroundings } from "./panel";
 import { COMPARE_ID, CommandIds, PLUGIN_ID, runsIcon } from "./tokens";
 
@@ -51,10 +50,12 @@ function watchCells(app: JupyterFrontEnd, tracker: INotebookTracker): void {
   });
 }
 
-/** What every opened notebook gets: dead widgets replaced, and the magic wherever a cell wants it. */
-function watchNotebook(panel: NotebookPanel, options: Options): void {
+/** What every opened notebook gets: our outputs brought to life, and the magic wherever a cell wants it. */
+function watchNotebook(app: JupyterFrontEnd, panel: NotebookPanel, surroundings: Surroundings, options: Options): void {
+  const { rendermime } = panel.content;
+  const path = (): string => app.serviceManager.contents.localPath(panel.context.path);
+  rendermime.addFactory(viewFactory({ surroundings, rendermime, path, life: new WidgetLife(panel) }), VIEW_RANK);
   const onKernel = (): void => {
-    void dropDeadWidgets(panel).catch(() => undefined); // a kernel that dies meanwhile is not our news
     if (options.loadMagic && hasTrackedCell(panel)) {
       void loadMagic(panel, false).catch(() => undefined);
     }
@@ -73,11 +74,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Runs, registered models and model servers of the notebook's store.",
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [IRenderMimeRegistry, ICommandPalette, ILayoutRestorer, ISettingRegistry, ITranslator],
+  optional: [ICommandPalette, ILayoutRestorer, ISettingRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
-    rendermime: IRenderMimeRegistry | null,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     registry: ISettingRegistry | null,
@@ -118,10 +118,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
         panel.follow(localPath());
       }
     });
-    tracker.widgetAdded.connect((_, notebook) => watchNotebook(notebook, options));
+    tracker.widgetAdded.connect((_, notebook) => watchNotebook(app, notebook, surroundings, options));
     watchCells(app, tracker);
     addCommands({ app, tracker, panel, palette, compare });
-    rendermime?.addFactory(viewFactory(surroundings, rendermime, localPath));
   },
 };
 

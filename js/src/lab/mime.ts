@@ -1,14 +1,14 @@
 /** Brings the outputs that a notebook keeps to life through the server: no kernel is needed, and nothing is lost without us. */
 import type { IRenderMime, IRenderMimeRegistry } from "@jupyterlab/rendermime";
-import { Widget } from "@lumino/widgets";
+import { Panel, Widget } from "@lumino/widgets";
 import { isVisible } from "../client";
-import type { ServerClient } from "../clients/server";
 import { mount as mountCompare } from "../components/Compare";
 import { mount as mountCard } from "../components/RunCard";
 import { createState } from "../state";
+import { type WidgetLife, widgetOf } from "./outputs";
 import type { Surroundings } from "./panel";
 import { connect } from "./server";
-import { VIEW_MIME } from "./tokens";
+import { VIEW_MIME, WIDGET_MIME } from "./tokens";
 
 /** What an output of ours says of itself. */
 interface ViewData {
@@ -41,64 +41,99 @@ export function parseView(data: unknown): ViewData | null {
   };
 }
 
-class ViewRenderer extends Widget implements IRenderMime.IRenderer {
-  private fallback: IRenderMime.IRenderer | null = null;
+/** What a renderer needs of the notebook it stands in. */
+export interface Stand {
+  surroundings: Surroundings;
+  rendermime: IRenderMimeRegistry;
+  /** The notebook's path in the server. */
+  path: () => string;
+  life: WidgetLife;
+}
+
+/** Shows, of what an output holds, the most that can be had: the widget, else a view through the server, else what was saved. */
+class ViewRenderer extends Panel implements IRenderMime.IRenderer {
+  private model: IRenderMime.IMimeModel | null = null;
   private end: () => void = () => undefined;
-  private shown = "";
+  private turn = 0;
 
   constructor(
-    private readonly surroundings: Surroundings,
-    private readonly rendermime: IRenderMimeRegistry,
-    private readonly path: () => string,
+    private readonly stand: Stand,
     private readonly options: IRenderMime.IRendererOptions,
   ) {
     super();
     this.addClass("nbt-output");
+    stand.life.ended.connect(this.again, this);
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    const said = JSON.stringify(model.data[VIEW_MIME]);
-    if (said === this.shown) {
-      return;
-    }
-    this.shown = said;
-    this.end();
-    await this.showFallback(model);
-    const view = parseView(model.data[VIEW_MIME]);
-    if (view !== null) {
-      this.end = this.whenSeen(() => void this.goLive(view));
+    const before = this.model?.data;
+    this.model = model;
+    if (before === undefined || JSON.stringify(before) !== JSON.stringify(model.data)) {
+      await this.present(model);
     }
   }
 
   override dispose(): void {
     if (!this.isDisposed) {
+      this.stand.life.ended.disconnect(this.again, this);
+      this.turn += 1;
       this.end();
-      this.fallback?.dispose();
     }
     super.dispose();
   }
 
-  /** What was saved, as it would look without us. */
-  private async showFallback(model: IRenderMime.IMimeModel): Promise<void> {
-    const type = ["text/html", "text/plain"].find((one) => one in model.data);
-    const factory = type === undefined ? undefined : this.rendermime.getFactory(type);
-    if (type === undefined || factory === undefined) {
-      return;
+  private again(): void {
+    if (this.model !== null && widgetOf(this.model.data) !== "") {
+      void this.present(this.model);
     }
-    this.fallback?.dispose();
-    const { sanitizer, linkHandler, latexTypesetter, markdownParser } = this.rendermime;
-    const { resolver } = this.options;
-    const made = factory.createRenderer({
-      mimeType: type,
-      resolver,
-      sanitizer,
-      linkHandler,
-      latexTypesetter,
-      markdownParser,
-    });
-    this.fallback = made;
+  }
+
+  private async present(model: IRenderMime.IMimeModel): Promise<void> {
+    this.turn += 1;
+    const { turn } = this;
+    const current = (): boolean => turn === this.turn && !this.isDisposed;
+    this.end();
+    this.end = () => undefined;
+    const saved = ["text/html", "text/plain"].find((type) => type in model.data);
+    if (saved !== undefined) {
+      await this.showAs(saved, model, current);
+    }
+    const widget = widgetOf(model.data);
+    void (widget === "" ? Promise.resolve(false) : this.stand.life.alive(widget).catch(() => false)).then(
+      async (alive) => {
+        if (!current() || (alive && (await this.showAs(WIDGET_MIME, model, current)))) {
+          return;
+        }
+        const view = parseView(model.data[VIEW_MIME]);
+        if (view !== null) {
+          this.end = this.whenSeen(() => void this.goLive(view, current));
+        }
+      },
+    );
+  }
+
+  /** Show one of the other forms that the output holds, as its own renderer does; false if nothing here can. */
+  private async showAs(type: string, model: IRenderMime.IMimeModel, current: () => boolean): Promise<boolean> {
+    const factory = this.stand.rendermime.getFactory(type);
+    if (factory === undefined) {
+      return false;
+    }
+    const made = factory.createRenderer({ ...this.options, mimeType: type });
     await made.renderModel(model);
-    this.node.replaceChildren(made.node);
+    if (!current()) {
+      made.dispose();
+      return false;
+    }
+    this.replace(made);
+    return true;
+  }
+
+  private replace(widget: Widget): void {
+    const before = [...this.widgets];
+    this.addWidget(widget);
+    for (const old of before) {
+      old.dispose();
+    }
   }
 
   /** Wait until the output scrolls into sight: a notebook may hold hundreds. */
@@ -113,60 +148,39 @@ class ViewRenderer extends Widget implements IRenderMime.IRenderer {
     return () => observer.disconnect();
   }
 
-  private async goLive(view: ViewData): Promise<void> {
-    const place = { path: this.path(), store: view.store };
-    const client: ServerClient = connect({
-      ...this.surroundings,
-      place: () => place,
-      visible: () => isVisible(this.node),
-    });
-    const asked = this.shown;
+  private async goLive(view: ViewData, current: () => boolean): Promise<void> {
+    const place = { path: this.stand.path(), store: view.store };
+    const visible = (): boolean => isVisible(this.node);
+    const client = connect({ ...this.stand.surroundings, place: () => place, visible });
+    const { run_ids, filter, experiment } = view;
+    const run_id = run_ids?.[0] ?? "";
     try {
       // Only what the server can answer goes live; else what was saved stays, without an error.
       if (view.view === "card") {
-        await client.call({ op: "run", run_id: view.run_ids?.[0] ?? "" });
-      } else {
-        const { run_ids, filter, experiment } = view;
-        const runs = await client.call({ op: "runs", run_ids, filter, experiment, limit: 1 });
-        if (runs.run_ids.length === 0) {
-          return;
-        }
+        await client.call({ op: "run", run_id });
+      } else if ((await client.call({ op: "runs", run_ids, filter, experiment, limit: 1 })).run_ids.length === 0) {
+        return;
       }
     } catch {
       return;
     }
-    if (this.isDisposed || asked !== this.shown) {
-      return;
+    if (current()) {
+      const live = new Widget();
+      this.replace(live);
+      const state = createState(client, { run_ids, query: filter, experiment });
+      this.end =
+        view.view === "card" ? mountCard(live.node, client, state, { run_id }) : mountCompare(live.node, client, state);
     }
-    const live = document.createElement("div");
-    const dispose =
-      view.view === "card"
-        ? mountCard(live, client, createState(client, { run_ids: view.run_ids }), { run_id: view.run_ids?.[0] ?? "" })
-        : mountCompare(
-            live,
-            client,
-            createState(client, { run_ids: view.run_ids, query: view.filter, experiment: view.experiment }),
-          );
-    this.node.replaceChildren(live);
-    this.end = dispose;
   }
 }
 
-/** The renderer of our outputs. Widgets (rank −10) come first where they live, plain HTML (rank 50) after us. */
-export function viewFactory(
-  surroundings: Surroundings,
-  rendermime: IRenderMimeRegistry,
-  current: () => string,
-): IRenderMime.IRendererFactory {
+/** The renderer of our outputs. Its rank puts it before that of widgets (−10), for it decides itself whether one lives. */
+export const VIEW_RANK = -20;
+
+export function viewFactory(stand: Stand): IRenderMime.IRendererFactory {
   return {
     safe: true,
     mimeTypes: [VIEW_MIME],
-    defaultRank: 10,
-    createRenderer: (options) => {
-      // The resolver of a notebook's outputs knows the notebook; its type does not say so.
-      const resolver = options.resolver as { path?: unknown } | null;
-      const path = (): string => (typeof resolver?.path === "string" ? resolver.path : current());
-      return new ViewRenderer(surroundings, rendermime, path, options);
-    },
+    createRenderer: (options) => new ViewRenderer(stand, options),
   };
 }

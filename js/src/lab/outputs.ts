@@ -1,44 +1,72 @@
-/** After a reload or a restart, widgets in saved outputs are gone: show what the same output kept beside them instead. */
+/** Which widgets in a notebook's outputs live: those of this session do, those that were saved must be asked about. */
 import type { CodeCell } from "@jupyterlab/cells";
 import type { NotebookPanel } from "@jupyterlab/notebook";
-import { VIEW_MIME, WIDGET_MIME } from "./tokens";
+import { Signal } from "@lumino/signaling";
+import { WIDGET_MIME } from "./tokens";
 
-async function liveWidgets(panel: NotebookPanel): Promise<ReadonlySet<string>> {
-  const kernel = panel.sessionContext.session?.kernel;
-  if (!kernel) {
-    return new Set();
-  }
-  const reply = await kernel.requestCommInfo({ target_name: "jupyter.widget" });
-  return new Set(reply.content.status === "ok" ? Object.keys(reply.content.comms) : []);
-}
-
-function modelId(data: unknown): string {
-  const id = typeof data === "object" && data !== null ? (data as { model_id?: unknown }).model_id : undefined;
+/** The widget that an output shows, or "" if it shows none. */
+export function widgetOf(data: Readonly<Record<string, unknown>>): string {
+  const widget = data[WIDGET_MIME];
+  const id = typeof widget === "object" && widget !== null ? (widget as { model_id?: unknown }).model_id : undefined;
   return typeof id === "string" ? id : "";
 }
 
-/** Take the widget out of our outputs whose widget no longer lives. The notebook does not count as changed by that. */
-export async function dropDeadWidgets(panel: NotebookPanel): Promise<void> {
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-  const live = await liveWidgets(panel);
-  if (panel.isDisposed) {
-    return;
+export class WidgetLife {
+  /** Emitted when a kernel went away, and all its widgets with it. */
+  readonly ended = new Signal<this, void>(this);
+  private readonly saved = new Set<string>();
+  private readonly loaded: Promise<void>;
+  private asked: Promise<ReadonlySet<string>> | null = null;
+
+  constructor(private readonly panel: NotebookPanel) {
+    this.loaded = panel.context.ready.then(() => this.remember());
+    panel.sessionContext.kernelChanged.connect((_, { oldValue }) => {
+      if (oldValue !== null) {
+        this.end();
+      }
+    });
+    panel.sessionContext.statusChanged.connect((_, status) => {
+      if (status === "restarting" || status === "autorestarting") {
+        this.end();
+      }
+    });
   }
-  const { model } = panel.context;
-  const { dirty } = model;
-  for (const cell of panel.content.widgets) {
-    if (cell.model.type !== "code") {
-      continue;
+
+  /** Whether a widget can be shown. One made in this session can; a busy kernel is not asked about those. */
+  async alive(model_id: string): Promise<boolean> {
+    await this.loaded;
+    if (!this.saved.has(model_id)) {
+      return true;
     }
-    const { outputs } = (cell as CodeCell).model;
-    for (let i = 0; i < outputs.length; i++) {
-      const output = outputs.get(i);
-      const { [WIDGET_MIME]: widget, ...rest } = output.data;
-      if (widget !== undefined && VIEW_MIME in rest && !live.has(modelId(widget))) {
-        output.setData({ data: rest });
+    await this.panel.sessionContext.ready;
+    const kernel = this.panel.sessionContext.session?.kernel;
+    if (!kernel) {
+      return false;
+    }
+    this.asked ??= kernel
+      .requestCommInfo({ target_name: "jupyter.widget" })
+      .then(({ content }) => new Set(content.status === "ok" ? Object.keys(content.comms) : []));
+    return (await this.asked).has(model_id);
+  }
+
+  private end(): void {
+    this.asked = null;
+    this.remember();
+    this.ended.emit();
+  }
+
+  /** From now on, widgets in today's outputs count as saved ones. */
+  private remember(): void {
+    for (const cell of this.panel.content.widgets) {
+      if (cell.model.type === "code") {
+        const { outputs } = (cell as CodeCell).model;
+        for (let i = 0; i < outputs.length; i++) {
+          const id = widgetOf(outputs.get(i).data);
+          if (id !== "") {
+            this.saved.add(id);
+          }
+        }
       }
     }
   }
-  model.dirty = dirty;
 }
