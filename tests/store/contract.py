@@ -19,6 +19,7 @@ from .promises.commits import CommitPromises
 from .promises.experiments import ExperimentPromises
 from .promises.metrics import MetricPromises
 from .promises.names import NamePromises
+from .promises.query import QueryPromises
 from .promises.runs import RunPromises
 from .promises.search import SearchPromises
 from .promises.table import TablePromises
@@ -30,6 +31,7 @@ class StoreContract(
     MetricPromises,
     ArtifactPromises,
     SearchPromises,
+    QueryPromises,
     TablePromises,
     CommitPromises,
     CarePromises,
