@@ -65,6 +65,8 @@ def remove(run: ActiveRun) -> None:
 def _own(entry: _Entry, thread: int, task: Any) -> bool:
     if entry.thread != thread:
         return False
+    if entry.shared:
+        return True
     starter = None if entry.task is None else entry.task()
     return starter is None or starter is task or starter.done()
 
@@ -88,12 +90,14 @@ def current(inherited: bool = True) -> ActiveRun | None:
         entries = list(_entries)
     thread, task = threading.get_ident(), _current_task()
     seen = [entry for entry in here if id(entry) in live]
-    seen += [entry for entry in entries if (entry.shared and inherited) or _own(entry, thread, task)]
+    seen += [entry for entry in entries if _own(entry, thread, task)]
     seen = [entry for entry in seen if not entry.run.ended]
-    if not seen and inherited:
+    if not seen and inherited:  # of two cells that run at once (subshells), each thread above saw its own
         main = threading.main_thread().ident
-        if thread != main:
-            seen = [entry for entry in entries if entry.thread == main and not entry.run.ended]
+        live_entries = [entry for entry in entries if not entry.run.ended]
+        seen = [entry for entry in live_entries if entry.shared]
+        if not seen and thread != main:
+            seen = [entry for entry in live_entries if entry.thread == main]
     return max(seen, key=lambda entry: entry.order).run if seen else None
 
 

@@ -147,3 +147,33 @@ def test_kernel_cell_id_and_metadata_are_kept(kernel):
     kernel.client.shell_channel.send(message)
     kernel.run("1")
     assert kernel.last().capture["cell_id"] == "cell-7"
+
+
+def test_kernel_cells_in_subshells_log_on_their_own_runs(kernel):
+    """JupyterLab answers widgets in subshells while a cell runs: two tracked cells at once, each with its run."""
+    kernel.run("import nbtrack, time, threading\ngo = threading.Event()")
+    client = kernel.client
+    control = client.session.msg("create_subshell_request")
+    client.control_channel.send(control)
+    subshell = client.get_control_msg(timeout=20)["content"]["subshell_id"]
+    waiting = client.execute("%%track main\nprint('waiting', flush=True)\ngo.wait(20)\nnbtrack.log_metric('where', 1)")
+    while True:
+        message = client.get_iopub_msg(timeout=20)
+        if message["msg_type"] == "stream" and "waiting" in message["content"]["text"]:
+            break
+    code = "%%track side\nnbtrack.log_metric('where', 2)\ngo.set()\ntime.sleep(0.2)\nnbtrack.log_metric('late', 2)"
+    request = client.session.msg(
+        "execute_request",
+        {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False},
+    )
+    request["header"]["subshell_id"] = subshell
+    client.shell_channel.send(request)
+    done = set()
+    while {waiting, request["header"]["msg_id"]} - done:
+        reply = client.get_shell_msg(timeout=30)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        done.add(reply["parent_header"]["msg_id"])
+    kernel.last()
+    by_name = {run.info.run_name: run for run in kernel.runs()}
+    assert by_name["main"].data.metrics == {"where": 1.0}
+    assert by_name["side"].data.metrics == {"where": 2.0, "late": 2.0}
