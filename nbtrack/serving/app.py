@@ -143,11 +143,8 @@ class App:
         done = time.perf_counter()
         self.metrics.latency.add(done - started)
         self.metrics.rows += decoded.rows
-        timing = (
-            f"decode;dur={(ready - started) * 1e3:.3f}, predict;dur={(scored - ready) * 1e3:.3f},"
-            f" encode;dur={(done - scored) * 1e3:.3f}"
-        )
-        answer.headers.append((b"server-timing", timing.encode()))
+        spent = ((ready - started) * 1e3, (scored - ready) * 1e3, (done - scored) * 1e3)
+        answer.headers.append((b"server-timing", b"decode;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % spent))
         if decoded.note:
             answer.headers.append((b"x-nbtrack-note", decoded.note.encode()))
         return answer
