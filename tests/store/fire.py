@@ -325,6 +325,42 @@ def many_hands(root: str, threads: str, each: str) -> dict[str, Any]:
     return {"shared": shared.run_id, "own": {name: writer.run_id for name, writer in own.items()}}
 
 
+def watched(root: str, how: str) -> dict[str, Any]:
+    """Start and end runs in one process while another looks at them as often as it can."""
+    notes, out = os.pipe()
+
+    def work(_child: int) -> None:
+        store = open_store(root)
+        count = 0
+        until = time.perf_counter() + 1.5
+        while time.perf_counter() < until:
+            writer = store.create_run(run_name="watched")
+            os.write(out, writer.run_id.encode())
+            writer.log_metrics({"m": 1.0})
+            time.sleep(0.002)
+            writer.end()
+            count += 1
+
+    FileStore.open(root)
+    children = fork_all(1, work)
+    os.close(out)
+    store = FileStore.open(root)
+    looks, wrong, run_id, runs = 0, [], "", 0
+    while data := os.read(notes, 21):
+        run_id = data.decode()
+        runs += 1
+        for _ in range(3):
+            looks += 1
+            if how == "get":
+                states = {store.get_run(run_id).info.status}
+            else:
+                states = {r.info.status for r in store.search_runs(max_results=5)}
+            if states - {"RUNNING", "FINISHED"}:
+                wrong.append(f"{run_id}: {states}")
+    wait_all(children)
+    return {"looks": looks, "runs": runs, "wrong": wrong[:5]}
+
+
 # -- a full disk -------------------------------------------------------------------------------------------------------
 def full_disk(root: str, how: str, frees: str) -> dict[str, Any]:
     """Log 3,000 points where there is room for some; count warnings and errors; end once there is room, or never.

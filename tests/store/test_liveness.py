@@ -1,0 +1,129 @@
+"""Who is dead and who lives: told from facts, on this machine and on others, never from a guess."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from nbtrack.store import FileStore
+
+from .fire import environment, scenario
+
+ELSEWHERE = {"host": "elsewhere", "machine": "0" * 12, "boot": "another-boot", "ns": "1", "pid": 1, "start": "1"}
+
+
+def header_of_mine(root: Path) -> dict[str, Any]:
+    """Return the header that a run of this very process gets."""
+    writer = FileStore.open(root).create_run()
+    (log,) = root.glob(f"runs/*/{writer.run_id}.jsonl")
+    header: dict[str, Any] = json.loads(log.read_bytes().splitlines()[0])
+    writer.end()
+    return header
+
+
+def put_log(root: Path, changes: dict[str, Any], age_s: float = 0) -> tuple[str, Path]:
+    """Put an unsealed log there as another process would have written it; its checksum is made here, not by nbtrack."""
+    run_id = f"{1_700_000_000_000:011x}" + os.urandom(5).hex()
+    header = {**header_of_mine(root), "t": 1_700_000_000_000, "run": run_id, **changes}
+    del header["sum"]
+    body = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()[:-1]
+    folder = root / "runs" / "2023-11-14"
+    folder.mkdir(exist_ok=True)
+    log = folder / f"{run_id}.jsonl"
+    log.write_bytes(body + b',"sum":"%08x"}\n' % crc32(body) + b'[5,0,{"m":1.5}]\n')
+    os.utime(log, (time.time() - age_s,) * 2)
+    return run_id, log
+
+
+def status(root: Path, run_id: str) -> str:
+    """Return the status that a fresh reader sees, the same by search and by id."""
+    store = FileStore.open(root)
+    found = {r.run_id: r.info.status for r in store.search_runs()}[run_id]
+    assert store.get_run(run_id).info.status == found
+    assert store.get_run(run_id).data.metrics == {"m": 1.5}
+    return found
+
+
+def test_writer_that_died_here_is_crashed_whatever_its_pid_is_now(tmp_path: Path) -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    for changes in (
+        {"pid": done.pid, "start": "1"},
+        {"pid": os.getpid(), "start": "1"},
+        {"pid": 1},
+        {"lock": False, "pid": 1},
+    ):
+        run_id, _ = put_log(tmp_path, changes)
+        assert status(tmp_path, run_id) == "CRASHED", changes
+
+
+def test_writer_before_the_last_boot_is_crashed(tmp_path: Path) -> None:
+    run_id, _ = put_log(tmp_path, {"boot": "the-boot-before"})
+    assert status(tmp_path, run_id) == "CRASHED"
+
+
+def test_writer_on_another_host_is_believed_while_its_log_is_young(tmp_path: Path) -> None:
+    for lock in (True, False):
+        run_id, log = put_log(tmp_path, {**ELSEWHERE, "lock": lock})
+        assert status(tmp_path, run_id) == "RUNNING"
+        os.utime(log, (time.time() - 7200,) * 2)
+        assert status(tmp_path, run_id) == "CRASHED"
+
+
+def test_writer_on_another_host_with_a_skewed_clock_is_not_declared_dead_by_a_glance(tmp_path: Path) -> None:
+    for age_s in (600, -600):
+        run_id, _ = put_log(tmp_path, ELSEWHERE, age_s=age_s)
+        assert status(tmp_path, run_id) == "RUNNING"
+
+
+def test_lock_that_is_held_proves_life_even_from_another_host(tmp_path: Path) -> None:
+    run_id, log = put_log(tmp_path, {**ELSEWHERE, "lock": True}, age_s=7200)
+    code = (
+        "import fcntl, sys\nf = open(sys.argv[1])\nfcntl.flock(f, fcntl.LOCK_EX)\nprint('held', flush=True)\ninput()\n"
+    )
+    command = [sys.executable, "-c", code, str(log)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        assert holder.stdout.readline() == "held\n"
+        assert status(tmp_path, run_id) == "RUNNING"
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        holder.wait()
+    assert status(tmp_path, run_id) == "CRASHED"
+
+
+def test_stopped_writer_is_not_dead(tmp_path: Path) -> None:
+    import signal
+
+    code = (
+        "import sys\nfrom nbtrack.store import FileStore\nw = FileStore.open(sys.argv[1]).create_run()\n"
+        "w.log_metrics({'m': 1.5})\nprint(w.run_id, flush=True)\ninput()\nw.end()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None and writer.stdin is not None
+        run_id = writer.stdout.readline().strip()
+        writer.send_signal(signal.SIGSTOP)
+        assert status(tmp_path, run_id) == "RUNNING"
+        writer.send_signal(signal.SIGCONT)
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+        assert writer.wait() == 0
+    assert status(tmp_path, run_id) == "FINISHED"
+
+
+@pytest.mark.parametrize("reader", ["search", "get"])
+def test_live_run_is_never_shown_crashed_to_a_reader_that_looks_all_the_time(tmp_path: Path, reader: str) -> None:
+    facts = scenario("watched", tmp_path / "store", reader)
+    assert facts["looks"] > 20 and facts["runs"] > 20
+    assert facts["wrong"] == []
