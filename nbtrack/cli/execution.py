@@ -143,7 +143,6 @@ async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
             _cancel_on_signal(received)
             await _read_language(client)
             await _execute_cells(client, execution)
-            client.set_widgets_metadata()
             return await _ask(client, execution.answer)
     except RuntimeError as error:
         if ready or isinstance(error, NotebookError):
