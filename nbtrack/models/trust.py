@@ -10,6 +10,7 @@ import hmac
 import os
 import stat
 import sys
+import warnings
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nbtrack.errors import InvalidInputError
+from nbtrack.errors import NbtrackWarning
 
 DATA_ENV: Final = "NBTRACK_DATA_DIR"
 KEY_BYTES: Final = 32
@@ -36,14 +37,21 @@ def data_dir() -> Path:
 
 
 def user_key(create: bool = True) -> bytes | None:
-    """Return the key of this user; None if there is none and none can be made, as in a home that is read-only.
+    """Return the key of this user; None, with a warning, where there is none that proves anything.
 
-    Raises
-    ------
-    InvalidInputError
-        If the key could be read or replaced by somebody else, or is damaged.
+    There is none if none can be made, as in a home that is read-only, and it proves nothing if somebody else could
+    have read or replaced it. Models are then saved without a signature, and loaded as a stranger's.
     """
     return _key(data_dir() / "key", create)
+
+
+def _warn_useless(path: Path, why: str) -> None:
+    warnings.warn(
+        f"key {str(path)!r}: {why}, so it proves nothing: your own models are loaded as a stranger's. Remove the file;"
+        " a new key is made, and models logged until then have to be logged again or trusted one by one.",
+        NbtrackWarning,
+        stacklevel=3,
+    )
 
 
 @lru_cache(maxsize=16)
@@ -56,19 +64,17 @@ def _key(path: Path, create: bool) -> bytes | None:
         found = path.lstat()
     except OSError:
         return _make(path) if create else None
+    why = ""
     if not stat.S_ISREG(found.st_mode):
-        raise InvalidInputError(f"key {str(path)!r}: expected a plain file. Remove it; a new one is made.")
-    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o077):
-        raise InvalidInputError(
-            f"key {str(path)!r}: others may read or change it (mode {stat.S_IMODE(found.st_mode):o}), so it proves"
-            " nothing. Remove it; a new one is made, and your models have to be logged again or trusted one by one."
-        )
-    key = _read_once(path, found.st_mtime_ns, found.st_size)
-    if len(key) != KEY_BYTES:
-        raise InvalidInputError(
-            f"key {str(path)!r}: expected {KEY_BYTES} bytes, got {len(key)}. Remove it; a new one is made."
-        )
-    return key
+        why = "it is no plain file"
+    elif hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o077):
+        why = f"others may read or change it (mode {stat.S_IMODE(found.st_mode):o})"
+    elif found.st_size != KEY_BYTES:
+        why = f"it has {found.st_size} bytes, expected {KEY_BYTES}"
+    if why:
+        _warn_useless(path, why)
+        return None
+    return _read_once(path, found.st_mtime_ns, found.st_size)
 
 
 def _make(path: Path) -> bytes | None:

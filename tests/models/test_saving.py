@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import nbtrack
-from nbtrack import models
+from nbtrack import models, registry
 from nbtrack.entities import MANIFEST_NAME, Column, Signature
 from nbtrack.errors import (
     AlreadyExistsError,
@@ -256,3 +256,34 @@ def test_signature_given_by_hand_is_kept(store: Store, forest: Any) -> None:
     signature = Signature(inputs=(Column("a", "double"),), outputs=(Column(None, "long"),))
     with nbtrack.start_run():
         assert nbtrack.log_model(forest, signature=signature).signature == signature
+
+
+LOGGER = """
+import sys
+import nbtrack
+from sklearn.tree import DecisionTreeClassifier
+nbtrack.set_tracking_uri(sys.argv[1])
+model = DecisionTreeClassifier().fit([[0.0], [1.0]], [0, 1])
+while True:
+    with nbtrack.start_run():
+        nbtrack.log_model(model, input_example=[[0.5]], registered_model_name="clf")
+    print("go", flush=True)
+"""
+
+
+def test_sigkill_in_the_middle_of_log_model_leaves_it_whole_or_absent(store: Store) -> None:
+    for kill in range(5):
+        logger = subprocess.Popen([sys.executable, "-c", LOGGER, store.uri], stdout=subprocess.PIPE, text=True)
+        assert logger.stdout is not None and logger.stdout.readline() == "go\n"
+        time.sleep(0.02 + 0.017 * kill)
+        logger.kill()
+        logger.communicate()
+    whole = 0
+    for run_id in nbtrack.search_runs(search_all_experiments=True).run_id:
+        if f"model/{MANIFEST_NAME}" in store.get_run(run_id).artifacts:
+            assert nbtrack.load_model(f"runs:/{run_id}/model").predict([[0.9]]) == [1]
+            whole += 1
+    versions = registry.get_model("clf").versions
+    assert whole >= len(versions) > 0
+    for version in versions:
+        assert nbtrack.predict(f"models:/clf/{version.version}", [[0.1]]) == [0]

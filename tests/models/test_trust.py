@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 import nbtrack
 from nbtrack import models
 from nbtrack.entities import MANIFEST_NAME
-from nbtrack.errors import IntegrityError, InvalidInputError, UntrustedModelError
+from nbtrack.errors import IntegrityError, NbtrackWarning, UntrustedModelError
 from nbtrack.models import trust
 from nbtrack.store.base import Store
 
@@ -199,13 +199,6 @@ def test_strangers_code_loads_only_by_its_digest(tmp_path: Path, as_stranger: St
         assert nbtrack.load_model(tmp_path / "m", trust=digest).predict([[0]]) == [42]
 
 
-class Gadget:
-    """Pickles as a call of something by its name."""
-
-    def __init__(self, module: str, name: str, *args: Any) -> None:
-        self.parts = (module, name, args)
-
-
 def by_name(module: str, name: str, *args: Any) -> bytes:
     """A pickle that calls ``module.name(*args)``: written by hand, so that nothing here runs it."""
     text = (
@@ -372,12 +365,23 @@ def test_key_is_private_and_outside_the_store(store: Store, forest: Any, tmp_pat
     assert not any(key.read_bytes() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
-def test_key_that_others_may_read_proves_nothing(tmp_path: Path, forest: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda key: key.chmod(0o644), r"others may read or change it \(mode 644\)"),
+        (lambda key: key.write_bytes(b"short"), "it has 5 bytes, expected 32"),
+        (lambda key: (key.rename(key.with_name("other")), key.symlink_to("other")), "it is no plain file"),
+    ],
+)
+def test_key_that_proves_nothing_makes_every_model_a_strangers(
+    tmp_path: Path, forest: Any, monkeypatch: pytest.MonkeyPatch, change: Any, told: str
+) -> None:
     monkeypatch.setenv("NBTRACK_DATA_DIR", str(tmp_path / "data"))
     nbtrack.save_model(forest, tmp_path / "m")
-    (tmp_path / "data" / "key").chmod(0o644)
-    with pytest.raises(InvalidInputError, match="others may read or change it"):
-        nbtrack.load_model(tmp_path / "m")
+    assert models.read_model(tmp_path / "m").own
+    change(tmp_path / "data" / "key")
+    with pytest.warns(NbtrackWarning, match=told):
+        assert not models.read_model(tmp_path / "m").own
 
 
 def test_user_without_a_writable_home_still_saves(tmp_path: Path, forest: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,3 +95,14 @@ def need(module: str, package: str, version: str = "") -> Any:
 def comes_from(model: Any, package: str) -> bool:
     """Return whether a class of `model` is defined in `package`; imports nothing."""
     return any(cls.__module__.partition(".")[0] == package for cls in type(model).__mro__)
+
+
+def cloudpickle() -> Any:
+    """Return cloudpickle, which joblib brings: as a package of its own, or (before joblib 1.6) inside it."""
+    try:
+        return import_module("cloudpickle")
+    except ImportError:
+        try:
+            return import_module("joblib.externals.cloudpickle")
+        except ImportError:
+            return need("cloudpickle", "cloudpickle")

@@ -11,12 +11,11 @@ import pickle
 import sys
 import warnings
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import IntegrityError, InvalidInputError
 from nbtrack.models.compiled import COMPILED_NAME, compile_model
-from nbtrack.models.flavors import Saved, comes_from, need
+from nbtrack.models.flavors import Saved, cloudpickle, comes_from, need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,11 +49,10 @@ def save(model: Any) -> Saved:
             " nbtrack.log_model finds the flavor that fits."
         )
     need(MODULE, PACKAGE)
-    cloudpickle = _cloudpickle()
     buffer = io.BytesIO()
     try:
         # like pickle, and code that no other process could import goes in by value
-        cloudpickle.CloudPickler(buffer, protocol=5).dump(model)
+        cloudpickle().CloudPickler(buffer, protocol=5).dump(model)
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInputError(
             f"log_model: {type(model).__name__} holds something that cannot be saved ({error}). Remove open files,"
@@ -71,14 +69,6 @@ def save(model: Any) -> Saved:
     if compiled is not None:
         files[COMPILED_NAME] = compiled
     return Saved(files, options)
-
-
-def _cloudpickle() -> Any:
-    """Return cloudpickle, which joblib brings: as a package of its own, or (before 1.6) inside it."""
-    try:
-        return import_module("cloudpickle")
-    except ImportError:
-        return import_module("joblib.externals.cloudpickle")
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, what: str) -> Any:
