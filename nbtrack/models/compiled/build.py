@@ -9,7 +9,7 @@ import numpy as np
 
 from nbtrack.models.compiled.steps import Array, Program, Step
 
-MAX_NODES: Final = 1_000_000
+MAX_NODES: Final = 200_000  # beyond, writing and checking would hold up log_model
 
 
 def build(model: Any) -> Program | None:
