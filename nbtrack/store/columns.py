@@ -8,10 +8,9 @@ from typing import Any, Final
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
 from orjson import dumps, loads
 
-Array = NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 MISSING_CODE: Final = -1
 STAT: Final = np.dtype(
     [
@@ -130,9 +129,10 @@ class Column:
 
     def take(self, rows: Array, total: int) -> Array:
         """Return the values of some rows, without reading the whole column if a few pieces will do."""
-        if self._dense is not None or self._base is None or self._base_rows is not None or len(rows) > 2000:
-            return self.dense(total)[rows]
         size = self.dtype.itemsize
+        wide_and_few = size >= 32 and len(rows) * PIECE < total * size * 4
+        if self._dense is not None or self._base is None or self._base_rows is not None or not wide_and_few:
+            return self.dense(total)[rows]
         found = self._empty(len(rows))
         inside = self._base.size // size
         pieces: dict[int, bytearray] = {}

@@ -11,7 +11,6 @@ import os
 import time
 from bisect import bisect_left
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Final
 
@@ -35,28 +34,36 @@ _DEAD_FOR_GOOD_S: Final = 86_400.0
 _NO_SKEW_NS: Final = 3600 * 10**9  # clocks of hosts do not differ by that much
 
 
-@dataclass(slots=True)
 class _Day:
     """What is known of one day's folder."""
 
-    mtime: int = -1
-    changed_at: float = -10.0  # monotonic; when a change was seen last
-    listed_at: float = -10.0  # monotonic
-    settled: bool = False
-    names: set[str] | None = None  # None: those of its rows and its extras
-    extras: set[str] = field(default_factory=set)  # files of runs beyond their first log
+    __slots__ = ("changed_at", "extras", "listed_at", "mtime", "names", "settled")
+
+    def __init__(
+        self, mtime: int = -1, *, settled: bool = False, names: set[str] | None = None, extras: set[str] | None = None
+    ) -> None:
+        self.mtime = mtime
+        self.changed_at = -10.0  # monotonic; when a change was seen last
+        self.listed_at = -10.0  # monotonic
+        self.settled = settled
+        self.names = names  # None: those of its rows and its extras
+        self.extras = extras if extras is not None else set()  # files of runs beyond their first log
 
 
-@dataclass(slots=True)
 class _Live:
     """A log that may still grow."""
 
-    run_id: str
-    path: str
-    header: dict[str, Any] | None = None
-    fold: LogFold | None = None
-    size: int = -1
-    alive: bool = True
+    __slots__ = ("alive", "fold", "header", "path", "run_id", "size")
+
+    def __init__(
+        self, run_id: str, path: str, *, fold: LogFold | None = None, size: int = -1, alive: bool = True
+    ) -> None:
+        self.run_id = run_id
+        self.path = path
+        self.header: dict[str, Any] | None = None
+        self.fold = fold
+        self.size = size
+        self.alive = alive
 
 
 class RunIndex:
@@ -91,6 +98,7 @@ class RunIndex:
             days = {
                 day: _Day(mtime, settled=True, extras=set(extras)) for day, (mtime, extras) in cursor["days"].items()
             }
+            damage = {str(run_id): tuple(texts) for run_id, texts in cursor["damage"].items()}
             live = [
                 _Live(
                     run_id,
@@ -101,10 +109,9 @@ class RunIndex:
                 )
                 for day, name, run_id, size, alive, saved in cursor["live"]
             ]
-        except (OSError, ValueError, KeyError, TypeError, IndexError, SnapshotDamagedError):
+        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, SnapshotDamagedError):
             return
-        self.table, self._days, self._snapshot = table, days, snapshot
-        self.damage = {str(run_id): tuple(texts) for run_id, texts in cursor["damage"].items()}
+        self.table, self._days, self._snapshot, self.damage = table, days, snapshot, damage
         self._sorted_rows = table.rows
         for one in live:
             folder, name = os.path.split(one.path)
@@ -438,14 +445,10 @@ def _state_of_end(run_id: str, end: dict[str, Any]) -> RunState:
     """Return a run with one sealed log from its last line."""
     start = end["start"]
     tags = end.get("tags") or {}
-    return RunState(
-        run_id,
-        name=end.get("name", ""),
-        exp=end["exp"],
-        status=end["end"],
-        start=start,
-        end=start + end["t"],
-        params=end.get("params") or {},
-        tags={key: value for key, value in tags.items() if value is not None},
-        metrics={key: summary_from_json(row, start) for key, row in end["last"].items()},
-    )
+    state = RunState(run_id)
+    state.name, state.exp, state.status = end.get("name", ""), end["exp"], end["end"]
+    state.start, state.end = start, start + end["t"]
+    state.params = end.get("params") or {}
+    state.tags = {key: value for key, value in tags.items() if value is not None}
+    state.metrics = {key: summary_from_json(row, start) for key, row in end["last"].items()}
+    return state

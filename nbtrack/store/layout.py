@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import os
 import re
-from hashlib import sha256
 from time import gmtime, time_ns
 from typing import Final
 
@@ -86,7 +85,11 @@ def model_folder(name: str) -> str:
     ('clf-model', 'Clf%~ee33b9bb')
     """
     safe = to_filename(name)
-    return safe if name == name.lower() or "%~" in safe else f"{safe}%~{sha256(name.encode()).hexdigest()[:8]}"
+    if name == name.lower() or "%~" in safe:
+        return safe
+    from hashlib import sha256
+
+    return f"{safe}%~{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def commit_file(number: int) -> str:

@@ -17,9 +17,8 @@ from __future__ import annotations
 import os
 from calendar import timegm
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from stat import S_ISREG
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from orjson import JSONDecodeError, loads
@@ -46,8 +45,7 @@ OPEN_FLAGS: Final = (  # links are not followed, and a pipe that lies about does
 )
 
 
-@dataclass(slots=True)
-class Ends:
+class Ends(NamedTuple):
     """First and last line of a log, as far as they are good."""
 
     header: dict[str, Any] | None
@@ -151,18 +149,14 @@ def digest_of_end(ends: Ends, base: int) -> Digest:
     end = ends.end
     if end is None:
         raise ValueError("the log is not sealed")
-    return Digest(
-        at=base,
-        session=not end.get("fork"),
-        until=base + int(end["t"]),
-        end=str(end["end"]),
-        name=end.get("name", ""),
-        exp=end.get("exp", ""),
-        params=end.get("params") or {},
-        tags=end.get("tags") or {},
-        metrics={key: summary_from_json(row, base) for key, row in (end.get("last") or {}).items()},
-        damage=ends.damage,
-    )
+    digest = Digest(base, base + int(end["t"]))
+    digest.session = not end.get("fork")
+    digest.end = str(end["end"])
+    digest.name, digest.exp = end.get("name", ""), end.get("exp", "")
+    digest.params, digest.tags = end.get("params") or {}, end.get("tags") or {}
+    digest.metrics = {key: summary_from_json(row, base) for key, row in (end.get("last") or {}).items()}
+    digest.damage = ends.damage
+    return digest
 
 
 class LogFold:
@@ -173,7 +167,7 @@ class LogFold:
         self.offset = 0
         self.seen = 0  # the size of the file when it was read last
         self.bad_lines = 0
-        self.digest = Digest(base, until=base)
+        self.digest = Digest(base)
         if header is not None:
             self.digest.session = not header.get("fork")
             self.digest.exp = header.get("exp", "")
@@ -368,17 +362,12 @@ def read_edit(path: str) -> Digest | None:
         return None
     edit = record["edit"]
     at = int(record["t"])
-    digest = Digest(
-        at=at,
-        until=at,
-        edit=True,
-        end=edit.get("status", ""),
-        name=edit.get("name", ""),
-        deleted=edit.get("deleted"),
-        params=edit.get("params") or {},
-        tags=edit.get("tags") or {},
-        capture=edit.get("capture") or {},
-    )
+    digest = Digest(at)
+    digest.edit = True
+    digest.end, digest.name = edit.get("status", ""), edit.get("name", "")
+    digest.deleted = edit.get("deleted")
+    digest.params, digest.tags = edit.get("params") or {}, edit.get("tags") or {}
+    digest.capture = edit.get("capture") or {}
     for path_, sha, length in edit.get("artifacts") or ():
         digest.artifacts[path_] = (sha, length)
     for key, value in (edit.get("metrics") or {}).items():

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeAlias
 
 from nbtrack.errors import FilterSyntaxError
 
@@ -57,8 +56,7 @@ _TOKEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """Something that runs can be compared by. `aggregate` is empty unless one was asked for by name."""
 
     kind: Kind
@@ -66,8 +64,7 @@ class Field:
     aggregate: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(NamedTuple):
     """One comparison. `value` is a number, a text, a tuple of texts for IN, or None for IS NULL."""
 
     field: Field
@@ -75,34 +72,30 @@ class Compare:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(NamedTuple):
     """The opposite of a condition, among the runs that have the keys in question or not."""
 
     item: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(NamedTuple):
     """``and`` or ``or`` of several conditions."""
 
     op: Literal["and", "or"]
     items: tuple[Node, ...]
 
 
-Node = Compare | Not | Join
+Node: TypeAlias = "Compare | Not | Join"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """One ``order_by`` clause."""
 
     field: Field
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
     at: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
 
@@ -28,30 +27,26 @@ from nbtrack.store.columns import (
 from nbtrack.store.files import remove, temp_name, write_all
 from nbtrack.store.log import OPEN_FLAGS, pread
 
-_MAGIC: Final = b"nbtidx01"
+_MAGIC: Final = b"nbtidx02"
 _HEAD: Final = len(_MAGIC) + 12
 
 
-@dataclass
 class Table:
-    """All columns. `attributes` are there for every run; the others only where a run has the key."""
+    """All columns. `texts` and `numbers` have a value for every run; the others only where a run has the key."""
 
-    rows: int = 0
-    ids: Column = field(default_factory=lambda: Column("S32", b""))
-    texts: dict[str, TextColumn] = field(
-        default_factory=lambda: {name: TextColumn() for name in ("day", "name", "status", "exp")}
-    )
-    numbers: dict[str, Column] = field(
-        default_factory=lambda: {
+    def __init__(self, rows: int = 0) -> None:
+        self.rows = rows
+        self.ids = Column("S32", b"")
+        self.texts = {name: TextColumn() for name in ("day", "name", "status", "exp")}
+        self.numbers = {
             "start": Column("<i8", 0),
             "end": Column("<i8", -1),
             "deleted": Column("<i8", 0),  # when it was put in the trash, ms; 0 if it is not there
             "alive": Column("u1", 0),  # 0: the row is no run any more
         }
-    )
-    params: dict[str, TextColumn] = field(default_factory=dict)
-    tags: dict[str, TextColumn] = field(default_factory=dict)
-    metrics: dict[str, MetricColumn] = field(default_factory=dict)
+        self.params: dict[str, TextColumn] = {}
+        self.tags: dict[str, TextColumn] = {}
+        self.metrics: dict[str, MetricColumn] = {}
 
 
 class _Writer:

@@ -9,7 +9,6 @@ A metric's summary is a list, as it stands in the file: ``[step, t, last, min, m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Any, Final
 
@@ -30,49 +29,88 @@ STEP, TIME, LAST, MIN, MAX, COUNT, MIN_STEP, MAX_STEP = range(8)
 ENDED: Final = frozenset({"FINISHED", "FAILED", "KILLED", "SCHEDULED"})
 
 
-@dataclass(slots=True, eq=False)
 class Digest:
     """What one file says of a run. `end` is empty while the log is not sealed."""
 
-    at: int
-    edit: bool = False
-    session: bool = False  # a log that decides the status, unlike an edit or the log of a forked child
-    until: int = 0
-    end: str = ""
-    name: str = ""
-    exp: str = ""
-    deleted: bool | None = None
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str | None] = field(default_factory=dict)
-    metrics: dict[str, list[Any]] = field(default_factory=dict)
-    artifacts: dict[str, tuple[str, int]] = field(default_factory=dict)
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    capture: dict[str, Any] = field(default_factory=dict)
-    patches: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    alive: bool = False
-    torn: int = 0  # bytes after the last whole line
-    damage: tuple[str, ...] = ()
+    __slots__ = (
+        "alive",
+        "artifacts",
+        "at",
+        "capture",
+        "damage",
+        "deleted",
+        "edit",
+        "end",
+        "exp",
+        "inputs",
+        "metrics",
+        "name",
+        "params",
+        "patches",
+        "session",
+        "tags",
+        "torn",
+        "until",
+    )
+
+    def __init__(self, at: int, until: int | None = None) -> None:
+        self.at = at
+        self.until = at if until is None else until
+        self.edit = False
+        self.session = False  # a log that decides the status, unlike an edit or the log of a forked child
+        self.end = ""
+        self.name = ""
+        self.exp = ""
+        self.deleted: bool | None = None
+        self.params: dict[str, str] = {}
+        self.tags: dict[str, str | None] = {}
+        self.metrics: dict[str, list[Any]] = {}
+        self.artifacts: dict[str, tuple[str, int]] = {}
+        self.inputs: list[dict[str, Any]] = []
+        self.capture: dict[str, Any] = {}
+        self.patches: list[tuple[int, dict[str, Any]]] = []
+        self.alive = False
+        self.torn = 0  # bytes after the last whole line
+        self.damage: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
 class RunState:
     """A run, added up."""
 
-    run_id: str
-    name: str = ""
-    exp: str = "0"
-    status: str = "RUNNING"
-    start: int = 0
-    end: int | None = None
-    deleted: bool = False
-    deleted_at: int = 0
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, list[Any]] = field(default_factory=dict)
-    artifacts: dict[str, tuple[str, int]] = field(default_factory=dict)
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    capture: dict[str, Any] = field(default_factory=dict)
-    damage: tuple[str, ...] = ()
+    __slots__ = (
+        "artifacts",
+        "capture",
+        "damage",
+        "deleted",
+        "deleted_at",
+        "end",
+        "exp",
+        "inputs",
+        "metrics",
+        "name",
+        "params",
+        "run_id",
+        "start",
+        "status",
+        "tags",
+    )
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.name = ""
+        self.exp = "0"
+        self.status = "RUNNING"
+        self.start = 0
+        self.end: int | None = None
+        self.deleted = False
+        self.deleted_at = 0
+        self.params: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        self.metrics: dict[str, list[Any]] = {}
+        self.artifacts: dict[str, tuple[str, int]] = {}
+        self.inputs: list[dict[str, Any]] = []
+        self.capture: dict[str, Any] = {}
+        self.damage: tuple[str, ...] = ()
 
 
 def new_summary(step: int) -> list[Any]:
