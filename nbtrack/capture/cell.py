@@ -113,7 +113,7 @@ def capture_params(cell: Cell) -> None:
     """Log the params found, and those asked for with ``-p``; explicit ones stay as they are."""
     found: dict[str, Any] = {}
     if cell.scan is not None and cell.wants("params"):
-        estimators = {one.name: one.estimator for one in cell.estimators}
+        estimators = {one.name: one.estimator for one in models_of.outermost(cell.estimators)}
         found = find_params(cell.scan, cell.known_names(), estimators)
     for expression in cell.options.params:
         value = _asked(cell, expression, "param")

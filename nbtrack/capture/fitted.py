@@ -65,8 +65,13 @@ def _parts(estimator: Any) -> set[int]:
 def models_to_log(fitted: list[Fitted]) -> list[Fitted]:
     """Return those that can predict and are no part of another one, such as the last step of a pipeline."""
     models = [one for one in fitted if callable(getattr(one.estimator, "predict", None))]
-    inner = {part for one in models for part in _parts(one.estimator)}
-    return [one for one in models if id(one.estimator) not in inner][:MAX_MODELS]
+    return outermost(models)[:MAX_MODELS]
+
+
+def outermost(fitted: list[Fitted]) -> list[Fitted]:
+    """Return those that are no part of another one."""
+    inner = {part for one in fitted for part in _parts(one.estimator)}
+    return [one for one in fitted if id(one.estimator) not in inner]
 
 
 def _simple(node: ast.expr) -> bool:

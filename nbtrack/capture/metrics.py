@@ -20,7 +20,7 @@ MAX_POINTS: Final = 100_000
 _VETO: Final = frozenset(
     {"n", "num", "count", "counts", "idx", "index", "threshold", "thresholds", "thresh", "thr", "alpha", "weight"}
     | {"weights", "fn", "func", "function", "name", "limit", "tol", "tolerance", "target", "patience", "seed", "size"}
-    | {"dim", "column", "columns", "fold", "folds", "bins", "every", "scale", "coef", "margin", "budget"}
+    | {"dim", "column", "columns", "bins", "every", "scale", "coef", "margin", "budget"}
 )
 _VAGUE: Final = frozenset({"f", "map", "return", "success", "exact", "hit", "hits", "stress", "energy", "dice", "ap"})
 _SIDE: Final = frozenset(

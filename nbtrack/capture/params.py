@@ -76,8 +76,8 @@ def _flatten(prefix: str, node: ast.Dict, found: Found) -> None:
 
 
 def is_estimator_class(value: Any) -> bool:
-    """Return whether this is a class whose objects can be fitted."""
-    return isinstance(value, type) and (hasattr(value, "fit") or hasattr(value, "fit_transform"))
+    """Return whether this is a class whose objects are fitted, or split data for that."""
+    return isinstance(value, type) and any(hasattr(value, name) for name in ("fit", "fit_transform", "get_n_splits"))
 
 
 def _owners(scan: Scan) -> dict[int, str]:

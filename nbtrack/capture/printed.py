@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS, is_metric_name
-from nbtrack.reprs.directions import TIME_WORDS, name_words
+from nbtrack.reprs.directions import METRIC_WORDS, TIME_WORDS, name_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A label of one to four words, a colon or an equals sign, and a number that is no integer.
+# A label of one to four words, a colon or an equals sign (or nothing), and a number that is no integer.
 _PRINTED: Final = re.compile(
-    r"(?<![\w.])(?P<label>[A-Za-z][\w^²@.-]*(?:[ \t]+[A-Za-z(][\w^²@.()-]*){0,3})[ \t]*[:=][ \t]*"
+    r"(?<![\w.])(?P<label>[A-Za-z][\w^²@.-]*(?:[ \t]+[A-Za-z(][\w^²@.()-]*){0,3})"
+    r"(?:[ \t]*(?P<sign>[:=])[ \t]*|[ \t]+(?=[-+.\d]))"
     r"(?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[ \t]*%)|\d+(?=e))(?:[eE][-+]?\d+)?)(?P<percent>[ \t]*%)?(?![\w.]*\d)"
 )
 _LEADING: Final = frozenset(
@@ -34,8 +35,8 @@ def _known(value: float, printed: str, found: Mapping[str, float | list[float]])
     """Return whether a printed number is the rounded form of one that is known already."""
     decimals = len(printed.partition(".")[2].rstrip("%")) if "e" not in printed.lower() else 12
     tolerance = 0.5000001 * 10.0**-decimals
-    scalars = [one for one in found.values() if isinstance(one, float)]
-    return any(abs(one - value) <= tolerance or abs(one * 100 - value) <= tolerance for one in scalars)
+    known = [one for held in found.values() for one in (held if isinstance(held, list) else [held])]
+    return any(abs(one - value) <= tolerance or abs(one * 100 - value) <= tolerance for one in known)
 
 
 def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict[str, float | list[float]]:
@@ -60,7 +61,10 @@ def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict
     """
     values: dict[str, list[float]] = {}
     for match in _PRINTED.finditer(text[:MAX_POINTS]):
-        key = _key(match["label"])
+        label = match["label"] if match["sign"] else match["label"].split()[-1]
+        key = _key(label)
+        if not match["sign"] and key not in METRIC_WORDS:  # "loss 0.5" says enough, "improved by 0.5" does not
+            continue
         if not is_metric_name(key) or key in found or not TIME_WORDS.isdisjoint(name_words(key)):
             continue
         value = float(match["number"])

@@ -19,7 +19,7 @@ from nbtrack.capture.scan import fits_or_logs, scan_cell
 from nbtrack.capture.streams import Streams
 from nbtrack.capture.transform import track_line, transform
 from nbtrack.capture.view import view_bundle
-from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_NOTE, TAG_RESUMED, Run, Status
+from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_NOTE, TAG_PARENT, TAG_RESUMED, Run, Status
 from nbtrack.errors import InvalidInputError, NbtrackError
 from nbtrack.reprs import run_card_html, run_card_text
 from nbtrack.tracking import begin_run, pending, set_source, stack
@@ -280,7 +280,10 @@ class CellTracker:
         if where in self._before:
             return self._before[where]
         before = store.search_runs([run.info.experiment_id], max_results=10)
-        return next((one for one in before if one.run_id != run.run_id and one.summaries), None)
+        return next(
+            (one for one in before if one.run_id != run.run_id and one.summaries and TAG_PARENT not in one.data.tags),
+            None,
+        )
 
     def _seal(self, cell: Cell, status: Status) -> None:
         """End the run: at once if all is known, else in a thread that the next cell does not wait for."""

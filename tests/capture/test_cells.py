@@ -143,6 +143,23 @@ CELLS: dict[str, tuple[str, dict[str, str], set[str]]] = {
         {},
         {"loss", "val_loss"},
     ),
+    "printed without a sign": (
+        "for epoch in range(2):\n    print(f'epoch {epoch} loss {0.5 - epoch / 4:.3f} lr 0.01')\n"
+        "print('improved by 0.25 in 3.5 s')",
+        {},
+        {"loss"},
+    ),
+    "folds by hand": (
+        "fold_scores = []\nfor k in range(3):\n    fold_scores.append(accuracy_score([1, 0, 1], [1, 0, k % 2]))\n"
+        "    print(f'Fold {k}: accuracy = {fold_scores[-1]:.3f}')",
+        {},
+        {"fold_scores"},
+    ),
+    "part of a pipeline": (
+        "scaler = StandardScaler(with_mean=False)\nmodel = make_pipeline(scaler, SVC(C=2.0)).fit(X_train, y_train)",
+        {"with_mean": "False", "C": "2.0", "standardscaler": "StandardScaler", "svc": "SVC"},
+        set(),
+    ),
     "argparse": (
         "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', type=float, default=0.1)\n"
         "args = parser.parse_args(['--lr', '0.5'])",
