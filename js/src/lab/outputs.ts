@@ -11,6 +11,8 @@ export function widgetOf(data: Readonly<Record<string, unknown>>): string {
   return typeof id === "string" ? id : "";
 }
 
+const PATIENCE_MS = 2000;
+
 export class WidgetLife {
   /** Emitted when a kernel went away, and all its widgets with it. */
   readonly ended = new Signal<this, void>(this);
@@ -38,6 +40,12 @@ export class WidgetLife {
     if (!this.saved.has(model_id)) {
       return true;
     }
+    // A notebook may stay without a kernel for ever, and a busy kernel answers late: the server can show the view meanwhile.
+    const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), PATIENCE_MS));
+    return Promise.race([this.ask(model_id), late]);
+  }
+
+  private async ask(model_id: string): Promise<boolean> {
     await this.panel.sessionContext.ready;
     const kernel = this.panel.sessionContext.session?.kernel;
     if (!kernel) {
