@@ -130,7 +130,7 @@ def one_call(rng: random.Random, store: Store, writer: RunWriter, ack: Ack, chil
     run = writer.run_id
     match rng.choices(range(8), (60, 12, 8, 8, 3, 3, 3, 3))[0]:
         case 0:
-            writer.log_metrics({"loss": count + 0.25})
+            writer.log_metric("loss", count + 0.25)
             ack(run, "metric", "loss", count + 0.25)
         case 1:
             writer.log_metrics({"loss": count + 0.5, "acc": -count, "nan": float("nan")})
@@ -252,14 +252,14 @@ def forked_writer(root: str, children: str, each: str) -> dict[str, Any]:
 
     def work(child: int) -> None:
         for number in range(int(each)):
-            writer.log_metrics({f"child {child}": number})
+            writer.log_metric(f"child {child}", number)
         writer.set_tags({f"child {child}": "done"})
         if child % 2:
             writer.end()
 
     started = fork_all(int(children), work)
     for number in range(int(each)):
-        writer.log_metrics({"parent": number})
+        writer.log_metric("parent", number)
     wait_all(started)
     status = FileStore.open(root).get_run(writer.run_id).info.status
     writer.log_metrics({"after": 1.0})
@@ -302,14 +302,16 @@ def many_hands(root: str, threads: str, each: str) -> dict[str, Any]:
 
     def hammer(name: str) -> None:
         for number in range(int(each)):
-            own[name].log_metrics({"m": number})
+            own[name].log_metric("m", number)
             shared.log_metrics({name: number, "all": number})
+            own[name].log_metric("m", -number)
 
     async def task(name: str) -> None:
         for number in range(int(each)):
-            own[name].log_metrics({"m": number})
+            own[name].log_metric("m", number)
             await asyncio.sleep(0)
-            shared.log_metrics({name: number})
+            shared.log_metric(name, number)
+            own[name].log_metric("m", -number)
 
     async def tasks() -> None:
         await asyncio.gather(*(task(name) for name in own if name.startswith("task")))
@@ -378,7 +380,10 @@ def full_disk(root: str, how: str, frees: str) -> dict[str, Any]:
         for step in range(3000):
             if step == 500:
                 _fill(how, ballast)
-            writer.log_metrics({"loss": step + 0.5}, step=step)
+            if step % 2:
+                writer.log_metrics({"loss": step + 0.5}, step=step)
+            else:
+                writer.log_metric("loss", step + 0.5, step)
         seconds = time.perf_counter() - start
         shown = len(store.get_metric_history(writer.run_id, "loss"))
         if frees == "yes":

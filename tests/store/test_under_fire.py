@@ -274,7 +274,7 @@ def test_threads_and_tasks_do_not_mix_lines(tmp_path: Path) -> None:
     store = FileStore.open(root)
     for name, run_id in facts["own"].items():
         assert store.get_run(run_id).info.run_name == name
-        assert store.get_metric_history(run_id, "m").value.tolist() == list(range(200))
+        assert store.get_metric_history(run_id, "m").value.tolist() == [v for n in range(200) for v in (n, -n)]
         assert store.get_metric_history(facts["shared"], name).value.tolist() == list(range(200))
     together = store.get_metric_history(facts["shared"], "all")
     assert sorted(together.value.tolist()) == sorted(list(range(200)) * 6)

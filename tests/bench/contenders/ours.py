@@ -145,6 +145,9 @@ def runs(folder: str, count: str) -> None:
             }
             writer.log_metrics(values, step, at + step)
         writer.end(end_time_ms=at + 60_000)
+    for path in Path(folder).glob("runs/*"):  # as if each day had been written on that day
+        at_s = 1.7e9 - 86_400 + sum(1 for _ in path.iterdir()) / 1e3
+        os.utime(path, (at_s, at_s))
 
 
 def search(folder: str, count: str) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from nbtrack.errors import InvalidInputError, NotFoundError
-from nbtrack.store.base import Store
+from nbtrack.store.base import RunWriter, Store
 
 from .base import Promises, make_run
 
@@ -19,13 +20,28 @@ ODD = [0.0, -0.0, 1e308, -1e308, 5e-324, math.inf, -math.inf, math.nan, 0.1, 1 /
 STEPS = [0, -1, 5, 5, 2**62, -(2**62), 2**63 - 1, 1 - 2**63, 3, 3, 1, 0]
 
 
+def one(writer: RunWriter, key: str, value: Any, step: Any = None, timestamp_ms: Any = None) -> None:
+    """Log one value by the short way."""
+    writer.log_metric(key, value, step, timestamp_ms)
+
+
+def many(writer: RunWriter, key: str, value: Any, step: Any = None, timestamp_ms: Any = None) -> None:
+    """Log one value by the way for many."""
+    writer.log_metrics({key: value}, step, timestamp_ms)
+
+
+BOTH_WAYS = pytest.mark.parametrize("log", [one, many])
+Log = Callable[..., None]
+
+
 class MetricPromises(Promises):
     """What a store promises about metrics."""
 
-    def test_metrics_odd_values_come_back_bit_for_bit(self, store: Store) -> None:
+    @BOTH_WAYS
+    def test_metrics_odd_values_come_back_bit_for_bit(self, store: Store, log: Log) -> None:
         writer = store.create_run()
         for value in ODD:
-            writer.log_metrics({"m": value})
+            log(writer, "m", value)
         for _ in range(2):  # live, then sealed
             history = self.fresh(store).get_metric_history(writer.run_id, "m")
             assert history.value.dtype == np.float64
@@ -33,10 +49,11 @@ class MetricPromises(Promises):
             assert history.step.tolist() == list(range(len(ODD)))
             writer.end()
 
-    def test_metrics_odd_steps_stay_in_the_order_logged(self, store: Store) -> None:
+    @BOTH_WAYS
+    def test_metrics_odd_steps_stay_in_the_order_logged(self, store: Store, log: Log) -> None:
         writer = store.create_run()
         for number, step in enumerate(STEPS):
-            writer.log_metrics({"m": float(number)}, step=step, timestamp_ms=1_700_000_000_000 - number)
+            log(writer, "m", float(number), step, 1_700_000_000_000 - number)
         for _ in range(2):
             history = self.fresh(store).get_metric_history(writer.run_id, "m")
             assert (history.step.dtype, history.timestamp.dtype) == (np.int64, np.int64)
@@ -48,7 +65,7 @@ class MetricPromises(Promises):
 
     def test_metrics_without_step_each_key_counts_for_itself(self, store: Store) -> None:
         writer = store.create_run()
-        writer.log_metrics({"a": 1.0})
+        writer.log_metric("a", 1.0)
         writer.log_metrics({"a": 2.0, "b": 3.0})
         writer.log_metrics({"a": 4.0}, step=10)
         writer.log_metrics({"a": 5.0, "b": 6.0, "c": 7.0})
@@ -57,10 +74,11 @@ class MetricPromises(Promises):
         steps = {key: other.get_metric_history(writer.run_id, key).step.tolist() for key in "abc"}
         assert steps == {"a": [0, 1, 10, 11], "b": [0, 1], "c": [0]}
 
-    def test_metrics_summaries_tell_last_min_max_count(self, store: Store) -> None:
+    @BOTH_WAYS
+    def test_metrics_summaries_tell_last_min_max_count(self, store: Store, log: Log) -> None:
         writer = store.create_run()
         for step, value in enumerate([3.0, math.nan, 1.0, 7.0, 2.0]):
-            writer.log_metrics({"m": value}, step=step * 2, timestamp_ms=1_700_000_000_000 + step)
+            log(writer, "m", value, step * 2, 1_700_000_000_000 + step)
         writer.log_metrics({"nan": math.nan, "inf": -math.inf})
         for _ in range(2):
             other = self.fresh(store)
@@ -73,11 +91,12 @@ class MetricPromises(Promises):
                 assert (run.summaries["inf"].min, run.summaries["inf"].max) == (-math.inf, -math.inf)
             writer.end()
 
-    def test_metrics_numbers_of_other_libraries_are_taken(self, store: Store) -> None:
+    @BOTH_WAYS
+    def test_metrics_numbers_of_other_libraries_are_taken(self, store: Store, log: Log) -> None:
         writer = store.create_run()
         values: list[Any] = [np.float32(0.5), np.float64(0.25), np.int64(3), 7, True, np.float16("nan"), np.array(2.5)]
         for value in values:
-            writer.log_metrics({"m": value}, step=np.int32(4))  # type: ignore[arg-type]
+            log(writer, "m", value, np.int32(4))
         writer.end()
         history = self.fresh(store).get_metric_history(writer.run_id, "m")
         assert_array_equal(history.value, [0.5, 0.25, 3.0, 7.0, 1.0, math.nan, 2.5])
@@ -89,6 +108,8 @@ class MetricPromises(Promises):
         writer.log_metrics({"good": 1.0})
         with pytest.raises(InvalidInputError, match="bad"):
             writer.log_metrics({"good": 2.0, "bad": value})
+        with pytest.raises(InvalidInputError, match="bad"):
+            writer.log_metric("bad", value)
         writer.log_metrics({"good": 3.0})
         writer.end()
         other = self.fresh(store)
@@ -96,26 +117,29 @@ class MetricPromises(Promises):
         assert other.get_metric_history(writer.run_id, "good").value.tolist() == [1.0, 3.0]
 
     @pytest.mark.parametrize("step", [2**63, -(2**63) - 1, 0.5, "3", math.nan])
-    def test_metrics_odd_step_is_refused(self, store: Store, step: Any) -> None:
+    @BOTH_WAYS
+    def test_metrics_odd_step_is_refused(self, store: Store, log: Log, step: Any) -> None:
         writer = store.create_run()
         with pytest.raises(InvalidInputError, match="step"):
-            writer.log_metrics({"m": 1.0}, step=step)
+            log(writer, "m", 1.0, step)
         writer.end()
         assert len(self.fresh(store).get_metric_history(writer.run_id, "m")) == 0
 
-    def test_metrics_odd_timestamp_is_refused(self, store: Store) -> None:
+    @BOTH_WAYS
+    def test_metrics_odd_timestamp_is_refused(self, store: Store, log: Log) -> None:
         writer = store.create_run()
         with pytest.raises(InvalidInputError, match="time"):
-            writer.log_metrics({"m": 1.0}, timestamp_ms=2**70)
+            log(writer, "m", 1.0, None, 2**70)
         writer.end()
         assert len(self.fresh(store).get_metric_history(writer.run_id, "m")) == 0
 
-    def test_metrics_timestamps_are_those_of_the_calls(self, store: Store) -> None:
+    @BOTH_WAYS
+    def test_metrics_timestamps_are_those_of_the_calls(self, store: Store, log: Log) -> None:
         writer = store.create_run()
         before = time.time_ns() // 1_000_000
-        writer.log_metrics({"m": 1.0})
+        log(writer, "m", 1.0)
         time.sleep(0.02)
-        writer.log_metrics({"m": 2.0})
+        log(writer, "m", 2.0)
         after = time.time_ns() // 1_000_000
         writer.end()
         first, second = self.fresh(store).get_metric_history(writer.run_id, "m").timestamp.tolist()

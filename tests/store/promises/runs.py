@@ -89,6 +89,7 @@ class RunPromises(Promises):
         "call",
         [
             lambda w: w.log_metrics({"a": 1.0}),
+            lambda w: w.log_metric("a", 1.0),
             lambda w: w.log_params({"a": 1}),
             lambda w: w.set_tags({"a": 1}),
             lambda w: w.delete_tag("old"),
@@ -97,7 +98,7 @@ class RunPromises(Promises):
             lambda w: w.log_capture({"a": 1}),
             lambda w: w.set_name("other"),
         ],
-        ids=["metrics", "params", "tags", "delete_tag", "inputs", "artifact", "capture", "name"],
+        ids=["metrics", "metric", "params", "tags", "delete_tag", "inputs", "artifact", "capture", "name"],
     )
     def test_write_after_the_end_is_refused(self, store: Store, call: Any) -> None:
         writer = store.create_run(run_name="done", tags={"old": "1"})
