@@ -16,6 +16,7 @@ import numpy as np
 
 from nbtrack.serving.codec import Decoded
 from nbtrack.serving.metrics import Metrics
+from nbtrack.serving.predictors import Handover
 from nbtrack.serving.refusal import Refusal
 from nbtrack.serving.scorer import INLINE_S, Scorer
 
@@ -65,7 +66,10 @@ class Batcher:
             return []
         if inline and decoded.rows <= _INLINE_ROWS and not self._waiting and self.connections() <= 1:
             self._metrics.batch.add(decoded.rows)
-            return self.scorer.score(decoded.data, decoded.rows)
+            try:
+                return self.scorer.score(decoded.data, decoded.rows)
+            except Handover:
+                return await self._in_thread(decoded)
         if len(self._waiting) >= MAX_WAITING or self._rows > MAX_WAITING_ROWS:
             raise Refusal("too many requests are waiting. Try again in a moment.", status=503)
         loop = asyncio.get_running_loop()
@@ -75,7 +79,14 @@ class Batcher:
         if not self._turn_ahead and not self._busy:
             self._turn_ahead = True
             loop.call_soon(self._turn)
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        except Handover:
+            return await self._in_thread(decoded)
+
+    async def _in_thread(self, decoded: Decoded) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self.scorer.score, decoded.data, decoded.rows)
 
     def _turn(self) -> None:
         self._turn_ahead = False

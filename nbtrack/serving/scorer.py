@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from nbtrack.entities import Signature
 from nbtrack.errors import ServingError
 from nbtrack.serving.codec import Codec, encode, plain
 from nbtrack.serving.describe import example_body
+from nbtrack.serving.predictors import Handover
 from nbtrack.serving.refusal import Refusal
 from nbtrack.serving.schema import first_gap
 
@@ -41,7 +43,6 @@ class Scorer:
     predict: Callable[[Any], Any]
     signature: Signature | None = None
     logged_example: Any = None
-    takes_matrix: bool = False  # doubles with names need not come as a frame
     batchable: bool = field(init=False, default=False)
     codec: Codec = field(init=False)
     example: dict[str, Any] = field(init=False)
@@ -58,22 +59,20 @@ class Scorer:
         ------
         Refusal
             If the model raises: data that fits the schema may still be data it cannot take.
+        Handover
+            If the event loop asks for something that must be asked for from another thread.
         """
         if not rows:
             return []
         try:
-            return self._ask(data)
+            return self.predict(data)
+        except Handover:
+            raise
         except MemoryError:
             raise Refusal("not enough memory for so many rows. Send fewer at once.", status=413) from None
         except Exception as error:
             _log.warning("the model raised", exc_info=True)
             raise self._refused(data, error) from error
-
-    def _ask(self, data: Any) -> Any:
-        schema = self.codec.schema
-        if schema.named and not self.takes_matrix and isinstance(data, np.ndarray):
-            data = schema.frame_of(data)
-        return self.predict(data)
 
     def _refused(self, data: Any, error: Exception) -> Refusal:
         if (gap := first_gap(data)) is not None:
@@ -100,7 +99,7 @@ class Scorer:
         body = json.dumps(self.example).encode()
         try:
             decoded = self.codec.decode(body, "application/json")
-            answer = json.loads(encode(self.score(decoded.data, decoded.rows)))["predictions"]
+            answer = json.loads(encode(_off_the_loop(self.score, decoded.data, decoded.rows)))["predictions"]
         except Refusal as refusal:
             if self.logged_example is None:  # a made-up example proves nothing
                 self.predict_s = INLINE_S * 2
@@ -116,12 +115,15 @@ class Scorer:
                 f"self-check: the model gave {len(answer)} predictions for the {decoded.rows} rows of its logged input"
                 " example; expected one for each row."
             )
-        self.predict_s = min(self._time(decoded.data) for _ in range(3))
+        try:
+            self.predict_s = min(self._time(decoded.data) for _ in range(3))
+        except Handover:  # its own example is not for the compiled arrays: everything goes to the thread
+            self.predict_s = INLINE_S * 2
         self.batchable = self._same_in_company(decoded.data)
 
     def _time(self, data: Any) -> float:
         started = time.perf_counter()
-        self._ask(data)
+        self.predict(data)
         return time.perf_counter() - started
 
     def _same_in_company(self, data: Any) -> bool:
@@ -131,13 +133,19 @@ class Scorer:
         """
         try:
             many = _repeated(data, COMPANY if self.predict_s < SLOW_S else COMPANY // 8)
-            together = plain(self._ask(many))
-            alone = [plain(self._ask(many[i : i + 1])) for i in range(len(many))]
+            together = plain(self.predict(many))
+            alone = [plain(self.predict(many[i : i + 1])) for i in range(len(many))]
             return len(together) == len(many) and all(
                 np.array_equal(np.asarray(together[i : i + 1]), np.asarray(one)) for i, one in enumerate(alone)
             )
         except Exception:  # whatever it is, it is no model to put requests together for
             return False
+
+
+def _off_the_loop(ask: Callable[..., Any], *args: Any) -> Any:
+    """Ask from another thread than the one that the event loop will run on."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ask, *args).result()
 
 
 def _repeated(data: Any, count: int) -> Any:
