@@ -50,13 +50,14 @@ class Series:
         parts = [(group, group.keys.index(key)) for group in self.groups if key in group.keys]
         if not parts:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+        if len(parts) == 1:
+            group, at = parts[0]
+            return group.step, np.ascontiguousarray(group.values[:, at]), group.time + self.base
         step = np.concatenate([group.step for group, _ in parts])
         value = np.concatenate([group.values[:, at] for group, at in parts])
         time = np.concatenate([group.time for group, _ in parts]) + self.base
-        if len(parts) > 1:
-            order = np.argsort(np.concatenate([group.place for group, _ in parts]), kind="stable")
-            step, value, time = step[order], value[order], time[order]
-        return step, value, time
+        order = np.argsort(np.concatenate([group.place for group, _ in parts]), kind="stable")
+        return step[order], value[order], time[order]
 
 
 def _pack(array: Array, parts: list[bytes]) -> list[Any]:
@@ -64,7 +65,10 @@ def _pack(array: Array, parts: list[bytes]) -> list[Any]:
     planes = array.reshape(-1, 1).view(np.uint8)
     sizes = []
     for number in range(planes.shape[1]):
-        packed = compress(planes[:, number].tobytes(), 1)
+        plain = planes[:, number].tobytes()
+        packed = compress(plain, 1)
+        if len(packed) > 0.9 * len(plain):
+            packed = plain  # as long as the plane is: not packed
         parts.append(packed)
         sizes.append(len(packed))
     return [array.dtype.str, sizes]
@@ -102,10 +106,18 @@ class _Reader:
             raise ValueError("planes are missing")
         found = np.empty((count, len(sizes)), np.uint8)
         for number, size in enumerate(sizes):
-            found[:, number] = np.frombuffer(decompress(self.data[self.at : self.at + size], bufsize=count), np.uint8)
+            stretch = self.data[self.at : self.at + size]
             self.at += size
+            plain = stretch if size == count else decompress(stretch, bufsize=count)
+            if len(plain) != count:
+                raise ValueError("planes are too short")
+            found[:, number] = np.frombuffer(plain, np.uint8)
         result: Array = found.reshape(-1).view(kind)
         return result
+
+    def skip(self, packed: list[Any]) -> None:
+        """Go past planes that nobody wants."""
+        self.at += sum(packed[-1]) if len(packed) > 1 and isinstance(packed[-1], list) else 0
 
     def ints(self, entry: list[Any], count: int) -> Array:
         first, constant, *rest = entry
@@ -133,8 +145,11 @@ def encode_columns(series: Series, mark: Any) -> bytes:
     return _MAGIC + len(header).to_bytes(8, "little") + crc32(header).to_bytes(4, "little") + header + body
 
 
-def decode_columns(data: bytes, base: int, mark: Any) -> Series:
-    """The reverse of :func:`encode_columns`; raises ValueError if the bytes are not whole, or of another log."""
+def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None) -> Series:
+    """The reverse of :func:`encode_columns`, of all metrics or of one.
+
+    Raises ValueError if the bytes are not whole, or of another log.
+    """
     length = int.from_bytes(data[8:16], "little")
     packed = data[_HEAD : _HEAD + length]
     if data[:8] != _MAGIC or len(packed) < length or crc32(packed) != int.from_bytes(data[16:20], "little"):
@@ -148,17 +163,27 @@ def decode_columns(data: bytes, base: int, mark: Any) -> Series:
     reader = _Reader(data, at)
     series = Series(base)
     for entry in header["groups"]:
-        count = entry["n"]
+        count, keys = entry["n"], tuple(entry["keys"])
+        if key is not None and key not in keys:
+            for packed in [*entry["ints"], *entry["values"]]:
+                reader.skip(packed)
+            continue
         place, step, time = (reader.ints(ints, count) for ints in entry["ints"])
-        values = [reader.planes(packed, count).astype(np.float64) for packed in entry["values"]]
-        series.groups.append(Group(tuple(entry["keys"]), place, step, time, np.stack(values, axis=1)))
+        values = []
+        for one, packed in zip(keys, entry["values"], strict=True):
+            if key in (None, one):
+                values.append(reader.planes(packed, count).astype(np.float64, copy=False))
+            else:
+                reader.skip(packed)
+        matrix = values[0].reshape(-1, 1) if len(values) == 1 else np.stack(values, axis=1)
+        series.groups.append(Group(keys if key is None else (key,), place, step, time, matrix))
     return series
 
 
-def read_columns(path: str, base: int, mark: Any) -> Series:
-    """Return the series in a file; raises OSError, ValueError."""
+def read_columns(path: str, base: int, mark: Any, key: str | None = None) -> Series:
+    """Return the series in a file, all or of one metric; raises OSError, ValueError."""
     fd, size = open_log(path)
     try:
-        return decode_columns(pread(fd, size, 0), base, mark)
+        return decode_columns(pread(fd, size, 0), base, mark, key)
     finally:
         os.close(fd)

@@ -178,8 +178,8 @@ def broken_segments(data: bytes) -> list[tuple[int, int]]:
         start = at
 
 
-def load_series(path: str, run_id: str, root: str) -> Series | None:
-    """Return all metric lines of the log at `path`, from its columns if it has some; None if it holds nothing."""
+def load_series(path: str, run_id: str, root: str, key: str) -> Series | None:
+    """Return one metric of the log at `path`, from its columns if it has some; None if the log holds nothing."""
     fd, size = open_log(path)
     try:
         ends = read_ends(fd, size, run_id)
@@ -189,11 +189,11 @@ def load_series(path: str, run_id: str, root: str) -> Series | None:
         sealed = ends.end is not None
         mark = [ends.size, str((ends.end or {}).get("seal", "")), int((ends.end or {}).get("t", 0))]
         if sealed and (ends.end or {}).get("cols"):
-            return read_columns(path[: -len(LOG_SUFFIX)] + COLS_SUFFIX, base, (ends.end or {})["cols"])
+            return read_columns(path[: -len(LOG_SUFFIX)] + COLS_SUFFIX, base, (ends.end or {})["cols"], key)
         cache = f"{root}/{INDEX}/cols/{os.path.basename(path)[: -len(LOG_SUFFIX)]}"
         if sealed and ends.size >= COMPACT_FROM:
             with suppress(OSError, ValueError, KeyError, TypeError, zlib_error):
-                return read_columns(cache, base, mark)
+                return read_columns(cache, base, mark, key)
         data = ends.data if ends.data is not None else pread(fd, size, 0)
     finally:
         os.close(fd)
@@ -219,7 +219,7 @@ def read_history(root: str, folder: str, run_id: str, names: Iterable[str], key:
                     value = np.array([edit.metrics[key][2]])
                     parts.append((edit.at, np.zeros(1, np.int64), value, np.array([edit.at], np.int64)))
                 continue
-            series = load_series(path, run_id, root)
+            series = load_series(path, run_id, root, key)
         except (OSError, ValueError, KeyError, TypeError, zlib_error) as error:
             _doubt(run_id, name, f"cannot be read ({error})")
             continue

@@ -133,6 +133,7 @@ class RunIndex:
         table = self.table
         alive = table.numbers["alive"].dense(table.rows)
         keep = None if alive.all() else np.flatnonzero(alive)
+        self._settle_by_server_clock()
         days = {day: [known.mtime if known.settled else -1, sorted(known.extras)] for day, known in self._days.items()}
         live = [
             [day, name, one.run_id, one.size, one.alive, None if one.fold is None else one.fold.save()]
