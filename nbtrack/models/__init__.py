@@ -2,9 +2,11 @@
 
 from nbtrack.models.loading import Loaded, ModelFiles, load_bundle, load_model, predict, read_model
 from nbtrack.models.saving import log_model, save_model
+from nbtrack.models.selection import Decision, select_best
 from nbtrack.models.signature import conform, infer_signature
 
 __all__ = [
+    "Decision",
     "Loaded",
     "ModelFiles",
     "conform",
@@ -15,4 +17,5 @@ __all__ = [
     "predict",
     "read_model",
     "save_model",
+    "select_best",
 ]

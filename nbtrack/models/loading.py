@@ -353,8 +353,7 @@ def predict(
 
 def _compare_environment(loaded: Loaded) -> None:
     """Warn where another version of the library was at work; and say whether it makes a difference for the example."""
-    library = loaded.flavor.MODULE
-    found = [d for d in differences(loaded.manifest.environment, library) if d.severity != "note"]
+    found = [d for d in differences(loaded.manifest.environment, loaded.flavor.PACKAGE) if d.severity != "note"]
     if not found:
         return
     warnings.warn(

@@ -63,7 +63,7 @@ def _pack(
         files={name: (sha256(data).hexdigest(), len(data)) for name, data in sorted(files.items())},
         signature=signature,
         input_example=examples.EXAMPLE_NAME if input_example is not None else None,
-        environment=record_environment(),
+        environment=record_environment(chosen.modules(model)),
         run_id=run_id,
         created_at_ms=time.time_ns() // 1_000_000,
         nbtrack_version=__version__,

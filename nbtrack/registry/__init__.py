@@ -4,13 +4,18 @@ It knows models only by what their manifest says; loading them is the affair of 
 """
 
 from nbtrack.registry.client import Client
-from nbtrack.registry.models import (
-    create_model,
+from nbtrack.registry.edits import (
     delete_alias,
     delete_model,
     delete_version,
     edit_model,
     edit_version,
+    restore_model,
+    restore_version,
+    set_alias,
+)
+from nbtrack.registry.models import (
+    create_model,
     get_model,
     get_version,
     history,
@@ -19,16 +24,15 @@ from nbtrack.registry.models import (
     logged_models,
     register_model,
     resolve,
-    restore_model,
-    restore_version,
-    set_alias,
 )
+from nbtrack.registry.policies import allowed_versions, get_policies, set_line, set_policy
 from nbtrack.registry.stages import Promotion, preview_promotion, promote, undo
 from nbtrack.registry.words import describe
 
 __all__ = [
     "Client",
     "Promotion",
+    "allowed_versions",
     "create_model",
     "delete_alias",
     "delete_model",
@@ -37,6 +41,7 @@ __all__ = [
     "edit_model",
     "edit_version",
     "get_model",
+    "get_policies",
     "get_version",
     "history",
     "last_commit",
@@ -49,5 +54,7 @@ __all__ = [
     "restore_model",
     "restore_version",
     "set_alias",
+    "set_line",
+    "set_policy",
     "undo",
 ]

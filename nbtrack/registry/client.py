@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nbtrack.entities import ModelVersion, RegisteredModel
 from nbtrack.errors import FilterSyntaxError, InvalidInputError, NotFoundError
 from nbtrack.names import ModelURI, check_alias, check_stage
-from nbtrack.registry import models, stages
+from nbtrack.registry import edits, models, stages
 from nbtrack.registry.filters import parse_filter
 from nbtrack.registry.ledger import existing
 
@@ -69,23 +69,23 @@ class Client:
 
     def update_registered_model(self, name: str, description: str | None = None) -> RegisteredModel:
         """Change the description of a registered model."""
-        return models.edit_model(name, description=description, store=self._store)
+        return edits.edit_model(name, description=description, store=self._store)
 
     def delete_registered_model(self, name: str) -> None:
         """Move a registered model to the trash."""
-        models.delete_model(name, store=self._store)
+        edits.delete_model(name, store=self._store)
 
     def restore_registered_model(self, name: str) -> RegisteredModel:
         """Take a registered model out of the trash."""
-        return models.restore_model(name, store=self._store)
+        return edits.restore_model(name, store=self._store)
 
     def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
         """Set a tag of a registered model."""
-        models.edit_model(name, tags={key: str(value)}, store=self._store)
+        edits.edit_model(name, tags={key: str(value)}, store=self._store)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Remove a tag of a registered model."""
-        models.edit_model(name, tags={key: None}, store=self._store)
+        edits.edit_model(name, tags={key: None}, store=self._store)
 
     def search_registered_models(
         self,
@@ -149,15 +149,15 @@ class Client:
 
     def update_model_version(self, name: str, version: int | str, description: str | None = None) -> ModelVersion:
         """Change the description of a version."""
-        return models.edit_version(name, version, description=description, store=self._store)
+        return edits.edit_version(name, version, description=description, store=self._store)
 
     def delete_model_version(self, name: str, version: int | str) -> None:
         """Move a version to the trash."""
-        models.delete_version(name, version, store=self._store)
+        edits.delete_version(name, version, store=self._store)
 
     def restore_model_version(self, name: str, version: int | str) -> ModelVersion:
         """Take a version out of the trash, in the stage None."""
-        return models.restore_version(name, version, store=self._store)
+        return edits.restore_version(name, version, store=self._store)
 
     def get_model_version_download_uri(self, name: str, version: int | str) -> str:
         """Return the ``runs:/`` URI that a version was made of."""
@@ -182,7 +182,7 @@ class Client:
         if key is None:
             raise InvalidInputError("set_model_version_tag: expected a key, got None.")
         number = self._number(name, version, stage)
-        models.edit_version(name, number, tags={key: str(value)}, store=self._store)
+        edits.edit_version(name, number, tags={key: str(value)}, store=self._store)
 
     def delete_model_version_tag(
         self, name: str, version: int | str | None = None, key: str | None = None, stage: str | None = None
@@ -190,7 +190,7 @@ class Client:
         """Remove a tag of a version, named by its number or by its stage."""
         if key is None:
             raise InvalidInputError("delete_model_version_tag: expected a key, got None.")
-        models.edit_version(name, self._number(name, version, stage), tags={key: None}, store=self._store)
+        edits.edit_version(name, self._number(name, version, stage), tags={key: None}, store=self._store)
 
     def _number(self, name: str, version: int | str | None, stage: str | None) -> int | str:
         if (version is None) == (stage is None):
@@ -244,11 +244,11 @@ class Client:
 
     def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
         """Let an alias mean a version."""
-        models.set_alias(name, alias, version, store=self._store)
+        edits.set_alias(name, alias, version, store=self._store)
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
         """Take an alias away."""
-        models.delete_alias(name, alias, store=self._store)
+        edits.delete_alias(name, alias, store=self._store)
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """Return the version that an alias means; raises NotFoundError."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 import time
 import types
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from nbtrack import models, registry
 from nbtrack.entities import MANIFEST_NAME, Column, Signature
 from nbtrack.errors import (
     AlreadyExistsError,
+    IntegrityError,
     InvalidInputError,
     InvalidNameError,
     MissingLibraryError,
@@ -66,7 +69,7 @@ def test_manifest_tells_files_signature_environment_and_run(store: Store, wine: 
         assert (artifacts[f"model/{name}"].digest, artifacts[f"model/{name}"].size_bytes) == (digest, size)
     assert manifest.flavor == "sklearn" and manifest.model_class.endswith("RandomForestClassifier")
     assert manifest.run_id == run.run_id and manifest.nbtrack_version == nbtrack.__version__
-    assert manifest.environment["packages"]["sklearn"] and manifest.environment["python"].startswith("3.")
+    assert {"scikit-learn", "numpy", "scipy", "pandas"} <= set(manifest.environment["packages"])
     assert manifest.signature == nbtrack.infer_signature(data, forest.predict(data))
     example = json.loads(store.read_blob(artifacts["model/input_example.json"].digest))
     assert example["dataframe_split"]["columns"] == list(data.columns)
@@ -179,6 +182,20 @@ def test_model_with_an_open_file_says_what_to_remove(store: Store, tmp_path: Pat
         nbtrack.log_model(model)
 
 
+def test_transformer_transforms_where_it_cannot_predict(tmp_path: Path, wine: Any) -> None:
+    scaler = StandardScaler().fit(wine[0])
+    nbtrack.save_model(scaler, tmp_path / "m", input_example=wine[0].head())
+    assert np.array_equal(nbtrack.predict(tmp_path / "m", wine[0]), scaler.transform(wine[0]))
+
+
+def test_own_pickle_that_the_packages_cannot_read_says_what_to_install(tmp_path: Path) -> None:
+    from nbtrack.models.flavors import unpickled
+
+    with pytest.raises(IntegrityError, match=r"m: it cannot be loaded with the packages .* \(AttributeError"):
+        unpickled(b"cnbtrack.models\nnothing_of_this_name\n.", "m")
+    assert unpickled(b"K\x05.", "m") == 5
+
+
 def test_load_what_is_not_there_says_so(store: Store, tmp_path: Path, forest: Any) -> None:
     with nbtrack.start_run() as run:
         nbtrack.log_model(forest, "forest")
@@ -201,20 +218,25 @@ def test_load_without_the_library_gives_the_pip_line(
         nbtrack.load_model(tmp_path / "m")
 
 
-def test_other_library_version_is_told_with_what_it_changes(
-    tmp_path: Path, wine: Any, forest: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sklearn
-
+def test_other_library_version_is_told_with_what_it_changes(tmp_path: Path, wine: Any, forest: Any) -> None:
     data, _ = wine
-    with monkeypatch.context() as patch:
-        patch.setattr(sklearn, "__version__", "1.2.0")
-        nbtrack.save_model(forest, tmp_path / "m", input_example=data.head())
-        nbtrack.save_model(forest, tmp_path / "bare")
-    with pytest.warns(NbtrackWarning, match=r"sklearn 1\.2\.0 then, .* predictions for the input example are the same"):
-        nbtrack.load_model(tmp_path / "m")
+
+    def saved(name: str, old: str, new: str, **more: Any) -> Path:
+        nbtrack.save_model(forest, tmp_path / name, **more)
+        manifest = tmp_path / name / MANIFEST_NAME
+        text = manifest.read_text()
+        assert old in text
+        manifest.write_text(text.replace(old, new, 1))
+        return tmp_path / name
+
+    version = metadata.version("scikit-learn")
+    old = (f'"scikit-learn": "{version}"', '"scikit-learn": "1.2.0"')
+    with pytest.warns(NbtrackWarning, match=r"scikit-learn 1\.2\.0 then, .* for the input example are the same"):
+        nbtrack.load_model(saved("m", *old, input_example=data.head()))
     with pytest.warns(NbtrackWarning, match="no input example to compare"):
-        nbtrack.load_model(tmp_path / "bare")
+        nbtrack.load_model(saved("bare", *old))
+    with pytest.warns(NbtrackWarning, match=r"Python 2\.7"):
+        nbtrack.load_model(saved("python", f'"python": "{platform.python_version()}"', '"python": "2.7"'))
 
 
 def _nets() -> list[tuple[str, Any, Any]]:

@@ -9,10 +9,12 @@ A flavor imports its library only inside its functions, and has::
     save(model) -> Saved                      # the bytes of its files, and what `load` must know
     load(files, options, trusted, what) -> model   # from bytes that were verified already
     predict(model, data, params) -> predictions
+    modules(model) -> set[str]                # the top-level modules that the model's code comes from
 """
 
 from __future__ import annotations
 
+import pickle
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +22,8 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol
 
-from nbtrack.errors import InvalidInputError, MissingLibraryError
+from nbtrack.entities import MANIFEST_NAME
+from nbtrack.errors import IntegrityError, InvalidInputError, MissingLibraryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Flavor(Protocol):
 
     def predict(self, model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Return what the model predicts for data that fits its signature."""
+
+    def modules(self, model: Any) -> set[str]:
+        """Return the top-level modules that the model's code comes from."""
 
 
 @lru_cache(maxsize=1)
@@ -106,3 +112,22 @@ def cloudpickle() -> Any:
             return import_module("joblib.externals.cloudpickle")
         except ImportError:
             return need("cloudpickle", "cloudpickle")
+
+
+def unpickled(data: bytes, what: str) -> Any:
+    """Return what the user's own pickle holds.
+
+    Raises
+    ------
+    IntegrityError
+        If the packages that are installed cannot make sense of it.
+    """
+    try:
+        return pickle.loads(data)
+    except ImportError:
+        raise
+    except (pickle.UnpicklingError, AttributeError, EOFError, TypeError, ValueError, KeyError) as error:
+        raise IntegrityError(
+            f"{what}: it cannot be loaded with the packages installed here ({type(error).__name__}: {error}). Install"
+            f" the versions that its {MANIFEST_NAME} names."
+        ) from error

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import IntegrityError, InvalidInputError, UntrustedModelError
-from nbtrack.models.flavors import Saved, cloudpickle
+from nbtrack.models.flavors import Saved, cloudpickle, unpickled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,13 +58,18 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, 
             f"{what}: a pyfunc model brings code of its own, and this one was not logged by you on this machine. If you"
             " trust its author, load it with the trust= argument."
         )
-    return pickle.loads(data)
+    return unpickled(data, what)
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
     """Return ``model.predict(data)``, or ``model(data)`` of a function, with params by name."""
     ask = model if inspect.isfunction(model) else model.predict
     return ask(data, **params) if params else ask(data)
+
+
+def modules(model: Any) -> set[str]:
+    """Return the top-level modules of its classes."""
+    return {"cloudpickle", *(cls.__module__.partition(".")[0] for cls in type(model).__mro__)}
 
 
 def log_model(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import IntegrityError, InvalidInputError
 from nbtrack.models.compiled import COMPILED_NAME, compile_model
-from nbtrack.models.flavors import Saved, cloudpickle, comes_from, need
+from nbtrack.models.flavors import Saved, cloudpickle, comes_from, need, unpickled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,14 +82,17 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)  # the manifest's versions are compared instead
         if trusted:
-            return pickle.loads(data)
+            return unpickled(data, what)
         from nbtrack.models.safe_pickle import loads
 
         return loads(data, what)
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-    """Return ``model.predict(data)``, with data in the form that the model was fitted on: frame or array."""
+    """Return ``model.predict(data)``, with data in the form that the model was fitted on: frame or array.
+
+    An estimator that only transforms, transforms.
+    """
     pandas = sys.modules.get("pandas")
     framed = pandas is not None and isinstance(data, pandas.DataFrame)
     named = hasattr(model, "feature_names_in_")
@@ -99,7 +102,18 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
         import pandas as pd
 
         data = pd.DataFrame(data, columns=list(model.feature_names_in_))
-    return model.predict(data, **params) if params else model.predict(data)
+    ask = model.predict if hasattr(model, "predict") else model.transform
+    return ask(data, **params) if params else ask(data)
+
+
+def modules(model: Any) -> set[str]:
+    """Return the packages of the estimator and of all its parts, and those that scikit-learn computes with."""
+    try:
+        parts = [model, *model.get_params(deep=True).values()]
+    except Exception:  # a get_params of somebody's own; the model itself is what counts
+        parts = [model]
+    own = {type(part).__module__.partition(".")[0] for part in parts if hasattr(part, "get_params")}
+    return own | {"sklearn", "scipy", "joblib"}
 
 
 # -- under the library's own name: nbtrack.sklearn.log_model and so on -------------------------------------------------
