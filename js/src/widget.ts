@@ -1,7 +1,7 @@
 /** The anywidget entry: the comparison in a cell, answered by the kernel. */
 import type { RenderProps } from "@anywidget/types";
 import { isVisible } from "./client";
-import { KernelClient } from "./clients/kernel";
+import { KernelClient, type Seed } from "./clients/kernel";
 import { mount as mountCompare } from "./components/Compare";
 import { mount as mountCard } from "./components/RunCard";
 import { createState } from "./state";
@@ -12,6 +12,8 @@ interface Traits {
   run_ids: string[] | null;
   filter: string;
   experiment: string | null;
+  /** JSON of what this view asks first, with the answers. */
+  seed: string;
 }
 
 /** Every look wakes the kernel, so look rarely; after each cell it tells of changes by itself. */
@@ -20,10 +22,9 @@ const POLL_MS = 5000;
 function render({ model, el, signal }: RenderProps<Traits>): void {
   const host = document.createElement("div");
   el.replaceChildren(host);
-  const client = new KernelClient(model, {
-    interval_ms: POLL_MS,
-    visible: () => isVisible(host) && host.dataset.running === "1",
-  });
+  const visible = (): boolean => isVisible(host) && host.dataset.running === "1";
+  const seed = JSON.parse(model.get("seed") || "[]") as Seed[];
+  const client = new KernelClient(model, { interval_ms: POLL_MS, visible }, seed);
   // Changes that came from elsewhere, such as the panel, are seen when somebody turns to this view.
   const look = (): void => client.look();
   host.addEventListener("pointerenter", look);
@@ -38,6 +39,7 @@ function render({ model, el, signal }: RenderProps<Traits>): void {
     model.get("view") === "card"
       ? mountCard(host, client, state, { run_id: run_ids?.[0] ?? "" })
       : mountCompare(host, client, state);
+  client.look(); // the seed may be old: the page may have been reloaded since
   signal.addEventListener("abort", () => {
     unwatch();
     dispose();

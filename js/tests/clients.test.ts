@@ -79,6 +79,18 @@ test("KernelClient passes on a change that the kernel tells of, and stops listen
   assert.equal(model.listening, 0);
 });
 
+test("KernelClient answers from its seed once, then asks the kernel", async () => {
+  const model = new Model();
+  const request = { op: "runs", run_ids: null, limit: 1000 } as const;
+  const reply = { ok: true, answer: { revision: "old" } } as const;
+  const client = new KernelClient(model, POLL, [{ request: { limit: 1000, run_ids: null, op: "runs" }, reply }]);
+  assert.equal((await client.call(request)).revision, "old");
+  assert.equal(model.sent.length, 0);
+  const again = client.call(request);
+  model.receive({ id: model.sent[0]?.id }, { ok: true, answer: { revision: "new" } });
+  assert.equal((await again).revision, "new");
+});
+
 const answering =
   (status: number, body: string, bodies: string[] = []): Post =>
   (sent) => {

@@ -161,6 +161,17 @@ test("Compare draws the chosen runs, with a table of the same numbers", async ()
   assert.equal(root.querySelectorAll('[data-nbt="chart"]')[0]?.querySelectorAll("tbody tr").length, 2);
 });
 
+test("Compare first asks what the kernel's widget brings along", async () => {
+  const client = new FakeClient(wineRuns());
+  mountCompare(host(), client, createState(client, { run_ids: null, query: "", experiment: null }));
+  await settle();
+  // tests/widget/test_compare.py holds the kernel to the very same words
+  assert.deepEqual(client.requests, [
+    { op: "runs", run_ids: null, experiment: null, filter: "", limit: 1000 },
+    { op: "series", run_ids: client.runs.map((run) => run.run_id), keys: ["accuracy", "f1_weighted"] },
+  ]);
+});
+
 async function card(client: FakeClient, run_id: string) {
   const root = host();
   const state = createState(client);

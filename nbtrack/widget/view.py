@@ -19,8 +19,35 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parent / "static"
 WIDGET_MIME: Final = "application/vnd.jupyter.widget-view+json"
+# The same as in js/src/{state.ts,components/MetricChart.tsx}; a seed that fits no question is only a seed in vain.
+MOST_RUNS: Final = 1000
+FIRST_DRAWN: Final = 8
+MOST_CHARTS: Final = 12
+MOST_SEEDED: Final = 200  # runs; more make the cell's output wait longer than a question would
 # These may take seconds; in a thread of their own they hold up neither the kernel nor the other questions.
 SLOW: Final = frozenset({"serve", "invoke", "stop_server"})
+
+
+def first_answers(
+    store: Store,
+    view: str = "compare",
+    run_ids: list[str] | None = None,
+    filter: str = "",
+    experiment: str | None = None,
+) -> str:
+    """Return as JSON what the front end of a comparison asks first, as it words it, with the replies."""
+    if view != "compare":
+        return ""
+    runs = {"op": "runs", "run_ids": run_ids, "experiment": experiment, "filter": filter, "limit": MOST_RUNS}
+    pairs = [{"request": runs, "reply": json.loads(answer_json(store, json.dumps(runs).encode()))}]
+    table = pairs[0]["reply"].get("answer")
+    if table is None or len(table["run_ids"]) > MOST_SEEDED:
+        return ""
+    keys = [column["key"] for column in table["columns"] if column["kind"] == "metric"]
+    if keys and table["run_ids"]:
+        series = {"op": "series", "run_ids": table["run_ids"][:FIRST_DRAWN], "keys": keys[:MOST_CHARTS]}
+        pairs.append({"request": series, "reply": json.loads(answer_json(store, json.dumps(series).encode()))})
+    return json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
 
 
 class View(anywidget.AnyWidget):  # type: ignore[misc]
@@ -37,12 +64,14 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]
     run_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
     filter = traitlets.Unicode("").tag(sync=True)
     experiment = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    # What the front end asks first, with the answers: a view is complete before a busy kernel says its first word.
+    seed = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, store: Store, **traits: Any) -> None:
         self._store = store
         self._watching = False  # whether a front end has asked since it was last told of a change
         self._revision = ""
-        super().__init__(**traits)
+        super().__init__(**traits, seed=first_answers(store, **traits))
         self.on_msg(self._receive)
         _watch_cells(self)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -89,6 +90,27 @@ def test_widget_is_told_after_a_cell_that_changed_the_store(front_end: FrontEnd)
     front_end.run("with nbtrack.start_run(run_name='third'): pass")
     assert front_end.wait_for_push()["revision"] != before
     assert len(front_end.call(comm_id, {"op": "runs"})["answer"]["run_ids"]) == 3
+
+
+def test_first_answers_hold_what_the_front_end_asks_first(workdir: Path) -> None:
+    from nbtrack.tracking import get_store
+    from nbtrack.widget.view import first_answers
+
+    first, second = make_runs()
+    runs, series = json.loads(first_answers(get_store()))
+    # js/tests/components.test.ts holds the front end to the very same words
+    assert runs["request"] == {"op": "runs", "run_ids": None, "experiment": None, "filter": "", "limit": 1000}
+    assert runs["reply"]["answer"]["run_ids"] == [second, first]
+    assert series["request"] == {"op": "series", "run_ids": [second, first], "keys": ["accuracy"]}
+    assert len(series["reply"]["answer"]["series"]) == 2
+
+
+def test_first_answers_of_an_empty_store_hold_no_series(workdir: Path) -> None:
+    from nbtrack.tracking import get_store
+    from nbtrack.widget.view import first_answers
+
+    (runs,) = json.loads(first_answers(get_store()))
+    assert runs["reply"]["answer"]["run_ids"] == []
 
 
 def test_compare_with_runs_shows_only_those(front_end: FrontEnd) -> None:

@@ -2,9 +2,9 @@
 import { CallError, type Client, unwrap } from "../client";
 import type { Answers, AnyRequest, Reply } from "../wire";
 
-/** The key under which the answer of a request lies: its JSON with sorted keys. */
+/** The key under which the answer of a request lies: its parts, sorted by name. */
 export function requestKey(request: AnyRequest): string {
-  return JSON.stringify(request, Object.keys(request).sort());
+  return JSON.stringify(Object.entries(request).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 export class EmbeddedClient implements Client {

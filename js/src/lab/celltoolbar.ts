@@ -3,15 +3,7 @@ import { Notification } from "@jupyterlab/apputils";
 import type { Cell } from "@jupyterlab/cells";
 import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
 import { trans } from "../i18n";
-
-const MAGIC = /^\s*%%track\b[^\n]*(\n|$)/;
-
-export const isTracked = (source: string): boolean => MAGIC.test(source);
-
-/** The source with the line taken out if it is there, put in if it is not. */
-export function toggledSource(source: string): string {
-  return isTracked(source) ? source.replace(MAGIC, "") : `%%track\n${source}`;
-}
+import { isTracked, toggledSource, trackLine } from "./view";
 
 export function trackedCell(tracker: INotebookTracker): Cell | null {
   const cell = tracker.activeCell;
@@ -54,6 +46,9 @@ export async function loadMagic(panel: NotebookPanel, tell: boolean): Promise<vo
   }
 }
 
+/** The line that was taken out of a cell, so that its name and tags come back when tracking does. */
+const removed = new WeakMap<object, string>();
+
 export async function toggleTrack(tracker: INotebookTracker): Promise<void> {
   const cell = trackedCell(tracker);
   const panel = tracker.currentWidget;
@@ -61,7 +56,11 @@ export async function toggleTrack(tracker: INotebookTracker): Promise<void> {
     return;
   }
   const shared = cell.model.sharedModel;
-  const source = toggledSource(shared.getSource());
+  const before = shared.getSource();
+  if (isTracked(before)) {
+    removed.set(shared, trackLine(before));
+  }
+  const source = toggledSource(before, removed.get(shared));
   shared.setSource(source);
   if (isTracked(source)) {
     await loadMagic(panel, true);

@@ -5,9 +5,10 @@ import type { INotebookTracker } from "@jupyterlab/notebook";
 import type { Tab } from "../components/Panel";
 import { trans } from "../i18n";
 import type { Intent } from "../state";
-import { isTracked, toggleTrack, trackedCell } from "./celltoolbar";
+import { toggleTrack, trackedCell } from "./celltoolbar";
 import type { RunsPanel } from "./panel";
 import { CommandIds, runsIcon, trackedIcon, trackIcon } from "./tokens";
+import { isTracked } from "./view";
 
 interface Parts {
   app: JupyterFrontEnd;

@@ -6,12 +6,13 @@ import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { ITranslator } from "@jupyterlab/translation";
 import { setTranslator, trans } from "../i18n";
-import { hasTrackedCell, isTracked, loadMagic, trackedCell } from "./celltoolbar";
+import { hasTrackedCell, loadMagic, trackedCell } from "./celltoolbar";
 import { addCommands } from "./commands";
 import { VIEW_RANK, viewFactory } from "./mime";
 import { WidgetLife } from "./outputs";
 import { ComparePanel, RunsPanel, type Surroundings } from "./panel";
 import { COMPARE_ID, CommandIds, PLUGIN_ID, runsIcon } from "./tokens";
+import { isTracked } from "./view";
 
 interface Options {
   refreshSeconds: number;

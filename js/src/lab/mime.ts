@@ -9,37 +9,7 @@ import { type WidgetLife, widgetOf } from "./outputs";
 import type { Surroundings } from "./panel";
 import { connect } from "./server";
 import { VIEW_MIME, WIDGET_MIME } from "./tokens";
-
-/** What an output of ours says of itself. */
-interface ViewData {
-  view: "card" | "compare";
-  store: string | null;
-  run_ids: string[] | null;
-  filter: string;
-  experiment: string | null;
-}
-
-/** The data of an output, checked: a notebook may come from anywhere. */
-export function parseView(data: unknown): ViewData | null {
-  if (typeof data !== "object" || data === null) {
-    return null;
-  }
-  const { version, view, store, run_ids, filter, experiment } = data as Record<string, unknown>;
-  if (version !== 1 || (view !== "card" && view !== "compare")) {
-    return null;
-  }
-  const ids = Array.isArray(run_ids) && run_ids.every((id) => typeof id === "string") ? (run_ids as string[]) : null;
-  if (view === "card" && ids?.length !== 1) {
-    return null;
-  }
-  return {
-    view,
-    store: typeof store === "string" && store !== "" ? store : null,
-    run_ids: ids,
-    filter: typeof filter === "string" ? filter : "",
-    experiment: typeof experiment === "string" ? experiment : null,
-  };
-}
+import { parseView, type ViewData } from "./view";
 
 /** What a renderer needs of the notebook it stands in. */
 export interface Stand {

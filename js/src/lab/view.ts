@@ -1,0 +1,44 @@
+/** What our outputs and tracked cells say, read without JupyterLab. */
+
+/** What an output of ours says of itself. */
+export interface ViewData {
+  view: "card" | "compare";
+  store: string | null;
+  run_ids: string[] | null;
+  filter: string;
+  experiment: string | null;
+}
+
+/** The data of an output, checked: a notebook may come from anywhere. */
+export function parseView(data: unknown): ViewData | null {
+  if (typeof data !== "object" || data === null) {
+    return null;
+  }
+  const { version, view, store, run_ids, filter, experiment } = data as Record<string, unknown>;
+  if (version !== 1 || (view !== "card" && view !== "compare")) {
+    return null;
+  }
+  const ids = Array.isArray(run_ids) && run_ids.every((id) => typeof id === "string") ? (run_ids as string[]) : null;
+  if (view === "card" && ids?.length !== 1) {
+    return null;
+  }
+  return {
+    view,
+    store: typeof store === "string" && store !== "" ? store : null,
+    run_ids: ids,
+    filter: typeof filter === "string" ? filter : "",
+    experiment: typeof experiment === "string" ? experiment : null,
+  };
+}
+
+const MAGIC = /^\s*%%track\b[^\n]*(\n|$)/;
+
+export const isTracked = (source: string): boolean => MAGIC.test(source);
+
+/** The `%%track` line at the top of a cell, with its arguments; "" if there is none. */
+export const trackLine = (source: string): string => MAGIC.exec(source)?.[0].trim() ?? "";
+
+/** The source with that line taken out if it is there, put in as `line` if it is not. */
+export function toggledSource(source: string, line = "%%track"): string {
+  return isTracked(source) ? source.replace(MAGIC, "") : `${line}\n${source}`;
+}
