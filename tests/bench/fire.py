@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from nbtrack.store import FileStore  # noqa: E402
-from tests.store.fire import scenario  # noqa: E402
+from tests.store.fire import scenario, starve  # noqa: E402
 from tests.store.verify import judge_storm, raw_lines  # noqa: E402
 
 
@@ -105,7 +105,7 @@ def full(work: Path, _options: argparse.Namespace) -> str:
     """Meet a limit on the size of files at every byte of a line."""
     for limit in range(20_000, 20_060):
         root = work / str(limit) / "store"
-        facts = scenario("full_disk", root, limit, "yes" if limit % 2 else "no")
+        facts = starve(root, limit, "yes" if limit % 2 else "no")
         raw_lines(root)
         found = FileStore.open(root).get_metric_history(facts["run_id"], "loss").value.tolist()
         assert len(found) == 3000 if limit % 2 else len(found) >= 500

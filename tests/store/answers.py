@@ -11,6 +11,8 @@ from typing import Any
 from nbtrack.errors import DamageWarning, NbtrackError
 from nbtrack.store import FileStore
 
+from .promises.base import make_run
+
 
 @dataclass
 class Answers:
@@ -77,3 +79,23 @@ def _ask_all(answers: Answers, store: FileStore) -> None:
 def _history(store: FileStore, run_id: str, key: str) -> tuple[int, bytes, bytes, bytes]:
     history = store.get_metric_history(run_id, key)
     return len(history), history.step.tobytes(), history.value.tobytes(), history.timestamp.tobytes()
+
+
+def filled(root: Path) -> FileStore:
+    """Return a store that holds one of everything."""
+    store = FileStore.open(root)
+    wine = store.create_experiment("wine", tags={"a": "1"})
+    writer = store.create_run(wine, "full", tags={"t": "ü"}, start_time_ms=1_700_000_000_000)
+    writer.log_params({"lr": 0.1})
+    for step in range(30):
+        writer.log_metrics({"loss": 1 / (step + 1), "acc": step / 30}, step=step)
+    writer.log_artifact(b"weights", "model/w.bin")
+    writer.log_capture({"cell": "x = 1"})
+    writer.end(end_time_ms=1_700_000_060_000)
+    store.edit_run(writer.run_id, tags={"note": "edited"})
+    make_run(store, "trash", start=1_700_000_100_000)
+    store.edit_run(make_run(store, "gone", start=1_700_000_200_000), deleted=True)
+    store.append_commit("clf", {"action": "register", "version": 1})
+    store.append_commit("clf", {"action": "stage", "version": 1})
+    store.search_runs()
+    return store

@@ -13,13 +13,11 @@ import asyncio
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,10 +37,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(nbtrack.__file__).parents[1]), "PYTHONUTF8": "1"}
 
 
-def scenario(name: str, *arguments: object, timeout_s: float = 110) -> dict[str, Any]:
-    """Run a scenario of this file in a new process and return its facts."""
+def scenario(name: str, *arguments: object, script: str = __file__, timeout_s: float = 110) -> dict[str, Any]:
+    """Run a scenario of this file, or of another, in a new process and return its facts."""
     done = subprocess.run(
-        [sys.executable, __file__, name, *map(str, arguments)],
+        [sys.executable, script, name, *map(str, arguments)],
         env=environment(),
         check=False,
         capture_output=True,
@@ -53,6 +51,11 @@ def scenario(name: str, *arguments: object, timeout_s: float = 110) -> dict[str,
         raise AssertionError(f"{name} exited with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return facts
+
+
+def starve(root: Path, how: object, frees: str) -> dict[str, Any]:
+    """Run ``starve.py`` on a store; see ``full_disk`` there."""
+    return scenario(str(root), how, frees, script=str(Path(__file__).with_name("starve.py")))
 
 
 def fork_all(count: int, work: Callable[[int], None]) -> list[int]:
@@ -361,63 +364,6 @@ def watched(root: str, how: str) -> dict[str, Any]:
                 wrong.append(f"{run_id}: {states}")
     wait_all(children)
     return {"looks": looks, "runs": runs, "wrong": wrong[:5]}
-
-
-# -- a full disk -------------------------------------------------------------------------------------------------------
-def full_disk(root: str, how: str, frees: str) -> dict[str, Any]:
-    """Log 3,000 points where there is room for some; count warnings and errors; end once there is room, or never.
-
-    `how` is the size in bytes that a file may have (RLIMIT_FSIZE), or ``tmpfs`` where the disk itself is small; then
-    a file ``ballast`` beside the store fills it and is removed to make room.
-    """
-    store = open_store(root)
-    ballast = Path(root).parent / "ballast"
-    writer = store.create_run(run_name="starved")
-    warned: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        start = time.perf_counter()
-        for step in range(3000):
-            if step == 500:
-                _fill(how, ballast)
-            if step % 2:
-                writer.log_metrics({"loss": step + 0.5}, step=step)
-            else:
-                writer.log_metric("loss", step + 0.5, step)
-        seconds = time.perf_counter() - start
-        shown = len(store.get_metric_history(writer.run_id, "loss"))
-        if frees == "yes":
-            _make_room(how, ballast)
-        writer.end()
-        warned = [f"{w.category.__name__}: {w.message}" for w in caught]
-    print(json.dumps({"run_id": writer.run_id, "warned": warned, "seconds": seconds, "shown": shown}), flush=True)
-    if frees != "yes":
-        os._exit(0)  # as a kill would: nothing at exit can help
-    return {"run_id": writer.run_id, "warned": warned, "seconds": seconds, "shown": shown}
-
-
-def _fill(how: str, ballast: Path) -> None:
-    if how != "tmpfs":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(how), resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-        return
-    fd = os.open(ballast, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        for size in (65536, 1):
-            try:
-                while True:
-                    os.write(fd, b"x" * size)
-            except OSError:
-                continue
-    finally:
-        os.close(fd)
-
-
-def _make_room(how: str, ballast: Path) -> None:
-    if how == "tmpfs":
-        ballast.unlink()
-    else:
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from nbtrack.errors import (
 from nbtrack.store import FileStore, find_store_uri, open_store
 from nbtrack.store.base import Store
 
-from .answers import all_answers
+from .answers import all_answers, filled
 from .contract import StoreContract
 from .fire import environment
 from .promises.base import make_run
@@ -58,26 +58,6 @@ class TestFileStore(StoreContract):
         data[len(data) // 2] ^= 1
         path.chmod(0o644)
         path.write_bytes(data)
-
-
-def filled(root: Path) -> FileStore:
-    """Return a store that holds one of everything."""
-    store = FileStore.open(root)
-    wine = store.create_experiment("wine", tags={"a": "1"})
-    writer = store.create_run(wine, "full", tags={"t": "ü"}, start_time_ms=1_700_000_000_000)
-    writer.log_params({"lr": 0.1})
-    for step in range(30):
-        writer.log_metrics({"loss": 1 / (step + 1), "acc": step / 30}, step=step)
-    writer.log_artifact(b"weights", "model/w.bin")
-    writer.log_capture({"cell": "x = 1"})
-    writer.end(end_time_ms=1_700_000_060_000)
-    store.edit_run(writer.run_id, tags={"note": "edited"})
-    make_run(store, "trash", start=1_700_000_100_000)
-    store.edit_run(make_run(store, "gone", start=1_700_000_200_000), deleted=True)
-    store.append_commit("clf", {"action": "register", "version": 1})
-    store.append_commit("clf", {"action": "stage", "version": 1})
-    store.search_runs()
-    return store
 
 
 # -- the folder as a thing ---------------------------------------------------------------------------------------------
@@ -359,98 +339,6 @@ def test_links_inside_the_store_are_not_followed_out_of_it(tmp_path: Path, what:
     assert (run.run_id in {r.run_id for r in found}) == (what != "log")
     assert (outside / "it").read_bytes() == before
     assert list(outside.iterdir()) == [outside / "it"]
-
-
-# -- the index is derived ----------------------------------------------------------------------------------------------
-def harm_index(root: Path, how: str) -> None:
-    """Do to the index what happens to files."""
-    files = [p for p in (root / "index").rglob("*") if p.is_file()]
-    assert files, "no index was written"
-    for path in files:
-        data = path.read_bytes()
-        match how:
-            case "deleted":
-                path.unlink()
-            case "empty":
-                path.write_bytes(b"")
-            case "truncated":
-                path.write_bytes(data[: len(data) * 2 // 3])
-            case "noise":
-                path.write_bytes(bytes(i * 37 % 256 for i in range(len(data))))
-            case "version":
-                path.write_bytes(data.replace(b'"format":1', b'"format":9').replace(b'"v":1', b'"v":9'))
-            case "zeros":
-                path.write_bytes(b"\0" * len(data))
-            case "huge header":
-                path.write_bytes(b"\xff" * 8 + data[8:])
-            case "folder":
-                path.unlink()
-                path.mkdir()
-
-
-@pytest.mark.parametrize("how", ["deleted", "empty", "truncated", "noise", "version", "zeros", "huge header", "folder"])
-def test_index_harmed_is_rebuilt_equal(tmp_path: Path, how: str) -> None:
-    root = tmp_path / "store"
-    store = filled(root)
-    for number in range(300):
-        make_run(
-            store, f"crowd {number}", metrics={"m": number}, params={"p": number % 7}, start=1_700_001_000_000 + number
-        )
-    store.rebuild_index()
-    store.search_runs()
-    before = all_answers(root)
-    harm_index(root, how)
-    assert all_answers(root) == before
-    assert FileStore.open(root).rebuild_index() == 303
-    assert all_answers(root) == before
-
-
-def test_index_of_yesterday_learns_what_came_since(tmp_path: Path) -> None:
-    root = tmp_path / "store"
-    store = filled(root)
-    for number in range(300):
-        make_run(store, f"crowd {number}", metrics={"m": number}, start=1_700_001_000_000 + number)
-    store.rebuild_index()
-    kept = tmp_path / "index of yesterday"
-    shutil.copytree(root / "index", kept)
-    late = make_run(store, "late", metrics={"new": 1.0}, params={"new": 1}, start=1_700_001_000_150)
-    store.edit_run(
-        store.search_runs(filter_string="run_name = 'crowd 7'")[0].run_id, tags={"edited": "1"}, deleted=True
-    )
-    writer = store.create_run(run_name="live")
-    writer.log_metrics({"m": 5.5})
-    shutil.rmtree(root / "index")
-    before = all_answers(root)
-    shutil.rmtree(root / "index", ignore_errors=True)
-    shutil.copytree(kept, root / "index")
-    assert all_answers(root) == before
-    assert [r.run_id for r in FileStore.open(root).search_runs(filter_string="metrics.new = 1")] == [late]
-    writer.end()
-
-
-def test_index_of_another_store_does_not_leak_into_this_one(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        store = FileStore.open(tmp_path / name)
-        for number in range(300):
-            make_run(store, f"crowd {name} {number}", start=1_700_001_000_000 + number)
-        store.rebuild_index()
-    before = all_answers(tmp_path / "two")
-    shutil.rmtree(tmp_path / "two" / "index")
-    shutil.copytree(tmp_path / "one" / "index", tmp_path / "two" / "index")
-    assert all_answers(tmp_path / "two") == before
-
-
-def test_runs_removed_by_hand_are_gone_from_every_answer(tmp_path: Path) -> None:
-    root = tmp_path / "store"
-    store = FileStore.open(root)
-    runs = [make_run(store, f"r{n}", metrics={"m": n}, start=1_700_001_000_000 + n) for n in range(300)]
-    store.rebuild_index()
-    (log,) = root.glob(f"runs/*/{runs[5]}.jsonl")
-    log.unlink()
-    for reader in (store, FileStore.open(root)):
-        assert runs[5] not in {r.run_id for r in reader.search_runs()}
-        assert reader.run_table().total == 299
-        assert reader.search_runs(filter_string="metrics.m = 5") == []
 
 
 def test_os_environment_of_the_tests_can_change_rights(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from numpy.testing import assert_array_equal
 from nbtrack.errors import DamageWarning
 from nbtrack.store import FileStore
 
-from .fire import environment, scenario
+from .fire import environment, scenario, starve
 from .verify import judge_storm, raw_lines, read_acks
 
 EACH = 3000  # points that `full_disk` logs
@@ -175,7 +175,7 @@ def test_full_disk_warns_once_and_training_goes_on(tmp_path: Path, frees: str) -
     with small_disk(tmp_path / "disk") as (disk, how):
         root = disk / "store"
         run_id, files = finished_before(root)
-        facts = scenario("full_disk", root, how, frees)
+        facts = starve(root, how, frees)
         judge_full_disk(facts, root, complete=frees == "yes")
         assert {path: Path(path).read_bytes() for path in files} == files
         assert FileStore.open(root).get_run(run_id).data.metrics == {"m": 1.0}
@@ -186,7 +186,7 @@ def test_full_disk_warns_once_and_training_goes_on(tmp_path: Path, frees: str) -
 def test_file_size_limit_warns_once_and_training_goes_on(tmp_path: Path, limit: int, frees: str) -> None:
     root = tmp_path / "store"
     run_id, files = finished_before(root)
-    facts = scenario("full_disk", root, limit, frees)
+    facts = starve(root, limit, frees)
     judge_full_disk(facts, root, complete=frees == "yes")
     assert {path: Path(path).read_bytes() for path in files} == files
     assert FileStore.open(root).get_run(run_id).data.metrics == {"m": 1.0}
