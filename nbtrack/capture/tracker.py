@@ -313,5 +313,5 @@ class CellTracker:
                 late["not_captured"] = list(cell.missing)
             self.failsafe.run("record", lambda: writer.log_capture(cell.redactor.json(late)))
         finally:
-            self.failsafe.run("end of the run", lambda: writer.end(status))
+            self.failsafe.run("end of the run", lambda: writer.end(status, cell.ended_ms))
             pending.done(cell.run.run_id)

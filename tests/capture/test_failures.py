@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import warnings
 
 import pytest
@@ -271,3 +272,18 @@ def test_unload_and_load_again_leaves_one_tracker(notebook):
     assert len(notebook.runs) == 1
     assert "track" not in shell.magics_manager.magics["cell"]
     shell.run_line_magic("load_ext", "nbtrack")
+
+
+def test_time_of_the_run_is_that_of_the_cell_not_of_the_capture(notebook, monkeypatch):
+    notebook.ok("%%track\nx = 1")
+    measured = parts.capture_params
+
+    def slow(cell: parts.Cell) -> None:
+        time.sleep(0.8)
+        measured(cell)
+
+    monkeypatch.setattr(parts, "capture_params", slow)
+    notebook.ok("%%track\nx = 1")
+    run = notebook.last
+    assert run.info.end_time - run.info.start_time < 800
+    assert run.capture["wall_s"] < 0.8
