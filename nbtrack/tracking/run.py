@@ -141,7 +141,7 @@ class ActiveRun:
             value = as_number(value, key)
         if key not in self.logged_metrics:
             self.logged_metrics.add(check_key(key, "metric key"))
-        self._writer.log_metrics({key: value}, step, timestamp)
+        self._writer.log_metric(key, value, step, timestamp)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp: int | None = None) -> None:
         """Append one value of each metric, all at the same step."""
