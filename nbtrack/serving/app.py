@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from nbtrack._version import __version__
 from nbtrack.serving.batch import Batcher
 from nbtrack.serving.codec import encode
 from nbtrack.serving.describe import openapi, schema_json
@@ -19,6 +20,7 @@ from nbtrack.serving.metrics import Metrics
 from nbtrack.serving.page import PAGE_POLICY, render_page
 from nbtrack.serving.refusal import Refusal
 from nbtrack.serving.scorer import Scorer
+from nbtrack.serving.target import Target
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,15 +44,30 @@ class Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The model that answers now, and how answers name it. Replaced as a whole, between two requests."""
+
+    scorer: Scorer
+    batcher: Batcher
+    model_name: str
+    version: str
+    model_uri: str
+    digest: str
+
+    @property
+    def label(self) -> str:
+        """Name and version."""
+        return f"{self.model_name}/{self.version}" if self.version else self.model_name
+
+
 class App:
     """The ASGI application of one served model.
 
     Parameters
     ----------
-    scorer
-        The model.
-    model_name, version
-        How answers name it; `version` is empty for a model that is not registered.
+    scorer, target
+        The model, and what it is.
     guard
         Who may ask.
     counter
@@ -60,37 +77,34 @@ class App:
     def __init__(
         self,
         scorer: Scorer,
+        target: Target,
         *,
-        model_name: str,
-        version: str = "",
-        model_uri: str = "",
-        nbtrack_version: str = "",
         guard: Guard | None = None,
         counter: Any = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        self.scorer = scorer
-        self.model_name = model_name
-        self.version = version
-        self.model_uri = model_uri
         self.metrics = Metrics()
+        self.connections: Callable[[], int] = lambda: 2  # who runs this application may know how many are open
+        self.live = self.prepared(scorer, target)
         self._guard = guard or Guard()
         self._counter = counter if counter is not None else [0]
         self._max_body = max_body_bytes
         self._started = time.monotonic()
-        self.batcher = Batcher(scorer, self.metrics)
-        label = f"{model_name}/{version}" if version else model_name
-        self._label = label.encode("ascii", "backslashreplace")
-        self._nbtrack_version = nbtrack_version
         self._gets: dict[str, Callable[[], Answer]] = {
             "/": self._page,
             "/ping": lambda: Answer(b"\n", kind=_TEXT),
             "/health": self._health,
-            "/version": lambda: Answer(nbtrack_version.encode(), kind=_TEXT),
-            "/schema": lambda: Answer(orjson.dumps(schema_json(self.scorer.signature))),
+            "/version": lambda: Answer(__version__.encode(), kind=_TEXT),
+            "/schema": lambda: Answer(orjson.dumps(schema_json(self.live.scorer.signature))),
             "/openapi.json": self._openapi,
             "/metrics": self._metrics_text,
         }
+
+    def prepared(self, scorer: Scorer, target: Target) -> Live:
+        """Return what `live` may be set to."""
+        batcher = Batcher(scorer, self.metrics, lambda: self.connections())  # noqa: PLW0108 - it is set later
+        version = "" if target.version is None else str(target.version)
+        return Live(scorer, batcher, target.model_name, version, target.uri, target.digest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -98,10 +112,11 @@ class App:
             return
         method, path, headers = scope["method"], scope["path"], scope["headers"]
         scoring = path == "/invocations"
+        live = self.live  # one and the same from here to the answer, whatever takes its place meanwhile
         try:
             self._guard.check(method, path, headers)
             if scoring and method == "POST":
-                answer = await self._invocations(headers, receive)
+                answer = await self._invocations(live, headers, receive)
             else:
                 answer = self._get(method, path)
         except Refusal as refusal:
@@ -114,10 +129,10 @@ class App:
         if scoring:
             self.metrics.count(answer.status)
             self._counter[0] += 1
-        await _send(send, answer, self._label, head_only=method == "HEAD")
+        await _send(send, answer, live.label.encode("ascii", "backslashreplace"), head_only=method == "HEAD")
 
     # -- scoring ---------------------------------------------------------------------------------------------------
-    async def _invocations(self, headers: Headers, receive: Receive) -> Answer:
+    async def _invocations(self, live: Live, headers: Headers, receive: Receive) -> Answer:
         content_type = ""
         length: int | None = None
         for name, value in headers:
@@ -131,13 +146,13 @@ class App:
             raise self._too_large()
         body = await self._read(receive)
         started = time.perf_counter()
-        codec = self.scorer.codec
+        codec = live.scorer.codec
         if len(body) > _BIG_BODY_BYTES:
             decoded = await asyncio.get_running_loop().run_in_executor(None, codec.decode, body, content_type)
         else:
             decoded = codec.decode(body, content_type)
         ready = time.perf_counter()
-        predictions = await self.batcher.score(decoded)
+        predictions = await live.batcher.score(decoded)
         scored = time.perf_counter()
         answer = Answer(encode(predictions))
         done = time.perf_counter()
@@ -194,30 +209,32 @@ class App:
     def _health(self) -> Answer:
         told = {
             "status": "ready",
-            "model": self.model_name,
-            "version": self.version or None,
-            "model_uri": self.model_uri,
+            "model": self.live.model_name,
+            "version": self.live.version or None,
+            "model_uri": self.live.model_uri,
             "uptime_s": round(time.monotonic() - self._started, 3),
         }
         return Answer(orjson.dumps(told))
 
     def _openapi(self) -> Answer:
+        live = self.live
         return Answer(
-            orjson.dumps(openapi(self.model_name, self.version or "0", self.scorer.signature, self.scorer.example))
+            orjson.dumps(openapi(live.model_name, live.version or "0", live.scorer.signature, live.scorer.example))
         )
 
     def _metrics_text(self) -> Answer:
-        text = self.metrics.text(self.model_name, self.version, time.monotonic() - self._started)
+        text = self.metrics.text(self.live.model_name, self.live.version, time.monotonic() - self._started)
         return Answer(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     def _page(self) -> Answer:
+        live = self.live
         facts = {
-            "model": self.model_name,
-            "version": self.version,
-            "uri": self.model_uri,
-            "nbtrack": self._nbtrack_version,
-            "schema": schema_json(self.scorer.signature),
-            "example": self.scorer.example,
+            "model": live.model_name,
+            "version": live.version,
+            "uri": live.model_uri,
+            "nbtrack": __version__,
+            "schema": schema_json(live.scorer.signature),
+            "example": live.scorer.example,
         }
         return Answer(
             render_page(facts), kind=b"text/html; charset=utf-8", headers=[(b"content-security-policy", PAGE_POLICY)]
@@ -225,7 +242,7 @@ class App:
 
     def _refuse(self, refusal: Refusal, scoring: bool) -> Answer:
         shows_example = scoring and refusal.status in {400, 415}
-        body = orjson.dumps(refusal.body(self.scorer.example if shows_example else None), default=str)
+        body = orjson.dumps(refusal.body(self.live.scorer.example if shows_example else None), default=str)
         answer = Answer(body, refusal.status)
         if refusal.status == 401:
             answer.headers.append((b"www-authenticate", b"Bearer"))

@@ -41,11 +41,13 @@ class Batcher:
         The model.
     metrics
         Where batches are counted.
+    connections
+        How many connections are open: with only one there is nobody to wait for.
     """
 
-    def __init__(self, scorer: Scorer, metrics: Metrics) -> None:
+    def __init__(self, scorer: Scorer, metrics: Metrics, connections: Callable[[], int] = lambda: 2) -> None:
         self.scorer = scorer
-        self.connections: Callable[[], int] = lambda: 2  # how many are open: with only one there is nobody to wait for
+        self.connections = connections
         self._metrics = metrics
         self._waiting: list[_Waiting] = []
         self._rows = 0

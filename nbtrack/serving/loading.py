@@ -11,8 +11,17 @@ from nbtrack.serving.scorer import Scorer
 from nbtrack.store import open_store
 
 
-def load_scorer(model_uri: str, store_uri: str) -> Scorer:
-    """Return a loaded model, ready to be rehearsed; to be called on the thread that the event loop will run on.
+def load_scorer(model_uri: str, store_uri: str, loop_thread: int | None = None) -> Scorer:
+    """Return a loaded model, ready to be rehearsed.
+
+    Parameters
+    ----------
+    model_uri
+        A URI or a folder.
+    store_uri
+        Where the URI is looked up; empty for a folder.
+    loop_thread
+        The thread that must never be held up: the event loop's. The calling one, if not given.
 
     Raises
     ------
@@ -25,5 +34,6 @@ def load_scorer(model_uri: str, store_uri: str) -> Scorer:
     schema = Schema(signature)
     compiled = loaded.compiled
     if compiled is not None and schema.width == compiled.width:
-        return Scorer(CompiledFirst(loaded, compiled, schema, threading.get_ident()), signature, loaded.source.example)
+        ask = CompiledFirst(loaded, compiled, schema, loop_thread or threading.get_ident())
+        return Scorer(ask, signature, loaded.source.example)
     return Scorer(ModelItself(loaded, schema), signature, loaded.source.example)

@@ -11,7 +11,9 @@ GRACE_S: Final = 5.0  # for requests in flight, when a worker is asked to stop
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to serve. `share` is a duplicated socket (Windows), `fd` an inherited one (elsewhere).
+    """What to serve. `follow` is a URI whose meaning may change, such as a stage; `resolved_uri` is what it meant.
+
+    `share` is a duplicated socket (Windows), `fd` an inherited one (elsewhere).
 
     The token travels here and nowhere else: not in the command line, not in the environment.
     """
@@ -19,8 +21,7 @@ class Order:
     server_id: str
     store_uri: str
     resolved_uri: str
-    model_name: str
-    version: str
+    follow: str = ""
     fd: int = -1
     share: str = ""
     tied: bool = True  # to the pipe of life

@@ -48,6 +48,7 @@ class Record:
     status: str = "starting"
     error: str = ""
     token: str = field(default="", repr=False)
+    follow: str = ""  # a URI whose meaning may change while it runs
     example: str = ""  # the body of a request that works, if it is short
 
     @property

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import nbtrack.serving as room
 from nbtrack.entities import VIEW_MIME, ServerInfo
 from nbtrack.errors import InvalidInputError, NotFoundError
+from nbtrack.names import ModelURI, parse_model_uri
 from nbtrack.reprs import server_card_html
 from nbtrack.serving import client, logfile, records
 from nbtrack.serving.order import GRACE_S, Order
@@ -198,6 +199,7 @@ def serve(
     *,
     token: str = "",
     allowed_hosts: Sequence[str] = (),
+    follow: bool | None = None,
 ) -> ModelServer:
     """Serve a model over HTTP on this machine; return when it has answered its own example.
 
@@ -221,6 +223,8 @@ def serve(
         A secret that every request must then carry.
     allowed_hosts
         Names under which a proxy may reach it.
+    follow
+        Whether another version takes over when the stage or alias moves; by default it does, for a URI that names one.
 
     Returns
     -------
@@ -247,7 +251,9 @@ def serve(
     target = find_target(model_uri, store)
     is_folder = not str(model_uri).startswith(("runs:", "models:"))
     store_uri = "" if is_folder else the_store(store).uri
-    if (found := _running(target, store_uri, wanted, host, kind, token)) is not None:
+    moves = not is_folder and isinstance(uri := parse_model_uri(str(model_uri)), ModelURI) and uri.version is None
+    followed = str(model_uri) if moves and follow is not False else ""
+    if (found := _running(target, store_uri, wanted, host, kind, token, followed)) is not None:
         return ModelServer(found, reused=True)
     sock = listen(host, wanted)
     server_id = records.new_id()
@@ -266,14 +272,14 @@ def serve(
         owner_pid=os.getpid(),
         started_at_ms=time.time_ns() // 1_000_000,
         token=token,
+        follow=followed,
         example=example if len(example) <= _EXAMPLE_CHARS else "",
     )
     order = Order(
         server_id=server_id,
         store_uri=store_uri,
         resolved_uri=target.uri,
-        model_name=target.model_name,
-        version=str(target.version or ""),
+        follow=followed,
         tied=kind != "detached",
         token=token,
         allowed_hosts=tuple(allowed_hosts),
@@ -285,7 +291,9 @@ def serve(
     return ModelServer(records.read_record(server_id) or child.record)
 
 
-def _running(target: Target, store_uri: str, port: int, host: str, kind: Owner, token: str) -> records.Record | None:
+def _running(
+    target: Target, store_uri: str, port: int, host: str, kind: Owner, token: str, followed: str
+) -> records.Record | None:
     """Return the record of a server of the same version that lives at least as long as a new one would."""
     for record, _ in records.live_records():
         same = (record.store_uri, record.resolved_uri, record.digest) == (store_uri, target.uri, target.digest)
@@ -294,7 +302,7 @@ def _running(target: Target, store_uri: str, port: int, host: str, kind: Owner, 
             lasting = lasting or record.owner == "jupyter"
         if kind == "detached":
             lasting = record.owner == "detached"
-        fits = record.host == host and record.token == token and port in {0, record.port}
+        fits = (record.host, record.token, record.follow) == (host, token, followed) and port in {0, record.port}
         if same and lasting and fits and record.status == "ready":
             return record
     return None

@@ -7,6 +7,7 @@ ready, or why it is not. The listening socket comes from the owner, so requests 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import json
@@ -16,9 +17,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from nbtrack._version import __version__
 from nbtrack.errors import NbtrackError, ServingError
 from nbtrack.serving import logfile, records
 from nbtrack.serving.order import GRACE_S, Order, read_order
@@ -41,6 +42,7 @@ class Worker:
         self.life = records.Life(order.server_id)
         self.stop = threading.Event()
         self._server: Any = None
+        self._follower: Any = None
         threading.Thread(
             target=logfile.keep_small, args=(records.log_path(order.server_id), self.stop), daemon=True
         ).start()
@@ -65,19 +67,26 @@ class Worker:
         from nbtrack.serving.app import App
         from nbtrack.serving.guard import Guard
         from nbtrack.serving.loading import load_scorer
+        from nbtrack.serving.target import find_target
+        from nbtrack.store import open_store
 
         order = self.order
-        scorer = load_scorer(order.resolved_uri, order.store_uri)
+        store = open_store(order.store_uri, create=False) if order.store_uri else None
+        target = find_target(order.follow or order.resolved_uri, store)  # a stage may have moved since a crash
+        scorer = load_scorer(target.uri, order.store_uri)
         scorer.rehearse()
-        return App(
-            scorer,
-            model_name=order.model_name,
-            version=order.version,
-            model_uri=order.resolved_uri,
-            nbtrack_version=__version__,
-            guard=Guard(order.allowed_hosts, order.token),
-            counter=self.life.counters,
-        )
+        app = App(scorer, target, guard=Guard(order.allowed_hosts, order.token), counter=self.life.counters)
+        if order.follow and store is not None:
+            from nbtrack.serving.follow import Follower
+
+            self._follower = Follower(app, order.server_id, order.follow, store, threading.get_ident())
+        return app
+
+    async def _serve(self, server: Any) -> None:
+        if self._follower is not None:
+            arguments = (asyncio.get_running_loop(), self.stop)
+            threading.Thread(target=self._follower.run, args=arguments, name="nbtrack-follow", daemon=True).start()
+        await server.serve(sockets=[_listening_socket(self.order)])
 
     def run(self, app: Any) -> None:
         """Answer requests until told to stop."""
@@ -96,15 +105,26 @@ class Worker:
             backlog=2048,
         )
         self._server = server = uvicorn.Server(config)
-        app.batcher.connections = lambda: len(server.server_state.connections)
+        app.connections = lambda: len(server.server_state.connections)
         # The model's objects live as long as the process: no collection need ever walk through them again.
         gc.collect()
         gc.freeze()
         try:
-            self._server.run(sockets=[_listening_socket(self.order)])
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve(server))
         finally:
             self.stop.set()
             records.forget(self.order.server_id)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return how to make the fastest event loop there is; None for Python's own."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def _say(fd: int, **told: Any) -> None:
@@ -142,8 +162,11 @@ def main() -> int:
             error=str(error) if own else f"{type(error).__name__}: {error}",
         )
         return 1
-    records.mark(order.server_id, status="ready", pid=os.getpid())
-    log.info("serving %s (process %d)", order.resolved_uri, os.getpid())
+    live = app.live
+    version = int(live.version) if live.version else None
+    meaning = {"resolved_uri": live.model_uri, "version": version, "digest": live.digest}
+    records.mark(order.server_id, status="ready", pid=os.getpid(), error="", **meaning)
+    log.info("serving %s (process %d)", live.model_uri, os.getpid())
     _say(answers, ok=True)
     worker.run(app)
     return 0

@@ -75,7 +75,7 @@ def test_serve_then_stop_predicts_as_the_notebook_and_leaves_nothing(
 
 def test_serve_of_the_same_version_again_gives_the_running_server(runtime: Path, store: Store, wine_uri: str) -> None:
     with nbtrack.serve(wine_uri, store=store) as first:
-        with nbtrack.serve("models:/wine/latest", store=store) as second:
+        with nbtrack.serve("models:/wine/1", store=store) as second:
             assert second.info.server_id == first.info.server_id
         assert answers(first.port)  # the block that only borrowed it did not stop it
         assert nbtrack.serve(wine_uri, first.port, store=store).url == first.url
