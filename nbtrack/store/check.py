@@ -16,6 +16,7 @@ from typing import Final
 from nbtrack.store import liveness
 from nbtrack.store.base import Problem, Progress
 from nbtrack.store.commits import CommitLog, read_commit
+from nbtrack.store.edits import read_edit
 from nbtrack.store.files import remove, replace
 from nbtrack.store.folder import store_record
 from nbtrack.store.gc import GRACE_S, days
@@ -33,7 +34,7 @@ from nbtrack.store.layout import (
     split_run_file,
 )
 from nbtrack.store.lines import parse_line, seal, unseal
-from nbtrack.store.log import Ends, open_log, pread, read_edit, read_ends, run_of
+from nbtrack.store.log import Ends, open_log, pread, read_ends, run_of
 from nbtrack.store.resealing import resealed
 
 _YOUNG_S: Final = 60.0

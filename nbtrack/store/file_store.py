@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Artifact, Experiment, Run, Status, ViewType
 from nbtrack.errors import (
     AlreadyExistsError,
-    DamageWarning,
-    InvalidInputError,
-    NotFoundError,
     RunStateError,
     StoreReadOnlyError,
 )
-from nbtrack.names import check_artifact_path, check_key, check_model_name, check_run_id, check_run_name
+from nbtrack.names import check_key, check_model_name, check_run_id, check_run_name
 from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, Progress, RunTable, Store
 from nbtrack.store.blobs import Blobs
 from nbtrack.store.commits import CommitLog, list_models
+from nbtrack.store.edits import edit_record
 from nbtrack.store.experiments import Experiments
 from nbtrack.store.files import explained, put_new
+from nbtrack.store.finder import Finder
 from nbtrack.store.folder import is_writable, make_store, open_new_log, read_format, tree_size
 from nbtrack.store.layout import (
     BLOBS,
-    DAY,
     EXPERIMENTS,
     FORMAT_VERSION,
     LOG_SUFFIX,
@@ -42,14 +40,17 @@ from nbtrack.store.layout import (
     new_id,
     now_ms,
 )
-from nbtrack.store.lines import clean_text, seal, to_json_number
+from nbtrack.store.lines import clean_text, seal
 from nbtrack.store.run_names import new_run_name
-from nbtrack.store.runs import header_of, read_run, run_files
+from nbtrack.store.runs import header_of, run_files
 from nbtrack.store.state import RunState, to_run
-from nbtrack.store.writer import FileRunWriter, to_float
+from nbtrack.store.writer import FileRunWriter
 
 if TYPE_CHECKING:
     from nbtrack.store.search import Search
+
+
+_all: WeakSet[FileStore] = WeakSet()
 
 
 class FileStore(Store):
@@ -65,10 +66,11 @@ class FileStore(Store):
         self._blobs = Blobs(f"{self.root}/{BLOBS}")
         self._models: dict[str, CommitLog] = {}
         self._folders: dict[str, CommitLog] = {}
-        self._warned: set[str] = set()
+        self._finder = Finder(self.root)
         self._searcher: Search | None = None
-        self._search_guard = Lock()
+        self._guard = Lock()
         self._last_edit = 0
+        _all.add(self)
 
     @classmethod
     def open(cls, root: str | Path, create: bool = True) -> FileStore:
@@ -84,6 +86,13 @@ class FileStore(Store):
 
     def __repr__(self) -> str:
         return f"FileStore({self.root!r})"
+
+    def after_fork(self) -> None:
+        """In a forked child: take no lock over that some thread of the parent may hold for ever."""
+        self._guard = Lock()
+        self._searcher = None
+        self._models, self._folders = {}, {}
+        self._experiments = Experiments(f"{self.root}/{EXPERIMENTS}")
 
     # -- experiments -----------------------------------------------------------------------------------------------
     def create_experiment(self, name: str, tags: Mapping[str, str] | None = None) -> str:
@@ -129,7 +138,7 @@ class FileStore(Store):
             day = day_of(at)
         else:
             day = day_of_id(check_run_id(run_id)) or day_of(at)
-            if self._folder_of(run_id) is not None:
+            if self._finder.folder_of(run_id) is not None:
                 raise AlreadyExistsError(f"run {run_id}: is in this store already. Use resume_run(), or another id.")
         header: dict[str, Any] = {"t": at, "run": run_id, "v": FORMAT_VERSION, "exp": str(experiment_id), "name": name}
         if tags:
@@ -176,7 +185,7 @@ class FileStore(Store):
         return path, fd, size, at
 
     def resume_run(self, run_id: str) -> FileRunWriter:
-        folder, before = self._known(run_id)
+        folder, before = self._finder.get(run_id)
         if before.status == "RUNNING":
             raise RunStateError(
                 f"run {run_id}: is still being written, by process {self._writer_of(folder, run_id)}. End it there, or"
@@ -191,7 +200,7 @@ class FileStore(Store):
         return self._writer(run_id, path, fd, header, size, before)
 
     def _writer_of(self, folder: str, run_id: str) -> str:
-        names = [n for n in self._files(folder, run_id) if "~" not in n]
+        names = [n for n in run_files(folder, run_id) if "~" not in n]
         header = header_of(f"{folder}/{max(names, key=lambda n: (len(n), n))}") or {}
         return f"{header.get('pid', '?')} on {header.get('host', '?')}"
 
@@ -208,28 +217,18 @@ class FileStore(Store):
         artifacts: Sequence[Artifact] = (),
         capture: Mapping[str, Any] | None = None,
     ) -> None:
-        folder, state = self._known(run_id)
-        edit: dict[str, Any] = {}
-        if run_name is not None:
-            edit["name"] = check_run_name(run_name)
-        if tags:
-            edit["tags"] = {
-                check_key(key, "tag key"): None if value is None else clean_text(value) for key, value in tags.items()
-            }
-        if params:
-            edit["params"] = _new_params(run_id, state.params, params)
-        if metrics:
-            edit["metrics"] = {
-                check_key(key, "metric key"): to_json_number(to_float(key, value)) for key, value in metrics.items()
-            }
-        if deleted is not None:
-            edit["deleted"] = deleted
-        if status is not None:
-            edit["status"] = status
-        if artifacts:
-            edit["artifacts"] = [[check_artifact_path(a.path), a.digest, a.size_bytes] for a in artifacts]
-        if capture:
-            edit["capture"] = dict(capture)
+        folder, state = self._finder.get(run_id)
+        edit = edit_record(
+            state,
+            run_name=run_name,
+            tags=tags,
+            params=params,
+            metrics=metrics,
+            deleted=deleted,
+            status=status,
+            artifacts=artifacts,
+            capture=capture,
+        )
         if not edit:
             return
         at = self._next_edit_time()
@@ -239,54 +238,19 @@ class FileStore(Store):
 
     def _next_edit_time(self) -> int:
         """Now, but never twice the same: of two edits in one millisecond the later one wins."""
-        with self._search_guard:
+        with self._guard:
             self._last_edit = max(now_ms(), self._last_edit + 1)
             return self._last_edit
-
-    # -- finding runs ----------------------------------------------------------------------------------------------
-    def _days(self) -> list[str]:
-        try:
-            with os.scandir(f"{self.root}/{RUNS}") as entries:
-                return sorted(
-                    (e.name for e in entries if DAY.fullmatch(e.name) and e.is_dir(follow_symlinks=False)), reverse=True
-                )
-        except OSError:
-            return []
-
-    def _folder_of(self, run_id: str) -> str | None:
-        """The folder with the files of a run, or None."""
-        check_run_id(run_id)
-        day = day_of_id(run_id)
-        for one in ([day] if day else []) + self._days():
-            folder = f"{self.root}/{RUNS}/{one}"
-            if os.path.lexists(f"{folder}/{run_id}{LOG_SUFFIX}"):
-                return folder
-        return None
-
-    def _files(self, folder: str, run_id: str) -> list[str]:
-        return run_files(folder, run_id)
-
-    def _known(self, run_id: str, *, details: bool = False) -> tuple[str, RunState]:
-        """Return folder and state of a run; raises NotFoundError."""
-        folder = self._folder_of(run_id)
-        state = None if folder is None else read_run(folder, run_id, self._files(folder, run_id), details=details)
-        if folder is None or state is None:
-            raise self._no_run(run_id)
-        self._warn(run_id, state.damage)
-        return folder, state
-
-    def _no_run(self, run_id: str) -> NotFoundError:
-        return NotFoundError(f"run {run_id}: is not in the store {self.root}. search_runs() lists those that are.")
 
     @property
     def _search(self) -> Search:
         """The index of this store, with numpy, loaded when somebody searches."""
         if self._searcher is None:
-            with self._search_guard:
+            with self._guard:
                 if self._searcher is None:
                     from nbtrack.store.search import Search
 
-                    self._searcher = Search(self.root, self._commits_changed, self._warn)
+                    self._searcher = Search(self.root, self._commits_changed, self._finder.warn)
         return self._searcher
 
     def _commits_changed(self) -> tuple[Any, ...]:
@@ -301,18 +265,9 @@ class FileStore(Store):
                     found.append((entry.name, log.last()))
         return tuple(found)
 
-    def _warn(self, run_id: str, damage: tuple[str, ...]) -> None:
-        for text in damage:
-            if (message := f"run {run_id}: {text}") not in self._warned:
-                self._warned.add(message)
-                warnings.warn(
-                    f"{message}. Everything else was read; `nbtrack store check` lists all damage.",
-                    DamageWarning,
-                    stacklevel=4,
-                )
-
+    # -- reading runs ----------------------------------------------------------------------------------------------
     def get_run(self, run_id: str) -> Run:
-        return to_run(self._known(run_id, details=True)[1])
+        return to_run(self._finder.get(run_id, details=True)[1])
 
     def search_runs(
         self,
@@ -355,10 +310,7 @@ class FileStore(Store):
         return self._search.frame(experiment_ids, filter_string, order_by, max_results, offset, view)
 
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
-        folder = self._folder_of(run_id)
-        names = [] if folder is None else self._files(folder, run_id)
-        if folder is None or not names:
-            raise self._no_run(run_id)
+        folder, names = self._finder.files(run_id)
         from nbtrack.store.history import read_history
 
         return read_history(self.root, folder, run_id, names, check_key(key, "metric key"))
@@ -430,12 +382,10 @@ class FileStore(Store):
         return self._search.rebuild(progress)
 
 
-def _new_params(run_id: str, known: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:
-    texts = {check_key(key, "param key"): clean_text(value) for key, value in params.items()}
-    for key, text in texts.items():
-        if known.get(key, text) != text:
-            raise InvalidInputError(
-                f"param {key!r} of run {run_id}: is {known[key]!r:.80} already; a param is written once, got"
-                f" {text!r:.80}."
-            )
-    return texts
+def _after_fork() -> None:
+    for store in list(_all):
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

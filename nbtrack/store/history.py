@@ -23,10 +23,11 @@ from nbtrack.errors import DamageWarning
 from nbtrack.store.base import MetricHistory
 from nbtrack.store.collecting import no_collecting
 from nbtrack.store.cols import Array, Group, Series, encode_columns, read_columns, zlib_error
+from nbtrack.store.edits import read_edit
 from nbtrack.store.files import replace
 from nbtrack.store.layout import COLS_SUFFIX, INDEX, LOG_SUFFIX
 from nbtrack.store.lines import from_json_number, parse_line
-from nbtrack.store.log import PIECE, base_of, open_log, pread, read_edit, read_ends
+from nbtrack.store.log import PIECE, base_of, open_log, pread, read_ends
 from nbtrack.store.runs import log_is_live
 
 COMPACT_FROM: Final = 256 << 10  # a smaller log is parsed as quickly as its columns

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from bisect import bisect_left
 from contextlib import suppress
 from threading import RLock
 from typing import Any, Final
@@ -19,13 +18,14 @@ import numpy as np
 from nbtrack.store import liveness
 from nbtrack.store.base import Progress
 from nbtrack.store.collecting import no_collecting
-from nbtrack.store.columns import MISSING_CODE, MetricColumn, SnapshotDamagedError, TextColumn
+from nbtrack.store.columns import SnapshotDamagedError
 from nbtrack.store.files import remove, temp_name
 from nbtrack.store.layout import DAY, INDEX, LOG_SUFFIX, RUNS, split_run_file
 from nbtrack.store.lines import unseal
 from nbtrack.store.log import OPEN_FLAGS, LogFold
+from nbtrack.store.rows import Rows
 from nbtrack.store.runs import header_of, read_run
-from nbtrack.store.snapshot import Snapshot, Table, write_snapshot
+from nbtrack.store.snapshot import Snapshot, write_snapshot
 from nbtrack.store.state import RunState, summary_from_json
 
 SETTLE_S: Final = 2.0
@@ -66,28 +66,21 @@ class _Live:
         self.alive = alive
 
 
-class RunIndex:
+class RunIndex(Rows):
     """The index of the store in `root`. Callers hold `lock`."""
 
     def __init__(self, root: str) -> None:
+        super().__init__()
         self.root = root
         self.path = f"{root}/{INDEX}/snapshot"
         self.lock = RLock()
-        self.table = Table()
-        self.version = 0  # counts changes of rows, for caches
         self._runs_mtime = -1
         self._runs_changed_at = -10.0
         self._days: dict[str, _Day] = {}
         self._live: dict[tuple[str, str], _Live] = {}
-        self._rows: dict[str, int] = {}
-        self._sorted_rows = 0
-        self._order: Any = None
-        self._snapshot: Snapshot | None = None
-        self._new_rows = 0
         self._folded_bytes = 0
         self._unsettled = 0  # days that the snapshot does not vouch for
         self._opened = False
-        self.damage: dict[str, tuple[str, ...]] = {}
 
     # -- opening and saving ----------------------------------------------------------------------------------------
     def _open(self) -> None:
@@ -120,7 +113,9 @@ class RunIndex:
 
     def clear(self) -> None:
         """Forget everything; the next refresh builds the index anew."""
+        lock = self.lock  # somebody may wait for it
         self.__init__(self.root)  # type: ignore[misc]
+        self.lock = lock
         self._opened = True
 
     @property
@@ -162,80 +157,6 @@ class RunIndex:
         for known in self._days.values():
             if known.mtime >= 0 and known.mtime / 1e9 + SETTLE_S < server_now - (now - known.listed_at):
                 known.settled = True
-
-    # -- rows ------------------------------------------------------------------------------------------------------
-    def row_of(self, run_id: str) -> int | None:
-        """The row of a run, or None."""
-        row = self._rows.get(run_id)
-        if row is None and self._sorted_rows:
-            ids = self.table.ids.dense(self.table.rows)
-            if self._order is None:
-                assert self._snapshot is not None  # noqa: S101 - rows that are sorted come from a snapshot
-                order = self._snapshot.section(self._snapshot.header["order"]).bytes()
-                self._order = np.frombuffer(order, "<i4")
-            key = run_id.encode()
-            at = bisect_left(self._order, key, key=ids.__getitem__)
-            if at < self._sorted_rows and ids[self._order[at]] == key:
-                row = int(self._order[at])
-        if row is None or not self.table.numbers["alive"].dense(self.table.rows)[row]:
-            return None
-        return row
-
-    def _new_row(self, run_id: str, day: str) -> int:
-        table = self.table
-        row = table.rows
-        table.rows += 1
-        self._rows[run_id] = row
-        table.ids.set(row, run_id.encode())
-        table.texts["day"].set_text(row, day)
-        table.numbers["alive"].set(row, 1)
-        self._new_rows += 1
-        return row
-
-    def _drop(self, run_id: str) -> None:
-        row = self.row_of(run_id)
-        if row is not None:
-            self.table.numbers["alive"].set(row, 0)
-            self._rows.pop(run_id, None)
-            self.damage.pop(run_id, None)
-            self.version += 1
-
-    def _put(self, day: str, state: RunState) -> None:
-        """Set the row of a run to what its files say."""
-        self.version += 1
-        row = self.row_of(state.run_id)
-        is_new = row is None
-        if row is None:
-            row = self._new_row(state.run_id, day)
-        table = self.table
-        table.texts["name"].set_text(row, state.name)
-        table.texts["status"].set_text(row, state.status)
-        table.texts["exp"].set_text(row, state.exp)
-        table.numbers["start"].set(row, state.start)
-        table.numbers["end"].set(row, -1 if state.end is None else state.end)
-        table.numbers["deleted"].set(row, max(state.deleted_at, 1) if state.deleted else 0)
-        for columns, texts in ((table.params, state.params), (table.tags, state.tags)):
-            if not is_new:
-                for key in columns.keys() - texts.keys():
-                    columns[key].set(row, MISSING_CODE)
-            for key, text in texts.items():
-                column = columns.get(key)
-                if column is None:
-                    column = columns[key] = TextColumn()
-                column.set_text(row, text)
-        metrics = table.metrics
-        if not is_new:
-            for key in metrics.keys() - state.metrics.keys():
-                metrics[key].set_summary(row, None)
-        for key, summary in state.metrics.items():
-            metric = metrics.get(key)
-            if metric is None:
-                metric = metrics[key] = MetricColumn()
-            metric.set_summary(row, summary)
-        if state.damage:
-            self.damage[state.run_id] = state.damage
-        elif self.damage:
-            self.damage.pop(state.run_id, None)
 
     # -- refreshing ------------------------------------------------------------------------------------------------
     def refresh(self, progress: Progress | None = None) -> None:
@@ -397,10 +318,13 @@ class RunIndex:
             live.path: live.fold for live in old.values() if live is not None and live.fold is not None
         }
         before = sum(fold.offset for fold in folds.values() if fold is not None)
-        state = read_run(folder, run_id, names, folds=folds) if names else None
+        trouble: list[str] = []
+        state = read_run(folder, run_id, names, folds=folds, trouble=trouble) if names else None
         self._folded_bytes += sum(fold.offset for fold in folds.values() if fold is not None) - before
         if state is None:
             self._drop(run_id)
+            if trouble:
+                self.damage[run_id] = tuple(trouble)
         else:
             self._put(day, state)
         for path, fold in folds.items():

@@ -39,6 +39,30 @@ def _not_a_number(value: Any) -> float:
     raise ValueError(f"not a number: {value!r}")
 
 
+def to_float(key: str, value: Any) -> float:
+    """Return a metric value as a float; raises InvalidInputError."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError("text")
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"metric {key!r}: expected a number, got {type(value).__name__} {value!r:.60} ({error})."
+            " Log text as a param, a tag or an artifact."
+        ) from error
+
+
+def to_step(step: Any) -> int:
+    """Return a step as an int that fits in 64 bits; raises InvalidInputError."""
+    try:
+        whole = int(step)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"step: expected a whole number, got {step!r:.60}.") from error
+    if whole != step or not -MAX_INT <= whole <= MAX_INT:
+        raise InvalidInputError(f"step: expected a whole number of at most 63 bits, got {step!r:.60}.")
+    return whole
+
+
 def clean_text(value: Any) -> str:
     """Return ``str(value)`` without lone surrogates, which UTF-8 cannot hold."""
     text = value if isinstance(value, str) else str(value)

@@ -351,31 +351,6 @@ def _add_details(fd: int, ends: Ends, digest: Digest) -> None:
             digest.damage += (f"the line at byte {offset:,} is damaged and was left out",)
 
 
-def read_edit(path: str) -> Digest | None:
-    """Return what an edit says, or None if it is damaged; raises OSError."""
-    fd, size = open_log(path)
-    try:
-        record = unseal(pread(fd, size, 0))
-    finally:
-        os.close(fd)
-    if record is None or "edit" not in record or record.get("run") != run_of(path):
-        return None
-    edit = record["edit"]
-    at = int(record["t"])
-    digest = Digest(at)
-    digest.edit = True
-    digest.end, digest.name = edit.get("status", ""), edit.get("name", "")
-    digest.deleted = edit.get("deleted")
-    digest.params, digest.tags = edit.get("params") or {}, edit.get("tags") or {}
-    digest.capture = edit.get("capture") or {}
-    for path_, sha, length in edit.get("artifacts") or ():
-        digest.artifacts[path_] = (sha, length)
-    for key, value in (edit.get("metrics") or {}).items():
-        digest.metrics[key] = new_summary(0)
-        add_value(digest.metrics[key], 0, at, from_json_number(value))
-    return digest
-
-
 def seal_of(fd: int, start: int, stop: int) -> tuple[str, int]:
     """Return ``(crc32 in hex, number of bytes)`` of a stretch of a file."""
     crc, at = 0, start

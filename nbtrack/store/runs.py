@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from nbtrack.store import liveness
+from nbtrack.store.edits import read_edit
 from nbtrack.store.layout import LOG_SUFFIX
 from nbtrack.store.lines import unseal
-from nbtrack.store.log import LogFold, open_log, pread, read_edit, read_log
+from nbtrack.store.log import LogFold, open_log, pread, read_log
 from nbtrack.store.state import Digest, RunState, merge, overlapping
 
 
@@ -39,6 +40,7 @@ def read_run(
     *,
     details: bool = False,
     folds: dict[str, LogFold | None] | None = None,
+    trouble: list[str] | None = None,
 ) -> RunState | None:
     """Return a run from its files; None if none of its logs holds anything yet.
 
@@ -50,6 +52,8 @@ def read_run(
         Whether artifacts, inputs and captures are wanted, too.
     folds
         Where to keep the folds of logs that are not sealed, by path.
+    trouble
+        Where to say why there is no run although there are files.
     """
     logs: dict[str, Digest] = {}
     edits: list[Digest] = []
@@ -71,6 +75,8 @@ def read_run(
         else:
             logs[path] = digest
     if not logs:
+        if trouble is not None:
+            trouble.extend(damage)
         return None
     if overlapping([*logs.values(), *edits]):
         logs = {path: digest if digest.patches else _in_full(path, digest) for path, digest in logs.items()}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from os import write
 from pathlib import Path
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any, Final
 from zlib import crc32
 
@@ -21,7 +21,16 @@ from nbtrack.names import check_artifact_path, check_key, check_run_name
 from nbtrack.store.appender import SEAL_BYTES, Appender, live
 from nbtrack.store.base import RunWriter
 from nbtrack.store.layout import check_time, now_ms
-from nbtrack.store.lines import MAX_INT, NEWLINE, clean_text, encode_line, seal, to_json_number
+from nbtrack.store.lines import (
+    MAX_INT,
+    NEWLINE,
+    clean_text,
+    encode_line,
+    seal,
+    to_float,
+    to_json_number,
+    to_step,
+)
 from nbtrack.store.log import recount, seal_of
 from nbtrack.store.state import (
     COUNT,
@@ -38,31 +47,7 @@ from nbtrack.store.state import (
 )
 
 _END_STATUSES: Final = ("FINISHED", "FAILED", "KILLED", "SCHEDULED", "RUNNING")
-_SYNC_AFTER_MS: Final = 5000  # a run shorter than this is left to the system's own write-back
-
-
-def to_float(key: str, value: Any) -> float:
-    """Return a metric value as a float; raises InvalidInputError."""
-    try:
-        if isinstance(value, str | bytes):
-            raise TypeError("text")
-        return float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInputError(
-            f"metric {key!r}: expected a number, got {type(value).__name__} {value!r:.60} ({error})."
-            " Log text as a param, a tag or an artifact."
-        ) from error
-
-
-def to_step(step: Any) -> int:
-    """Return a step as an int that fits in 64 bits; raises InvalidInputError."""
-    try:
-        whole = int(step)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInputError(f"step: expected a whole number, got {step!r:.60}.") from error
-    if whole != step or not -MAX_INT <= whole <= MAX_INT:
-        raise InvalidInputError(f"step: expected a whole number of at most 63 bits, got {step!r:.60}.")
-    return whole
+_SYNC_AFTER_S: Final = 5.0  # a run shorter than this is left to the system's own write-back
 
 
 class FileRunWriter(Appender, RunWriter):
@@ -87,6 +72,7 @@ class FileRunWriter(Appender, RunWriter):
         self._put_blob = put_blob
         self._open_fork_log = open_fork_log
         self._before = before
+        self._opened_at = monotonic()
         self._ended = False
         self._closing: tuple[str, int] | None = None
         self._dirty = False  # a call was interrupted between its write and its bookkeeping
@@ -355,7 +341,7 @@ class FileRunWriter(Appender, RunWriter):
             return False
         self._closing = None
         self._detour = True
-        self._close(sync=at - self._base > _SYNC_AFTER_MS)
+        self._close(sync=monotonic() - self._opened_at > _SYNC_AFTER_S)
         return True
 
     def beat(self) -> None:

@@ -1,0 +1,96 @@
+"""The rows of the index: one a run, found by its id, set to what its files say."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+import numpy as np
+
+from nbtrack.store.columns import MISSING_CODE, MetricColumn, TextColumn
+from nbtrack.store.snapshot import Snapshot, Table
+from nbtrack.store.state import RunState
+
+
+class Rows:
+    """The table of an index, and where each run is in it."""
+
+    def __init__(self) -> None:
+        self.table = Table()
+        self.damage: dict[str, tuple[str, ...]] = {}  # run id -> what was left out
+        self._snapshot: Snapshot | None = None
+        self._sorted_rows = 0  # the first rows, of which the snapshot knows the order by id
+        self._order: Any = None
+        self._rows: dict[str, int] = {}  # rows that came later
+        self._new_rows = 0  # since the snapshot was written
+
+    def row_of(self, run_id: str) -> int | None:
+        """The row of a run, or None."""
+        row = self._rows.get(run_id)
+        if row is None and self._sorted_rows:
+            ids = self.table.ids.dense(self.table.rows)
+            if self._order is None:
+                assert self._snapshot is not None  # noqa: S101 - rows that are sorted come from a snapshot
+                order = self._snapshot.section(self._snapshot.header["order"]).bytes()
+                self._order = np.frombuffer(order, "<i4")
+            key = run_id.encode()
+            at = bisect_left(self._order, key, key=ids.__getitem__)
+            if at < self._sorted_rows and ids[self._order[at]] == key:
+                row = int(self._order[at])
+        if row is None or not self.table.numbers["alive"].dense(self.table.rows)[row]:
+            return None
+        return row
+
+    def _new_row(self, run_id: str, day: str) -> int:
+        table = self.table
+        row = table.rows
+        table.rows += 1
+        self._rows[run_id] = row
+        table.ids.set(row, run_id.encode())
+        table.texts["day"].set_text(row, day)
+        table.numbers["alive"].set(row, 1)
+        self._new_rows += 1
+        return row
+
+    def _drop(self, run_id: str) -> None:
+        row = self.row_of(run_id)
+        if row is not None:
+            self.table.numbers["alive"].set(row, 0)
+            self._rows.pop(run_id, None)
+            self.damage.pop(run_id, None)
+
+    def _put(self, day: str, state: RunState) -> None:
+        """Set the row of a run to what its files say."""
+        row = self.row_of(state.run_id)
+        is_new = row is None
+        if row is None:
+            row = self._new_row(state.run_id, day)
+        table = self.table
+        table.texts["name"].set_text(row, state.name)
+        table.texts["status"].set_text(row, state.status)
+        table.texts["exp"].set_text(row, state.exp)
+        table.numbers["start"].set(row, state.start)
+        table.numbers["end"].set(row, -1 if state.end is None else state.end)
+        table.numbers["deleted"].set(row, max(state.deleted_at, 1) if state.deleted else 0)
+        for columns, texts in ((table.params, state.params), (table.tags, state.tags)):
+            if not is_new:
+                for key in columns.keys() - texts.keys():
+                    columns[key].set(row, MISSING_CODE)
+            for key, text in texts.items():
+                column = columns.get(key)
+                if column is None:
+                    column = columns[key] = TextColumn()
+                column.set_text(row, text)
+        metrics = table.metrics
+        if not is_new:
+            for key in metrics.keys() - state.metrics.keys():
+                metrics[key].set_summary(row, None)
+        for key, summary in state.metrics.items():
+            metric = metrics.get(key)
+            if metric is None:
+                metric = metrics[key] = MetricColumn()
+            metric.set_summary(row, summary)
+        if state.damage:
+            self.damage[state.run_id] = state.damage
+        elif self.damage:
+            self.damage.pop(state.run_id, None)
