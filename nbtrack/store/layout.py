@@ -82,7 +82,7 @@ def model_folder(name: str) -> str:
     Examples
     --------
     >>> model_folder("clf-model"), model_folder("Clf")
-    ('clf-model', 'Clf%~ee33b9bb')
+    ('clf-model', 'Clf%~96908514')
     """
     safe = to_filename(name)
     if name == name.lower() or "%~" in safe:
