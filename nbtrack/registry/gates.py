@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from nbtrack.entities import ModelVersion
+from nbtrack.entities import ModelVersion, Signature
 from nbtrack.errors import InvalidInputError
+from nbtrack.registry.compatible import why_incompatible
 from nbtrack.reprs.directions import better_direction
 from nbtrack.reprs.numbers import format_number
 
@@ -17,7 +18,12 @@ _THRESHOLD = re.compile(r"\s*(?P<key>\S.*?)\s*(?P<op>>=|<=|==|>|<)\s*(?P<value>\
 _BETTER = re.compile(r"\s*(?P<key>\S.*?)\s+better(?:\s+by\s+(?P<margin>\S+))?\s*")
 
 
-def check_gates(require: str | Sequence[str] | None, version: ModelVersion, current: ModelVersion | None) -> list[str]:
+def check_gates(
+    require: str | Sequence[str] | None,
+    version: ModelVersion,
+    current: ModelVersion | None,
+    signature_of: Callable[[ModelVersion], Signature | None],
+) -> list[str]:
     """Return why `version` may not take the place of `current`: one text a gate that refuses, none if all pass.
 
     Parameters
@@ -25,11 +31,14 @@ def check_gates(require: str | Sequence[str] | None, version: ModelVersion, curr
     require
         ``"KEY >= NUMBER"`` (also ``<= > < ==``) compares a metric of the version; ``"KEY better"`` or
         ``"KEY better by MARGIN"`` compares it with the version that is there now, in the direction that the metric's
-        name tells (higher for accuracy, lower for loss).
+        name tells (higher for accuracy, lower for loss). ``"signature compatible"``: whoever sends requests to the
+        version that is there now can send the same ones to this version, and gets answers of the same types.
     version
         The version to be promoted.
     current
         The version that is there now, if any.
+    signature_of
+        Returns the signature of a version.
 
     Raises
     ------
@@ -37,7 +46,16 @@ def check_gates(require: str | Sequence[str] | None, version: ModelVersion, curr
         If a gate cannot be read.
     """
     gates = [require] if isinstance(require, str) else list(require or ())
-    return [refusal for gate in gates if (refusal := _refusal(gate, version, current)) is not None]
+    refusals = []
+    for gate in gates:
+        if isinstance(gate, str) and gate.strip().lower() == "signature compatible":
+            why = why_incompatible(signature_of(version), signature_of(current)) if current is not None else None
+            refusal = why and f"gate {gate!r}: v{version.version} {why}"
+        else:
+            refusal = _refusal(gate, version, current)
+        if refusal:
+            refusals.append(refusal)
+    return refusals
 
 
 def _refusal(gate: str, version: ModelVersion, current: ModelVersion | None) -> str | None:
@@ -92,6 +110,6 @@ def _keys(version: ModelVersion) -> str:
 def _unreadable(gate: object) -> InvalidInputError:
     shown = repr(gate)
     return InvalidInputError(
-        "gate: expected 'METRIC >= NUMBER', 'METRIC better' or 'METRIC better by MARGIN', got"
+        "gate: expected 'METRIC >= NUMBER', 'METRIC better', 'METRIC better by MARGIN' or 'signature compatible', got"
         f" {shown if len(shown) <= 80 else shown[:77] + '…'}."
     )

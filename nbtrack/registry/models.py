@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nbtrack.entities import MANIFEST_NAME, Commit, ModelVersion, RegisteredModel, Run
+from nbtrack.entities import MANIFEST_NAME, Commit, ModelManifest, ModelVersion, RegisteredModel, Run, Signature
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from nbtrack.names import ModelURI, RunURI, check_key, check_model_name, parse_model_uri
 from nbtrack.registry.fold import State
@@ -246,6 +246,13 @@ def _with_metrics(version: ModelVersion, store: Store) -> tuple[ModelVersion, bo
 def with_metrics(version: ModelVersion, store: Store) -> ModelVersion:
     """Return `version` with the metrics of its run, where it was registered before the run logged them."""
     return version if version.metrics else _with_metrics(version, store)[0]
+
+
+def signature_of(version: ModelVersion, *, store: Store | None = None) -> Signature | None:
+    """Return the signature that the manifest of a version holds; None if it has none."""
+    if not version.digest:
+        return None
+    return msgspec.json.decode(the_store(store).read_blob(version.digest), type=ModelManifest).signature
 
 
 def _finite(run: Run) -> dict[str, float]:

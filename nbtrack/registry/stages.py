@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.entities import Commit, ModelVersion
@@ -12,7 +13,7 @@ from nbtrack.names import check_stage
 from nbtrack.registry.fold import State, inverse, moves
 from nbtrack.registry.gates import check_gates
 from nbtrack.registry.ledger import existing
-from nbtrack.registry.models import the_store, version_in, with_metrics
+from nbtrack.registry.models import signature_of, the_store, version_in, with_metrics
 from nbtrack.registry.words import describe, moves_text
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def promote(
     former
         Where the version that gives way goes: by default from Staging back to None, from Production to Archived.
     require
-        Gates that the version must pass, such as ``"accuracy >= 0.9"`` or ``"accuracy better by 0.01"``.
+        Gates that the version must pass: ``"accuracy >= 0.9"``, ``"accuracy better by 0.01"`` than the version that
+        is there now, ``"signature compatible"`` with it.
     store
         The store; the one used now if not given.
 
@@ -131,7 +133,8 @@ def promote(
         if not patch:
             text = f"v{target.version} is in {stage} already"
             return None
-        refusals = check_gates(require, *_rivals(state, target, stage, store))
+        rivals = _rivals(state, target, stage, store)
+        refusals = check_gates(require, *rivals, partial(signature_of, store=store))
         if refusals:
             raise GateError(
                 f"promote {name!r} v{target.version} to {stage}: {'; '.join(refusals)}. Nothing was changed."
@@ -161,7 +164,8 @@ def preview_promotion(
     state = existing(name, store).state
     target, patch = _plan(state, version, stage, former)
     changes = moves(state, patch)
-    refusals = check_gates(require, *_rivals(state, target, stage, store)) if patch else []
+    rivals = _rivals(state, target, stage, store)
+    refusals = check_gates(require, *rivals, partial(signature_of, store=store)) if patch else []
     return Promotion(
         name,
         tuple(changes),

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from sklearn.dummy import DummyClassifier
 
 import nbtrack
 from nbtrack import registry
@@ -189,3 +190,33 @@ def test_gate_on_a_metric_that_is_not_there_says_which_are(three: Store) -> None
 def test_gate_that_cannot_be_read_is_refused(three: Store, gate: object) -> None:
     with pytest.raises(InvalidInputError, match="gate: expected 'METRIC >= NUMBER'"):
         nbtrack.promote("clf", 3, "Production", require=[gate])  # type: ignore[list-item]
+
+
+COLUMNS = {"a": [1.0, 2.0], "n": [1, 2]}
+CANDIDATES = [
+    (COLUMNS | {"more": [1.0, None]}, [0, 1], None),
+    ({"a": [1.0, 2.0]}, [0, 1], None),
+    ({"a": [1.0, 2.0], "n": [1.0, 2.0]}, [0, 1], None),
+    (COLUMNS | {"more": [1.0, 2.0]}, [0, 1], "needs the column 'more'"),
+    ({"a": [1, 2], "n": [1, 2]}, [0, 1], "wants long in the column 'a', where double is sent now"),
+    (COLUMNS, ["x", "y"], "answers string, the version that is there now long"),
+    (None, None, "has no signature"),
+    ([[1.0, 2.0]], [0], "takes 2 columns by position"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "told"), CANDIDATES)
+def test_gate_signature_lets_pass_what_takes_the_same_requests(
+    store: Store, inputs: object, outputs: object, told: str | None
+) -> None:
+    model = DummyClassifier().fit([[0.0], [1.0]], [0, 1])
+    for given, answered in ((COLUMNS, [0, 1]), (inputs, outputs)):
+        signature = None if given is None else nbtrack.infer_signature(given, answered)
+        with nbtrack.start_run():
+            nbtrack.log_model(model, signature=signature, registered_model_name="clf")
+    nbtrack.promote("clf", 1, "Production", require="signature compatible")
+    if told is None:
+        assert nbtrack.promote("clf", 2, "Production", require="Signature compatible").commit is not None
+        return
+    with pytest.raises(GateError, match=told):
+        nbtrack.promote("clf", 2, "Production", require="signature compatible")
