@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbtrack.magics import load
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model
     from nbtrack.models.flavors import sklearn
+    from nbtrack.pipelines import run_pipeline, step
     from nbtrack.registry import Client, history, promote, register_model, set_alias, undo
     from nbtrack.serving import ModelServer, serve
     from nbtrack.tracking import (
@@ -66,6 +67,7 @@ _ROOMS = {
     "magics": "load",
     "models": "infer_signature load_model log_model predict save_model",
     "models.flavors": "sklearn",
+    "pipelines": "run_pipeline step",
     "registry": "Client history promote register_model set_alias undo",
     "serving": "ModelServer serve",
     "tracking": """ActiveRun active_run create_experiment delete_run delete_tag end_run get_experiment
@@ -113,6 +115,7 @@ __all__ = [
     "promote",
     "register_model",
     "restore_run",
+    "run_pipeline",
     "save_model",
     "search_runs",
     "serve",
@@ -123,6 +126,7 @@ __all__ = [
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "step",
     "undo",
 ]
 
