@@ -20,7 +20,7 @@ from .fire import environment
 from .promises.base import make_run
 
 CASES = int(
-    os.environ.get("NBTRACK_FUZZ_CASES", "20")
+    os.environ.get("NBTRACK_FUZZ_CASES", "12")
 )  # damages of each kind of file; tests/bench/fire.py asks for more
 CRASHED = """
 import os, sys
