@@ -251,7 +251,11 @@ class Store(ABC):
         run_ids: Sequence[str] | None = None,
         keys: Sequence[tuple[ColumnKind, str]] | None = None,
     ) -> RunTable:
-        """The same as columns. `run_ids` restricts to these runs; `keys` restricts the columns beside attributes."""
+        """The same as columns. `run_ids` restricts to these runs; `keys` restricts the columns beside attributes.
+
+        A metric among `keys` may also be an expression: ``min(metrics.loss)``, ``max last count step min_step
+        max_step`` likewise, or ``at_max(metrics.loss, metrics.acc)``: the loss at the step at which acc was highest.
+        """
 
     def run_frame(
         self,

@@ -356,6 +356,17 @@ class RunIndex(Rows):
         if (day, name) in self._live:
             live.alive = alive
 
+    def files_of(self, row: int) -> tuple[str, list[str]]:
+        """Return the folder of a run and the names of its files."""
+        table = self.table
+        run_id = bytes(table.ids.dense(table.rows)[row]).decode()
+        (day,) = table.texts["day"].values(np.array([row]), table.rows)
+        known = self._days[day or ""]
+        return f"{self.root}/{RUNS}/{day}", [
+            f"{run_id}{LOG_SUFFIX}",
+            *(name for name in known.extras if name.startswith(run_id)),
+        ]
+
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what changes whenever a row may have changed."""
         return (

@@ -4,6 +4,7 @@
 
     metrics.acc > 0.9 and (params.kind = 'rf' or tags.`my tag` like '%x%') and attributes.status = 'FINISHED'
     min(metrics.loss) < 0.1        metrics.loss.min < 0.1        params.lr >= 0.01        tags.note is not null
+    at_max(metrics.loss, metrics.acc) < 0.2                       the loss at the step at which acc was highest
     run_id in ('…', '…')           not params.kind in ('rf')
 
 A key that a run does not have satisfies no comparison, not even ``!=``. A filter is read by this file's own tokenizer
@@ -22,6 +23,7 @@ Kind = Literal["attribute", "param", "metric", "tag"]
 MAX_LENGTH: Final = 20_000
 MAX_DEPTH: Final = 60
 AGGREGATES: Final = ("last", "min", "max", "count", "step", "min_step", "max_step")
+AT_BEST: Final = ("at_min", "at_max")
 ATTRIBUTES: Final = {
     "run_id": "run_id",
     "run_name": "run_name",
@@ -62,6 +64,7 @@ class Field(NamedTuple):
     kind: Kind
     key: str
     aggregate: str = ""
+    by: str = ""  # at_min, at_max: the metric whose best step counts
 
 
 class Compare(NamedTuple):
@@ -212,6 +215,8 @@ class _Parser:
         if token.kind == "text":
             return self.attribute(_unquote(token.text))
         name = token.text.lower()
+        if name in AT_BEST and not token.quoted and self.sign("("):
+            return self.at_best(name)
         if name in AGGREGATES and not token.quoted and self.sign("("):
             inner = self.field()
             if inner.kind != "metric" or inner.aggregate or not self.sign(")"):
@@ -228,6 +233,15 @@ class _Parser:
         if token.quoted:
             key = f"{rest}.{_unquote(token.quoted)}" if rest else _unquote(token.quoted)
         return self.attribute(key) if kind == "attribute" else Field(kind, key)
+
+    def at_best(self, name: str) -> Field:
+        """Read the rest of ``at_max(metrics.loss, metrics.acc)``: the loss at the step at which acc was highest."""
+        wanted = self.field()
+        comma = self.sign(",")
+        by = self.field() if comma else wanted
+        if not comma or not self.sign(")") or any(f.kind != "metric" or f.aggregate for f in (wanted, by)):
+            self.fail(f"expected {name}(metrics.KEY, metrics.OTHER)")
+        return Field("metric", wanted.key, name, by.key)
 
     def attribute(self, name: str) -> Field:
         known = ATTRIBUTES.get(name.lower())
@@ -321,6 +335,15 @@ def parse_filter(text: str) -> Node | None:
     if parser.peek() is not None:
         parser.fail("expected AND, OR or the end")
     return node
+
+
+def parse_field(text: str) -> Field:
+    """Return what one expression such as ``"min(metrics.loss)"`` stands for; raises FilterSyntaxError."""
+    parser = _Parser(text, "column")
+    field = parser.field()
+    if parser.peek() is not None:
+        parser.fail("expected the end")
+    return field
 
 
 def parse_order(clauses: Sequence[str]) -> list[Order]:

@@ -71,6 +71,8 @@ def value_of(state: RunState, field: Field) -> Any:
     """What a run has for `field`, None if nothing."""
     match field.kind:
         case "metric":
+            if field.by:
+                raise NotImplementedError("what a metric was at another's best step is in the logs, not in the summary")
             summary = state.metrics.get(field.key)
             return None if summary is None else summary[AGGREGATE_AT[field.aggregate]]
         case "param":

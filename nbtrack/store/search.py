@@ -13,7 +13,7 @@ from nbtrack.errors import InvalidInputError
 from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
 from nbtrack.store.columns import Array, SnapshotDamagedError, TextColumn, is_logged
 from nbtrack.store.index import RunIndex
-from nbtrack.store.query import parse_filter, parse_order
+from nbtrack.store.query import parse_field, parse_filter, parse_order
 from nbtrack.store.state import as_status
 from nbtrack.store.vector import Vectors
 
@@ -84,6 +84,7 @@ class Search:
         self.index = RunIndex(root)
         self._commits_changed = commits_changed
         self._warn = warn
+        self._values: dict[tuple[bytes, str, int, int], float | None] = {}
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Bring the index up to date."""
@@ -160,7 +161,7 @@ class Search:
             mask &= (table.numbers["deleted"].dense(total) != 0) == deleted
         if experiment_ids:
             mask &= self._in_experiments(experiment_ids)
-        vectors = Vectors(table)
+        vectors = Vectors(table, self._value_at)
         if node is not None:
             mask &= vectors.mask(node)
         rows = np.flatnonzero(mask)
@@ -172,6 +173,20 @@ class Search:
         column = self.index.table.texts["exp"]
         codes = [code for one in experiment_ids for code in column.texts.codes_of(str(one))]
         return np.isin(column.dense(self.index.table.rows), np.array(codes, np.int32))
+
+    def _value_at(self, row: int, key: str, step: int) -> float | None:
+        """Return what a run logged last for a metric at a step."""
+        table = self.index.table
+        count = int(table.metrics[key].stats.dense(table.rows)["count"][row])
+        place = (bytes(table.ids.dense(table.rows)[row]), key, step, count)
+        if place not in self._values:
+            from nbtrack.store.history import read_history
+
+            folder, names = self.index.files_of(row)
+            history = read_history(self.index.root, folder, place[0].decode(), names, key)
+            found = np.flatnonzero(history.step == step)
+            self._values[place] = float(history.value[found[-1]]) if len(found) else None
+        return self._values[place]
 
     # -- answers ---------------------------------------------------------------------------------------------------
     def runs(
@@ -275,6 +290,9 @@ class Search:
             values = self._column(kind, key, rows)
             if values is not None:
                 columns.append(RunColumn(kind, key, values))
+        for kind, key in keys or ():
+            if kind == "metric" and "(" in key and key not in table.metrics:
+                columns.append(RunColumn(kind, key, self._computed(key, rows)))
         ids = [run_id.decode() for run_id in table.ids.take(rows, table.rows).tolist()]
         return RunTable(ids, columns, count, self._revision())
 
@@ -285,6 +303,14 @@ class Search:
         for kind, names in zip(_KINDS, known, strict=True):
             found.extend((kind, name) for name in sorted(names) if keys is None or (kind, name) in keys)
         return found
+
+    def _computed(self, text: str, rows: Array) -> list[Any]:
+        """Return the values of an expression such as ``min(metrics.loss)``, None for runs that have none."""
+        found = Vectors(self.index.table, self._value_at).numbers(parse_field(text))
+        if found is None:
+            raise InvalidInputError(f"column {text!r}: expected a number, such as min(metrics.loss).")
+        values, has = found[0][rows].tolist(), found[1][rows].tolist()
+        return [value if there else None for value, there in zip(values, has, strict=True)]
 
     def _column(self, kind: ColumnKind, key: str, rows: Array) -> list[Any] | None:
         """Return the values of a key, None if none of the rows has it."""

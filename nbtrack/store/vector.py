@@ -27,8 +27,9 @@ _STAT_FIELDS = {
 class Vectors:
     """The columns of `table` as a filter sees them."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, value_at: Callable[[int, str, int], float | None]) -> None:
         self.table = table
+        self._value_at = value_at  # what a run logged for a metric at a step, from its own log
         self.rows = table.rows
 
     def mask(self, node: Node) -> Array:
@@ -68,6 +69,8 @@ class Vectors:
             if field.aggregate in {"", "last"}:
                 values = metric.last.dense(rows)
                 return values, is_logged(values)
+            if field.by:
+                return self._at_best(field)
             stats = metric.stats.dense(rows)
             return stats[_STAT_FIELDS[field.aggregate]], stats["count"] > 0
         if field.kind != "attribute":
@@ -81,6 +84,29 @@ class Vectors:
             case "duration":
                 return end - start, end >= 0
         return None
+
+    def _at_best(self, field: Field) -> tuple[Array, Array]:
+        """Return the values of one metric at the step at which another was best, and which runs have both.
+
+        The index knows the last value; what lies in between is looked up in the logs of the runs.
+        """
+        metric, other = self.table.metrics[field.key], self.table.metrics.get(field.by)
+        values, has = np.full(self.rows, np.nan), np.zeros(self.rows, bool)
+        if other is None:
+            return values, has
+        best = "min" if field.aggregate == "at_min" else "max"
+        last, stats, by = metric.last.dense(self.rows), metric.stats.dense(self.rows), other.stats.dense(self.rows)
+        both = is_logged(last) & (by["count"] > 0) & ~np.isnan(by[best])
+        if field.key == field.by:
+            return np.where(both, by[best], np.nan), both
+        steps = by[f"{best}_step"]
+        known = both & (stats["step"] == steps)
+        values[known], has[known] = last[known], True
+        for row in np.flatnonzero(both & ~known & (self.table.numbers["alive"].dense(self.rows) != 0)).tolist():
+            value = self._value_at(row, field.key, int(steps[row]))
+            if value is not None:
+                values[row], has[row] = value, True
+        return values, has
 
     # -- comparisons -----------------------------------------------------------------------------------------------
     def _compare(self, field: Field, op: str, value: Any) -> Array:

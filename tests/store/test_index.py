@@ -191,3 +191,28 @@ def test_filter_of_any_text_is_read_or_refused(text: str) -> None:
         parse_filter(text)
     except FilterSyntaxError as error:
         assert str(error).startswith("filter:")
+
+
+def test_search_at_best_takes_the_value_at_the_step_of_the_others_best(tmp_path: Path) -> None:
+    store = FileStore.open(tmp_path / "store")
+    ids = []
+    for shift in range(4):
+        writer = store.create_run(start_time_ms=T0 + shift)
+        for step in range(9):
+            writer.log_metrics({"loss": 10.0 * shift + step, "acc": -abs(step - 2 * shift)}, step=step)
+        writer.log_metrics({"alone": 1.0})
+        writer.end()
+        ids.append(writer.run_id)
+    lonely = store.create_run(start_time_ms=T0 + 9)
+    lonely.log_metric("loss", 1.0)
+    lonely.end()
+    expression = "at_max(metrics.loss, metrics.acc)"
+    keys = [("metric", expression), ("metric", "min(metrics.loss)"), ("metric", "at_min(metrics.acc, metrics.acc)")]
+    table = store.run_table(order_by=[f"{expression} DESC"], keys=keys)
+    columns = {column.key: column.values for column in table.columns if column.kind == "metric"}
+    assert list(table.run_ids) == [*reversed(ids), lonely.run_id]
+    assert columns[expression] == [36.0, 24.0, 12.0, 0.0, None]
+    assert columns["min(metrics.loss)"] == [30.0, 20.0, 10.0, 0.0, 1.0]
+    assert columns["at_min(metrics.acc, metrics.acc)"] == [-6.0, -4.0, -6.0, -8.0, None]
+    assert [run.run_id for run in store.search_runs(filter_string=f"{expression} = 24")] == [ids[2]]
+    assert store.search_runs(filter_string="at_max(metrics.loss, metrics.none) >= 0") == []
