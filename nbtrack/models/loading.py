@@ -271,7 +271,7 @@ def load_bundle(model_uri: str | Path, *, store: Store | None = None, trust: str
             " Look at what changed, and at who changed it."
         )
     loaded = Loaded(source, source.own or trust is not None)
-    if loaded.compiled is None:
+    if COMPILED_NAME not in source.files:
         loaded.model  # noqa: B018 - a model that cannot be loaded should say so now
     return loaded
 

@@ -70,8 +70,35 @@ class _SafeUnpickler(pickle.Unpickler):
     def __init__(self, data: bytes, what: str) -> None:
         super().__init__(io.BytesIO(data))
         self._what = what
+        self._classes: list[tuple[type, dict[str, Any]]] = []
 
     def find_class(self, module: str, name: str) -> Any:
+        found = self._found(module, name)
+        if isinstance(found, type):
+            self._classes.append((found, dict(vars(found))))
+            return found
+
+        def call(*args: Any) -> Any:  # a pickle may set attributes of what it named: of this, not of numpy's function
+            return found(*args)
+
+        return call
+
+    def undo_changes(self) -> bool:
+        """Set the classes that were named back to what they were; return whether one of them had been changed."""
+        changed = False
+        for cls, before in reversed(self._classes):
+            now = dict(vars(cls))
+            for key in {*before, *now}:
+                if before.get(key, self) is now.get(key, self):
+                    continue
+                changed = True
+                if key in before:
+                    setattr(cls, key, before[key])
+                else:
+                    delattr(cls, key)
+        return changed
+
+    def _found(self, module: str, name: str) -> Any:
         if name in ALLOWED.get(module, ()):
             return getattr(import_module(module), name)
         if "." not in name and (module.startswith("sklearn.") and not _NOT_IN & set(module.split("."))):
@@ -118,12 +145,17 @@ def loads(data: bytes, what: str) -> Any:
     IntegrityError
         If it is no whole pickle, or holds arrays that would make compiled code read outside its memory.
     """
+    reader = _SafeUnpickler(data, what)
     try:
-        model = _SafeUnpickler(data, what).load()
+        model = reader.load()
     except UntrustedModelError:
+        reader.undo_changes()
         raise
     except Exception as error:  # garbage can make an unpickler raise anything
+        reader.undo_changes()
         raise IntegrityError(f"{what}: it cannot be unpickled ({type(error).__name__}). Log the model again.") from None
+    if reader.undo_changes():
+        raise _forged(what, "its pickle changes a class of scikit-learn itself")
     try:
         for part in _parts(model):
             _check(part, what)

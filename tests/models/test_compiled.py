@@ -101,7 +101,7 @@ def test_compiled_imputer_takes_missing_values() -> None:
 class Odd(RandomForestClassifier):
     """Answers as it likes."""
 
-    def predict(self, X: Any) -> Any:  # noqa: N803
+    def predict(self, X: Any) -> Any:
         return super().predict(X) + 1
 
 

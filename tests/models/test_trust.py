@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
-import os
 import pickle
 import shutil
-import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from hashlib import sha256
@@ -23,8 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 import nbtrack
 from nbtrack import models
 from nbtrack.entities import MANIFEST_NAME
-from nbtrack.errors import IntegrityError, NbtrackWarning, UntrustedModelError
-from nbtrack.models import trust
+from nbtrack.errors import IntegrityError, UntrustedModelError
 from nbtrack.store.base import Store
 
 Stranger = Callable[[], Any]
@@ -199,18 +197,15 @@ def test_strangers_code_loads_only_by_its_digest(tmp_path: Path, as_stranger: St
         assert nbtrack.load_model(tmp_path / "m", trust=digest).predict([[0]]) == [42]
 
 
+def unframed(data: bytes) -> bytes:
+    """A pickle's body without the frame that protocol 5 puts around it."""
+    return data[9:] if data[:1] == b"\x95" else data
+
+
 def by_name(module: str, name: str, *args: Any) -> bytes:
     """A pickle that calls ``module.name(*args)``: written by hand, so that nothing here runs it."""
-    text = (
-        b"\x80\x05\x8c"
-        + bytes([len(module)])
-        + module.encode()
-        + b"\x8c"
-        + bytes([len(name)])
-        + name.encode()
-        + b"\x93"
-    )
-    return text + pickle.dumps(args, 5)[2:-1].replace(b"\x95" + pickle.dumps(args, 5)[3:11], b"") + b"R."
+    names = b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
+    return b"\x80\x05" + names + b"\x93" + unframed(pickle.dumps(args, 5)[2:-1]) + b"R."
 
 
 MARK = "touch MARKER"
@@ -297,6 +292,29 @@ def test_what_is_no_pickle_is_an_integrity_error(tmp_path: Path, payload: bytes)
         nbtrack.load_model(forged(tmp_path / "m", payload))
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("sklearn._loss.link", "Interval"),
+        ("sklearn.gaussian_process.kernels", "RBF"),
+        ("sklearn.neural_network._stochastic_optimizers", "AdamOptimizer"),
+        ("sklearn.tree._classes", "DecisionTreeClassifier"),
+        ("numpy._core.numeric", "_frombuffer"),
+    ],
+)
+def test_pickle_that_changes_a_class_or_function_leaves_no_trace(tmp_path: Path, module: str, name: str) -> None:
+    target = getattr(importlib.import_module(module), name)
+    before = dict(vars(target))
+    call = by_name(module, name)
+    state = pickle.dumps((None, {"predict": 3, "__call__": 4, "more": 5}), 5)[2:-1]
+    for end in (b"b.", b"bK\x01"):  # whole, and broken off after the deed
+        folder = forged(tmp_path / f"m{len(end)}", call[: call.index(b"\x93") + 1] + unframed(state) + end)
+        with contextlib.suppress(IntegrityError):
+            loaded = nbtrack.load_model(folder)
+            assert loaded is not target and not isinstance(loaded, type)
+        assert dict(vars(target)) == before
+
+
 def test_vectorizer_that_reads_files_is_refused(tmp_path: Path) -> None:
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
@@ -354,49 +372,3 @@ def test_forged_forest_and_histogram_trees_are_refused(tmp_path: Path, wine: Any
     boosted._predictors[0][0].nodes["left"][0] = 1_000_000
     with pytest.raises(IntegrityError, match="child lies outside"):
         nbtrack.load_model(forged(tmp_path / "boosted", pickle.dumps(boosted)))
-
-
-# -- the key -----------------------------------------------------------------------------------------------------------
-def test_key_is_private_and_outside_the_store(store: Store, forest: Any, tmp_path: Path) -> None:
-    with nbtrack.start_run():
-        nbtrack.log_model(forest)
-    key = trust.data_dir() / "key"
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600 and len(key.read_bytes()) == 32
-    assert not any(key.read_bytes() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda key: key.chmod(0o644), r"others may read or change it \(mode 644\)"),
-        (lambda key: key.write_bytes(b"short"), "it has 5 bytes, expected 32"),
-        (lambda key: (key.rename(key.with_name("other")), key.symlink_to("other")), "it is no plain file"),
-    ],
-)
-def test_key_that_proves_nothing_makes_every_model_a_strangers(
-    tmp_path: Path, forest: Any, monkeypatch: pytest.MonkeyPatch, change: Any, told: str
-) -> None:
-    monkeypatch.setenv("NBTRACK_DATA_DIR", str(tmp_path / "data"))
-    nbtrack.save_model(forest, tmp_path / "m")
-    assert models.read_model(tmp_path / "m").own
-    change(tmp_path / "data" / "key")
-    with pytest.warns(NbtrackWarning, match=told):
-        assert not models.read_model(tmp_path / "m").own
-
-
-def test_user_without_a_writable_home_still_saves(tmp_path: Path, forest: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("NBTRACK_DATA_DIR", str(tmp_path / "file" / "data"))
-    assert nbtrack.save_model(forest, tmp_path / "m").manifest.hmac == ""
-    assert len(nbtrack.load_model(tmp_path / "m").estimators_) == 10
-
-
-def test_key_made_by_many_processes_at_once_is_one(tmp_path: Path) -> None:
-    code = "from nbtrack.models.trust import user_key; print(user_key().hex())"
-    environment = os.environ | {"NBTRACK_DATA_DIR": str(tmp_path / "data")}
-    racers = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
-        for _ in range(6)
-    ]
-    assert len({racer.communicate(timeout=60)[0] for racer in racers}) == 1
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["key"]
