@@ -177,7 +177,7 @@ class Kernel:
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     one = Kernel(tmp_path_factory.mktemp("kernel"))
     try:
-        reply = one.run("%load_ext nbtrack")
+        reply = one.run("%load_ext nbtrack\nimport nbtrack")
         assert reply.status == "ok", reply.traceback
         yield one
     finally:
