@@ -5,7 +5,7 @@ import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { LoggedModel, MetricEntry, RunDetail } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
-import { Ago, Button, Loading, Mark, StageChip, StatusBadge, useCall } from "./kit";
+import { Ago, Button, Code, Loading, Mark, StageChip, StatusBadge, useCall } from "./kit";
 import { ModelActions } from "./ModelActions";
 
 const MOST_SHOWN = 12;
@@ -143,7 +143,7 @@ function Source({ run }: { run: RunDetail }) {
   return (
     <details class="nbt-more">
       <summary>{trans.__("Cell")}</summary>
-      <pre class="nbt-code">{source}</pre>
+      <Code label={trans.__("Source of the cell")} text={source} />
     </details>
   );
 }
@@ -205,7 +205,7 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
       aria-label={trans.__("Run %1", run.run_name)}
     >
       <Head run={run} color={shown?.colors[row] ?? null} close={close} />
-      {error !== "" && <pre class="nbt-code nbt-bad">{error}</pre>}
+      {error !== "" && <Code label={trans.__("Error")} text={error} bad={true} />}
       {run.note !== "" && <p class="nbt-quote">{run.note}</p>}
       <div class="nbt-blocks">
         {run.metrics.length > 0 && (

@@ -6,7 +6,7 @@ import { mounter, type ViewProps } from "../mount";
 import type { State } from "../state";
 import type { Invocation, Server } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
-import { Ago, Button, CopyButton, Empty, Loading, useAction, useCall } from "./kit";
+import { Ago, Button, Code, CopyButton, Empty, Loading, useAction, useCall } from "./kit";
 
 function statusText(status: string): string {
   switch (status) {
@@ -118,9 +118,12 @@ function TryIt({ client, state, server }: Props) {
       </div>
       {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
       {result && (
-        <pre class="nbt-code nbt-answer" data-nbt="answer">
-          {pretty(result.body)}
-        </pre>
+        <Code
+          name="answer"
+          label={trans.__("Answer of the model")}
+          text={pretty(result.body)}
+          bad={result.status >= 400}
+        />
       )}
     </div>
   );
@@ -182,9 +185,7 @@ export function ServerView({ client, state, server }: Props) {
             <CopyButton state={state} label={trans.__("Copy the address")} text={server.url} />
           </div>
           <div class="nbt-codebox">
-            <pre class="nbt-code" data-nbt="curl">
-              {server.curl}
-            </pre>
+            <Code name="curl" label={trans.__("Command that asks this server")} text={server.curl} />
             <CopyButton state={state} label={trans.__("Copy the command")} text={server.curl} />
           </div>
           <TryIt client={client} state={state} server={server} />

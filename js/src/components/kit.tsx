@@ -153,6 +153,26 @@ export function Ago({ at }: { at: number }) {
   );
 }
 
+/** Text of a fixed width. It may scroll, so keys must reach it. */
+export function Code({
+  text,
+  name,
+  label,
+  bad = false,
+}: {
+  text: string;
+  name?: string;
+  label: string;
+  bad?: boolean;
+}) {
+  return (
+    // biome-ignore lint/a11y: what scrolls must be reachable without a mouse.
+    <pre class={`nbt-code${bad ? " nbt-bad" : ""}`} data-nbt={name} tabIndex={0} role="group" aria-label={label}>
+      {text}
+    </pre>
+  );
+}
+
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="nbt-empty" data-nbt="empty">
