@@ -9,14 +9,15 @@ import pytest
 from nbtrack.entities import VIEW_MIME
 
 
-def least_ms(notebook, cell: str, times: int = 40) -> float:
-    """What it takes when nothing else disturbs."""
-    taken = []
+def least_ms(notebook, cell: str, times: int = 40) -> tuple[float, float]:
+    """What it takes this thread, and the clock on the wall, when nothing else disturbs."""
+    thread, wall = [], []
     for _ in range(times):
-        began = time.perf_counter()
+        began, clock = time.thread_time(), time.perf_counter()
         notebook.ok(cell)
-        taken.append(time.perf_counter() - began)
-    return min(taken) * 1000
+        thread.append(time.thread_time() - began)
+        wall.append(time.perf_counter() - clock)
+    return min(thread) * 1000, min(wall) * 1000
 
 
 @pytest.mark.parametrize("in_git", [False, True], ids=["no-git", "git"])
@@ -33,8 +34,9 @@ def test_tracked_and_untracked_cells_stay_within_their_budget(notebook, workdir,
     notebook.shell.run_line_magic("unload_ext", "nbtrack")
     bare = least_ms(notebook, "x = 1")
     notebook.shell.run_line_magic("load_ext", "nbtrack")
-    assert loaded - bare < 0.3
-    assert tracked - bare < 5
+    assert loaded[0] - bare[0] < 0.3
+    assert tracked[0] - bare[0] < 5
+    assert tracked[1] - bare[1] < 15  # with room for a disk and two cores that others use, too
 
 
 def test_card_is_small_and_the_same_again_but_for_ids_and_times(notebook):
