@@ -13,7 +13,8 @@ from nbtrack.cli.options import command_settings
 from nbtrack.errors import NbtrackError
 
 # Command -> the module of that name in this package, which holds a click command called `command`.
-NOUNS: Final = ("demo", "runs", "compare", "models", "store", "doctor")
+NOUNS: Final = ("demo", "runs", "compare", "models", "store", "import", "doctor")
+MODULES: Final = {"import": "importing"}  # where the word is not allowed as a module's name
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, what a shell expects of a command that Ctrl-C ended
 
 
@@ -28,7 +29,7 @@ class LazyGroup(click.Group):
         """Import and return the command, or None if there is none of this name."""
         if cmd_name not in NOUNS:
             return None
-        command: click.Command = import_module(f"nbtrack.cli.{cmd_name}").command
+        command: click.Command = import_module(f"nbtrack.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

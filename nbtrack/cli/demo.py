@@ -223,7 +223,9 @@ def print_report(report: dict[str, Any]) -> None:
     for commit in report["registry"]:
         say(f"registry     {commit['model']}: {commit['text']}")
     say(f"served at    {report['served_url']} (stopped again)")
-    say(f"predictions  {'equal to the notebook' if report['predictions']['equal'] else 'DIFFER from the notebook'}")
+    asked = report["predictions"]
+    verdict = "equal to the notebook" if asked["equal"] else f"they DIFFER from the notebook, {asked['notebook']}"
+    say(f"predictions  CSV {asked['csv']}, JSON {asked['json']}: {verdict}")
     say(f"notebook     {report['notebook']}")
     say(f"store        {report['store']}  ({report['seconds']:.1f} s)")
 

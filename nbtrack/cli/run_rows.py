@@ -59,17 +59,17 @@ def took(start_ms: int | None, end_ms: int | None) -> str | None:
 def print_runs(store: Store, table: RunTable, with_times: bool = True) -> None:
     """Print runs as a table: what they are, the params that differ between them, and their metrics.
 
-    On a narrow terminal some params and metrics are left out; a line below counts them.
+    On a narrow terminal some params and metrics are left out; a line below counts them. Without times, and where all
+    have finished, there is no column of statuses either: the room belongs to the params.
     """
     own = attributes(table)
     known = experiment_names(store)
-    head, rows = (
-        ["run", "name", "status"],
-        [
-            [short_id(run_id), clean(own["run_name"][row], 40), str(own["status"][row]).lower()]
-            for row, run_id in enumerate(table.run_ids)
-        ],
-    )
+    head = ["run", "name"]
+    rows = [[short_id(run_id), clean(own["run_name"][row], 40)] for row, run_id in enumerate(table.run_ids)]
+    if with_times or {*own["status"]} != {"FINISHED"}:
+        head.append("status")
+        for row, cells in enumerate(rows):
+            cells.append(str(own["status"][row]).lower())
     if len({*own["experiment_id"]}) > 1:
         head.append("experiment")
         for row, cells in enumerate(rows):
