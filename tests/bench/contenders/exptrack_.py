@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+
+from clock import clock
 
 Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
 os.chdir(sys.argv[2])
@@ -30,9 +31,9 @@ def startend(_folder: str, count: str) -> float:
 
     taken = []
     for _ in range(min(int(count), 15)):
-        start = perf_counter()
+        start = clock()
         Experiment(name="x").finish()
-        taken.append(perf_counter() - start)
+        taken.append(clock() - start)
     return median(taken[3:])
 
 
@@ -41,10 +42,10 @@ def metric(_folder: str, count: str) -> dict[str, float]:
     from exptrack import Experiment
 
     run = Experiment(name="x")
-    begin = perf_counter()
+    begin = clock()
     for step in range(int(count)):
         run.log_metrics({"loss": 1 / (step + 3)}, step=step)
-    mean = (perf_counter() - begin) / int(count)
+    mean = (clock() - begin) / int(count)
     run.finish()
     return {"public": mean}
 
