@@ -42,11 +42,13 @@ class NbtrackError(Exception):
         from os import sep
 
         own = __file__.removesuffix("errors.py")
+        library = traceback.__file__.removesuffix("traceback.py")  # context managers and the like: nobody's own lines
         frames = traceback.extract_tb(self.__traceback__)
         shell = [i for i, frame in enumerate(frames) if f"{sep}IPython{sep}" in frame.filename]
         lines = [f"{type(self).__name__}: {self}"]
         for frame in frames[shell[-1] + 1 if shell else 0 :]:
-            if not frame.filename.startswith(own):
+            of_library = frame.filename.startswith(library) and "site-packages" not in frame.filename
+            if not frame.filename.startswith(own) and not of_library:
                 cell = frame.filename.startswith("<") or "ipykernel_" in frame.filename
                 place = "this cell" if cell and frame.name == "<module>" else frame.name if cell else frame.filename
                 lines.append(f"  in {place}, line {frame.lineno}: {frame.line}")

@@ -41,3 +41,20 @@ def test_error_in_a_cell_shows_the_message_and_the_users_lines_only(
     shown = "".join(capsys.readouterr()).strip().splitlines()
     assert shown[0].startswith("InvalidNameError: model URI: expected runs:/RUN_ID/PATH")
     assert shown[1:] == ["  in this cell, line 2: load()", "  in load, line 3: return parse_model_uri('nowhere')"]
+
+
+def test_error_raised_through_the_standard_library_shows_no_line_of_it(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run_cell(
+        "from contextlib import contextmanager\nfrom nbtrack.errors import NotFoundError\n"
+        "@contextmanager\ndef ours():\n    try:\n        yield\n"
+        "    except KeyError:\n        raise NotFoundError('gone') from None"
+    )
+    shell.run_cell("with ours():\n    {}['a']")
+    shown = "".join(capsys.readouterr()).strip().splitlines()
+    assert shown == [
+        "NotFoundError: gone",
+        "  in this cell, line 1: with ours():",
+        "  in ours, line 8: raise NotFoundError('gone') from None",
+    ]
