@@ -67,7 +67,8 @@ def _change(key: str, now: float, previous: Run | None) -> str:
     text, verdict = change_in_words(key, now, before.last)
     if not verdict:
         return dim(esc(text))
-    sign, colour = ("▲", GOOD) if verdict == "better" else ("▼", BAD)
+    sign = "▲" if now > before.last else "▼"  # which way it went; the colour and the word say whether that is good
+    colour = GOOD if verdict == "better" else BAD
     return f'<span style="color:{colour};white-space:nowrap">{sign} {esc(text)} {verdict}</span>'
 
 

@@ -177,7 +177,7 @@ def test_card_shows_status_metrics_change_params_model_and_what_was_captured():
         "wine",
         "0.95",
         "▲ +0.05 better",
-        "▼ +0.25 worse",
+        "▲ +0.25 worse",
         "change against first",
         "C\xa0=\xa03.0",
         "SVC",
