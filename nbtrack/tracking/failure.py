@@ -24,6 +24,13 @@ def _without_foreign_head(trace: TracebackType | None, from_file: str | None) ->
     return trace
 
 
+def _message(error: BaseException) -> str:
+    """Return what an exception says; of a syntax error in a cell, without the file that the kernel made up for it."""
+    if isinstance(error, SyntaxError) and error.lineno and "ipykernel_" in str(error.filename):
+        return f"{error.msg} (line {error.lineno})"
+    return str(error)
+
+
 def describe_error(
     error: BaseException, *, redactor: Redactor | None = None, from_file: str | None = None
 ) -> dict[str, Any]:
@@ -42,7 +49,7 @@ def describe_error(
     trace = _without_foreign_head(error.__traceback__, from_file)
     try:
         lines = traceback.format_exception(type(error), error, trace)
-        text, message = "".join(lines), str(error)
+        text, message = "".join(lines), _message(error)
     except Exception as broken:  # an exception whose own __str__ raises
         text = message = f"(its text could not be made: {type(broken).__name__})"
     if len(text) > MAX_TRACEBACK:

@@ -23,7 +23,9 @@ def test_kernel_exception_gives_one_native_traceback_and_failed_run(kernel):
 def test_kernel_syntax_error_is_reported_natively_and_run_failed(kernel):
     reply = kernel.run("%%track\ndef f(:\n  pass")
     assert (reply.status, reply.error) == ("error", "SyntaxError")
-    assert kernel.last().info.status == "FAILED"
+    run = kernel.last()
+    assert run.info.status == "FAILED"
+    assert run.capture["error"]["message"] == "invalid syntax (line 2)"  # not the file that the kernel made up
 
 
 def test_kernel_bad_arguments_stop_the_cell_without_run(kernel):
