@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
@@ -14,11 +15,16 @@ from nbtrack import tracking
 from nbtrack.capture import CellTracker
 from nbtrack.capture.options import OPTIONS, PARTS, USAGE
 from nbtrack.errors import NbtrackError, RunStateError
-from nbtrack.reprs import small_table_html, small_table_text
+from nbtrack.reprs import (
+    model_version_html,
+    model_version_text,
+    registered_model_html,
+    small_table_html,
+    small_table_text,
+)
+from nbtrack.reprs.numbers import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from IPython.core.interactiveshell import InteractiveShell
 
 COMMANDS: Final[dict[str, str]] = {
@@ -182,6 +188,43 @@ match_arguments.matcher_api_version = 2  # type: ignore[attr-defined]
 
 
 # -- coming and going --------------------------------------------------------------------------------------------------
+# Shown by name: neither module is imported before there is something of it to show.
+_HTML: Final = {
+    "nbtrack.entities.ModelVersion": model_version_html,
+    "nbtrack.entities.RegisteredModel": registered_model_html,
+}
+
+
+def _commit_text(commit: Any) -> str:
+    from nbtrack.registry import describe
+
+    return f"{commit.number}: {describe(commit)}, by {commit.user}" + (f", {commit.note!r}" if commit.note else "")
+
+
+def _promotion_text(promotion: Any) -> str:
+    return "; refused: ".join([promotion.text, *promotion.refusals])
+
+
+_TEXT: Final[dict[str, Callable[[Any], str]]] = {
+    "nbtrack.entities.ModelVersion": model_version_text,
+    "nbtrack.entities.Commit": _commit_text,
+    "nbtrack.registry.stages.Promotion": _promotion_text,
+}
+
+
+def _printer(text: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
+    return lambda record, printer, _cycle: printer.text(clean(text(record), 2_000))
+
+
+def _show_records(ipython: InteractiveShell) -> None:
+    """Let a cell that ends with a model's version, a promotion or a history show it in words."""
+    formatters = ipython.display_formatter.formatters
+    for name, html in _HTML.items():
+        formatters["text/html"].for_type_by_name(*name.rsplit(".", 1), html)
+    for name, text in _TEXT.items():
+        formatters["text/plain"].for_type_by_name(*name.rsplit(".", 1), _printer(text))
+
+
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Add the magics and the hooks to a shell; doing so again changes nothing."""
     if isinstance(getattr(ipython, _ATTRIBUTE, None), CellTracker):
@@ -189,6 +232,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     tracker = CellTracker(ipython)
     tracker.install()
     setattr(ipython, _ATTRIBUTE, tracker)
+    _show_records(ipython)
     ipython.register_magic_function(track_cell, "cell", "track")
     ipython.register_magic_function(track_line, "line", "track")
     ipython.register_magic_function(nbtrack_line, "line", "nbtrack")
@@ -202,6 +246,10 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     if isinstance(tracker, CellTracker):
         tracker.uninstall()
         delattr(ipython, _ATTRIBUTE)
+    formatters = ipython.display_formatter.formatters
+    for kind, shown in (("text/html", _HTML), ("text/plain", _TEXT)):
+        for name in shown:
+            formatters[kind].pop(name, None)
     magics = ipython.magics_manager.magics
     for kind, name in (("cell", "track"), ("line", "track"), ("line", "nbtrack")):
         magics[kind].pop(name, None)

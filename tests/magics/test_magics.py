@@ -153,3 +153,18 @@ def test_commands_are_all_told_in_the_error(tracked):
     with pytest.raises(UsageError, match="expected one of these") as caught:
         magic(tracked, "help")
     assert all(f"%nbtrack {name}" in str(caught.value) for name in COMMANDS)
+
+
+def test_versions_promotions_and_history_as_last_line_are_shown_in_words(tracked):
+    run_id = nbtrack.search_runs().run_id[0]
+    with nbtrack.start_run(run_id=run_id):
+        nbtrack.log_dict({"flavor": "none"}, "model/nbtrack-model.json")
+    version = nbtrack.register_model(f"runs:/{run_id}/model", "wine")
+    moved = nbtrack.promote("wine", version.version, "Staging", note="good")
+    shown, _ = tracked.shell.display_formatter.format(version)
+    assert shown["text/plain"].startswith("wine version 1  stage None")
+    assert "<b>wine</b> version 1" in shown["text/html"]
+    assert tracked.shell.display_formatter.format(moved)[0] == {"text/plain": "v1 → Staging"}
+    history = tracked.shell.display_formatter.format(nbtrack.history("wine"))[0]["text/plain"]
+    assert history.startswith("[2: v1 → Staging, by ")
+    assert "'good'" in history
