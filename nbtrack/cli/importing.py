@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nbtrack.cli.options import json_option, open_here, store_option
+from nbtrack.cli.options import json_option, store_option
 
 
 @click.command("import")
@@ -25,6 +25,7 @@ def command(source: Path, dry_run: bool, store_uri: str | None, as_json: bool) -
 
     from nbtrack.bridge import import_mlruns
     from nbtrack.cli.output import print_json, say
+    from nbtrack.store import open_store
 
     bar: Any
     with click.progressbar(length=1, label="runs", file=sys.stderr) as bar:
@@ -33,7 +34,7 @@ def command(source: Path, dry_run: bool, store_uri: str | None, as_json: bool) -
             bar.length = total
             bar.update(done - bar.pos)
 
-        report = import_mlruns(source, open_here(store_uri), dry_run=dry_run, progress=progress)
+        report = import_mlruns(source, open_store(store_uri), dry_run=dry_run, progress=progress)
     if as_json:
         print_json(asdict(report))
         return

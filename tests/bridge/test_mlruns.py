@@ -133,6 +133,7 @@ def test_import_folder_that_is_no_mlruns_says_so(tmp_path: Path, store: Store) -
 def test_import_command_reports_and_takes_json(mlruns: Path, tmp_path: Path) -> None:
     words = ["import", str(mlruns), "--store", str(tmp_path / "store")]
     first = CliRunner().invoke(cli, words)
-    assert first.exit_code == 0 and "2 runs of 1 experiments imported" in first.stdout
+    assert first.exit_code == 0, first.output
+    assert "2 runs of 1 experiments imported" in first.stdout
     second = CliRunner().invoke(cli, [*words, "--json"])
     assert json.loads(second.stdout)["known"] == 2
