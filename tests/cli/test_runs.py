@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nbtrack.cli.references import find_run
+from nbtrack.cli.run_rows import print_runs
 from nbtrack.errors import InvalidInputError, NotFoundError
 from nbtrack.store import Store
 
@@ -169,3 +170,16 @@ def test_compare_shows_params_that_differ_and_marks_the_best(store: Store, nbtra
     assert "0.75 ▲" in shown
     only = nbtrack("compare", "tree").stdout
     assert "forest" not in only
+
+
+@pytest.mark.parametrize(("status", "shown"), [("FINISHED", False), ("FAILED", True)])
+def test_short_table_of_runs_names_their_status_only_where_one_did_not_finish(
+    store: Store, capsys: pytest.CaptureFixture[str], status: str, shown: bool
+) -> None:
+    add_run(store, "tree", depth="3", accuracy=0.5)
+    writer = store.create_run(run_name="forest")
+    writer.log_params({"depth": "9"})
+    writer.end(status)
+    print_runs(store, store.run_table(), with_times=False)
+    head = capsys.readouterr().out.splitlines()[0].split()
+    assert head == ["run", "name", *(["status"] if shown else []), "depth", "accuracy"]
