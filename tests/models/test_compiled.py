@@ -19,6 +19,8 @@ from sklearn.ensemble import (
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -42,6 +44,7 @@ CLASSIFIERS = [
     ExtraTreesClassifier(10, random_state=0),
     DecisionTreeClassifier(random_state=0),
     GradientBoostingClassifier(n_estimators=10, random_state=0),
+    HistGradientBoostingClassifier(max_iter=5, random_state=0),
     make_pipeline(StandardScaler(), LogisticRegression()),
     make_pipeline(SimpleImputer(), MinMaxScaler(clip=True), RandomForestClassifier(5, random_state=0)),
     make_pipeline(MaxAbsScaler(), None, RidgeClassifier()),
@@ -54,6 +57,7 @@ REGRESSORS = [
     ExtraTreesRegressor(10, random_state=0),
     DecisionTreeRegressor(random_state=0),
     GradientBoostingRegressor(n_estimators=10, random_state=0),
+    HistGradientBoostingRegressor(max_iter=5, random_state=0),
     make_pipeline(RobustScaler(), Ridge()),
 ]
 CASES = [(load, model) for load in (load_wine, load_breast_cancer) for model in CLASSIFIERS]

@@ -184,6 +184,46 @@ def _boosted_regressor(part: Any) -> Step | None:
     return None if arrays is None else Step("boosted_regressor", arrays)
 
 
+def _histogram(part: Any) -> dict[str, Array] | None:
+    """Trees and first guess of histogram gradient boosting over numbers; None if there are categories."""
+    if getattr(part, "is_categorical_", None) is not None or getattr(part, "_preprocessor", None) is not None:
+        return None
+    stages = [predictor.nodes for stage in part._predictors for predictor in stage]
+    counts = [len(nodes) for nodes in stages]
+    if not counts or sum(counts) > MAX_NODES:
+        return None
+    offsets = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+    nodes = np.concatenate(stages)
+    own = np.arange(len(nodes))
+    offset = np.repeat(offsets, counts)
+    leaf = nodes["is_leaf"] != 0
+    sides = [np.where(leaf, own, nodes[side].astype(np.int64) + offset) for side in ("left", "right")]
+    return {
+        "roots": offsets.astype(np.int32),
+        "feature": np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32),
+        "threshold": np.where(leaf, np.inf, nodes["num_threshold"]),
+        "children": np.stack(sides, axis=1).astype(np.int32),
+        "values": nodes["value"].astype(np.float64)[:, None],
+        "depth": np.array(int(nodes["depth"].max()), dtype=np.int64),
+        "start": _double(part._baseline_prediction).reshape(-1),
+    }
+
+
+def _histogram_classifier(part: Any) -> Step | None:
+    arrays = _histogram(part)
+    if arrays is None:
+        return None
+    classes, settings = _classes(part)
+    return Step("boosted_classifier", {**arrays, "classes": classes}, {**settings, "histogram": True})
+
+
+def _histogram_regressor(part: Any) -> Step | None:
+    arrays = _histogram(part)
+    if arrays is None or type(part._loss.link).__name__ != "IdentityLink":
+        return None
+    return Step("boosted_regressor", arrays, {"histogram": True})
+
+
 _TRANSFORMS: Final[Mapping[str, Callable[[Any], Step | None]]] = {
     "StandardScaler": _standard,
     "MinMaxScaler": _min_max,
@@ -204,4 +244,6 @@ _PREDICTORS: Final[Mapping[str, Callable[[Any], Step | None]]] = {
     "DecisionTreeRegressor": _tree_regressor,
     "GradientBoostingClassifier": _boosted_classifier,
     "GradientBoostingRegressor": _boosted_regressor,
+    "HistGradientBoostingClassifier": _histogram_classifier,
+    "HistGradientBoostingRegressor": _histogram_regressor,
 }

@@ -104,17 +104,19 @@ def _range(program: Program) -> tuple[Array, Array]:
 
 
 def _boundaries(program: Program, random: Array, rng: np.random.Generator) -> Array:
-    """Rows that stand on the thresholds of trees, and one step of single precision to either side."""
+    """Rows that stand on the thresholds of trees, and one step of their precision to either side."""
     last = program.steps[-1].arrays
     if "threshold" not in last or len(program.steps) > 1:
         return np.empty((0, program.width))
+    double = bool(program.steps[-1].settings.get("histogram"))
     nodes = np.flatnonzero(np.isfinite(last["threshold"]))
     if len(nodes) > BOUNDARY_NODES:
         nodes = rng.choice(nodes, BOUNDARY_NODES, replace=False)
     rows = []
     for node in nodes:
-        at = np.float32(last["threshold"][node])
-        for value in (at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf))):
+        kind = np.float64 if double else np.float32
+        at = kind(last["threshold"][node])
+        for value in (at, np.nextafter(at, kind(np.inf)), np.nextafter(at, kind(-np.inf))):
             row = random[rng.integers(len(random))].copy()
             row[last["feature"][node]] = float(value)
             rows.append(row)

@@ -116,7 +116,8 @@ class Trees:
     A leaf is its own child, so paths of different length need no test.
     """
 
-    def __init__(self, arrays: Mapping[str, Array], width: int) -> None:
+    def __init__(self, arrays: Mapping[str, Array], width: int, double: bool = False) -> None:
+        self._double = double  # whether the trees compare in double precision
         self.roots = arrays["roots"].astype(np.intp)
         self._feature = arrays["feature"].astype(np.intp)
         self._threshold = arrays["threshold"]
@@ -129,15 +130,23 @@ class Trees:
         _expect(bool((self._children >= at).all()) and bool((self._children < count).all()), "a child outside its tree")
         _expect(bool(((self._children > at) | np.repeat(leaf, 2)).all()), "a path without an end")
         _expect(bool((self._feature >= 0).all()) and bool((self._feature < width).all()), "an unknown feature")
-        _expect(self.values.ndim == 2 and bool((self.roots >= 0).all()) and bool((self.roots < count).all()), "roots")
+        _expect(
+            self.values.ndim == 2
+            and len(self.roots) > 0
+            and bool((self.roots >= 0).all())
+            and bool((self.roots < count).all()),
+            "roots",
+        )
         self._depth = int(arrays["depth"])
         _expect(0 <= self._depth <= count, "depth")
 
     def leaves(self, matrix: Array) -> Array:
         """Return the leaf that each row reaches in each tree, shape (rows, trees)."""
-        if np.abs(matrix).max(initial=0.0) > _FLOAT32_MAX:
-            raise NotCovered("a value too large for single precision")
-        data = matrix.astype(np.float32)
+        data = matrix
+        if not self._double:
+            if np.abs(matrix).max(initial=0.0) > _FLOAT32_MAX:
+                raise NotCovered("a value too large for single precision")
+            data = matrix.astype(np.float32)
         if len(data) == 1:
             row, at = data[0], self.roots
             for _ in range(self._depth):
@@ -161,11 +170,11 @@ class Trees:
 
     def _chunk(self, matrix: Array, start: Array | float, columns: int) -> Array:
         leaves = self.leaves(matrix)
-        if len(matrix) == 1 and columns == 1:
-            parts = np.concatenate([np.broadcast_to(start, (1, self.values.shape[1])), self.values[leaves[0]]])
+        width = self.values.shape[1] if columns == 1 else columns
+        if len(matrix) == 1:
+            parts = np.concatenate([np.broadcast_to(start, (1, width)), self.values[leaves[0]].reshape(-1, width)])
             summed: Array = parts.cumsum(axis=0)[-1:]
             return summed
-        width = self.values.shape[1] if columns == 1 else columns
         total = np.zeros((len(matrix), width)) + start
         for tree in range(leaves.shape[1]):
             if columns == 1:
@@ -216,12 +225,17 @@ class ForestClassifier(_Forest):
         return pick(self._classes, self._mean(matrix))
 
 
-class BoostedRegressor(OnTrees):
-    """The first guess and what each tree adds to it."""
+class BoostedRegressor:
+    """The first guess and what each tree adds to it.
+
+    With the setting ``histogram`` the trees compare in double precision, and zero means the first of two classes.
+    """
 
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
-        self._trees = Trees(arrays, width)
+        self._histogram = bool(settings.get("histogram"))
+        self._trees = Trees(arrays, width, self._histogram)
         self._start = arrays["start"]
+        _expect(len(self._trees.roots) % max(len(self._start), 1) == 0, "trees that do not fit the classes")
         _expect(self._start.ndim == 1 and self._trees.values.shape[1] == 1, "a first guess of another shape")
 
     def _raw(self, matrix: Array) -> Array:
@@ -233,7 +247,7 @@ class BoostedRegressor(OnTrees):
 
 
 class BoostedClassifier(BoostedRegressor):
-    """The class of the highest sum; of two classes, the second where the sum is not below zero."""
+    """The class of the highest sum; of two classes, the second where the sum is above (or not below) zero."""
 
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
         super().__init__(settings, arrays, width)
@@ -244,7 +258,8 @@ class BoostedClassifier(BoostedRegressor):
         """Return the labels."""
         raw = self._raw(matrix)
         if raw.shape[1] == 1:
-            return self._classes[(raw[:, 0] >= 0).astype(np.intp)]
+            second = raw[:, 0] > 0 if self._histogram else raw[:, 0] >= 0
+            return self._classes[second.astype(np.intp)]
         return pick(self._classes, raw)
 
 
