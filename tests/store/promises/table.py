@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 from numpy.testing import assert_array_equal
@@ -90,3 +91,60 @@ class TablePromises(Promises):
         table = self.fresh(store).run_table()
         assert (len(table.run_ids), table.total) == (1001, 1001)
         assert_array_equal(np.asarray(column(table, "metric", "m"), dtype=float), np.arange(1000, -1, -1))
+
+    def test_run_table_of_expressions_on_metrics(self, store: Store) -> None:
+        rng = random.Random(5)
+        truth: dict[str, dict[str, float | None]] = {}
+        for number in range(25):
+            writer = store.create_run(start_time_ms=T0 + number)
+            steps = rng.sample(range(-50, 50), rng.choice((1, 3, 8)))
+            loss = {s: rng.choice([math.nan, 1.5, -2.0, rng.random()]) for s in steps if rng.random() < 0.8}
+            acc = {s: rng.random() for s in steps if rng.random() < 0.8}
+            for s in steps:
+                both = {k: v[s] for k, v in (("loss", loss), ("acc", acc)) if s in v}
+                if both:
+                    writer.log_metrics(both, step=s)
+            writer.end(end_time_ms=T0 + number + 9)
+            finite = [v for v in loss.values() if v == v]
+            best = max(acc, key=lambda s: acc[s]) if acc else None
+            truth[writer.run_id] = {
+                "min(metrics.loss)": None if not loss else min(finite) if finite else math.nan,
+                "max(metrics.acc)": max(acc.values()) if acc else None,
+                "count(metrics.loss)": float(len(loss)) if loss else None,
+                "max_step(metrics.acc)": None if best is None else float(best),
+                "at_max(metrics.loss, metrics.acc)": loss.get(best) if best is not None else None,
+            }
+        for reader in (store, self.fresh(store)):
+            for text in next(iter(truth.values())):
+                table = reader.run_table(keys=[("metric", text)])
+                (found,) = [c for c in table.columns if c.kind == "metric"]
+                assert len(found.values) == 25
+                for run_id, value in zip(table.run_ids, found.values, strict=True):
+                    expected = truth[run_id][text]
+                    assert (value is None) == (expected is None), (text, run_id)
+                    if value is not None and expected is not None:
+                        assert value == expected or (math.isnan(value) and math.isnan(expected)), (text, run_id)
+                numbers = {r: v for r, row in truth.items() if (v := row[text]) is not None and v == v}
+                for found_ids, limit in (
+                    ([r.run_id for r in reader.search_runs(filter_string=f"{text} > 0.5")], 0.5),
+                    ([r.run_id for r in reader.search_runs(filter_string=f"{text} > -1")], -1),
+                ):
+                    assert set(found_ids) == {r for r, v in numbers.items() if v > limit}, text
+                ordered = [r.run_id for r in reader.search_runs(order_by=[f"{text} DESC"])]
+                assert [numbers[r] for r in ordered[: len(numbers)]] == sorted(numbers.values(), reverse=True)
+
+    def test_run_frame_holds_what_the_table_holds(self, store: Store) -> None:
+        make_run(store, "a", params={"p": "ü"}, metrics={"m": math.nan}, tags={"t": "1"}, start=T0)
+        make_run(store, "b", metrics={"m": 2.0, "k": math.inf}, start=T0 + 1)
+        make_run(store, "live", status=None, start=T0 + 2)
+        for reader in (store, self.fresh(store)):
+            table, frame = reader.run_table(), reader.run_frame()
+            assert list(frame["run_id"]) == list(table.run_ids)
+            names = {"param": "params.", "metric": "metrics.", "tag": "tags."}
+            for one in table.columns:
+                if one.kind == "attribute":
+                    continue
+                found = frame[names[one.kind] + one.key].tolist()
+                for mine, theirs in zip(found, one.values, strict=True):
+                    absent = mine is None or mine != mine
+                    assert absent if theirs is None or theirs != theirs else mine == theirs, one
