@@ -69,6 +69,7 @@ class Column:
         self._dense: Array | None = None
         self._base: Section | None = None
         self._base_rows: Section | None = None  # a sparse column: which rows its values belong to
+        self._few: tuple[Array, Array] | None = None  # the same, read: rows in order, and their values
         self._changes: dict[int, Any] = {}
 
     def load_later(self, values: Section, rows: Section | None) -> None:
@@ -104,43 +105,72 @@ class Column:
         return self._dense[:rows]
 
     def _load(self, rows: int) -> Array:
-        values = None if self._base is None else np.frombuffer(self._base.pieces(0, len(self._base.crcs)), self.dtype)
-        if values is not None and self._base_rows is None and len(values) >= rows and not self._changes:
-            dense = values
-        else:
-            top = max(rows, max(self._changes, default=-1) + 1, 0 if values is None else len(values))
-            if self._base_rows is not None:
-                at = np.frombuffer(self._base_rows.bytes(), "<i4")
-                top = max(top, int(at.max()) + 1 if len(at) else 0)
-            dense = self._empty(top)
-            if values is not None and self._base_rows is not None:
-                if len(at) != len(values) or (len(at) and int(at.min()) < 0):
-                    raise SnapshotDamagedError("rows and values differ in number")
-                dense[at] = values
-            elif values is not None:
-                dense[: len(values)] = values
+        if self.is_sparse:
+            at, few = self.sparse()
+            dense = self._empty(max(rows, int(at[-1]) + 1 if len(at) else 0))
+            dense[at] = few
+            self._few = None
+            return dense
+        assert self._base is not None  # noqa: S101 - else it would be sparse
+        dense = np.frombuffer(self._base.bytes(), self.dtype)
+        top = max(rows, max(self._changes, default=-1) + 1)
+        if len(dense) < top:
+            dense = np.concatenate([dense, self._empty(top - len(dense))])
         if self._changes:
-            dense[np.fromiter(self._changes.keys(), np.int64, len(self._changes))] = np.array(
-                list(self._changes.values()), self.dtype
-            )
-            self._changes = {}
-        self._base = self._base_rows = None
+            at, values = self._changed()
+            dense[at] = values
+        self._base, self._changes = None, {}
         return dense
+
+    def _changed(self) -> tuple[Array, Array]:
+        at = np.fromiter(self._changes.keys(), np.int64, len(self._changes))
+        return at, np.array(list(self._changes.values()), self.dtype)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether only the rows that have a value are kept: there may be very many keys that few runs have."""
+        return self._dense is None and (self._base is None or self._base_rows is not None)
+
+    def sparse(self) -> tuple[Array, Array]:
+        """Return ``(rows, values)`` of a sparse column, in order of the rows."""
+        if self._base is not None and self._base_rows is not None:
+            at = np.frombuffer(self._base_rows.bytes(), "<i4").astype(np.int64)
+            values = np.frombuffer(self._base.bytes(), self.dtype)
+            if len(at) != len(values) or (len(at) and int(at.min()) < 0):
+                raise SnapshotDamagedError("rows and values differ in number")
+            self._few, self._base, self._base_rows = (at, values), None, None
+        at, values = self._few if self._few is not None else (np.empty(0, np.int64), self._empty(0))
+        if self._changes:
+            new_at, new_values = self._changed()
+            old = ~np.isin(at, new_at)
+            at, values = np.concatenate([at[old], new_at]), np.concatenate([values[old], new_values])
+            order = np.argsort(at, kind="stable")
+            at, values, self._changes = at[order], values[order], {}
+        self._few = (at, values)
+        return at, values
 
     def take(self, rows: Array, total: int) -> Array:
         """Return the values of some rows, without reading the whole column if a few pieces will do."""
+        if self.is_sparse:
+            at, values = self.sparse()
+            found = self._empty(len(rows))
+            if len(at):
+                place = np.minimum(np.searchsorted(at, rows), len(at) - 1)
+                hit = at[place] == rows
+                found[hit] = values[place[hit]]
+            return found
         size = self.dtype.itemsize
         wide_and_few = size >= 32 and len(rows) * PIECE < total * size * 4
-        if self._dense is not None or self._base is None or self._base_rows is not None or not wide_and_few:
+        if self._dense is not None or self._base is None or not wide_and_few:
             return self.dense(total)[rows]
         found = self._empty(len(rows))
         inside = self._base.size // size
         pieces: dict[int, bytearray] = {}
-        for place, row in enumerate(rows.tolist()):
+        for index, row in enumerate(rows.tolist()):
             if row in self._changes:
-                found[place] = self._changes[row]
+                found[index] = self._changes[row]
             elif row < inside:
-                found[place] = np.frombuffer(self._cell(row * size, size, pieces), self.dtype)[0]
+                found[index] = np.frombuffer(self._cell(row * size, size, pieces), self.dtype)[0]
         return found
 
     def _cell(self, at: int, size: int, pieces: dict[int, bytearray]) -> bytes:

@@ -67,6 +67,8 @@ def write_temp(folder: str, data: bytes, *, sync: bool = False) -> str:
 def remove(path: str) -> None:
     """Remove a file; it does not matter if that fails."""
     with suppress(OSError):
+        if os.name == "nt":  # which would not remove what is marked read-only, as blobs are
+            os.chmod(path, 0o600)
         os.unlink(path)
 
 

@@ -160,4 +160,4 @@ def _remove_blob(path: str, began: float) -> None:
         if os.lstat(aside).st_mtime > began:
             os.rename(aside, path)
         else:
-            os.unlink(aside)
+            remove(aside)

@@ -66,21 +66,30 @@ class _Writer:
         return entry
 
     def column(self, column: Column, rows: int, keep: Array | None) -> dict[str, Any]:
+        if column.is_sparse and column.dtype.kind != "S":
+            at, values = column.sparse()
+            if keep is not None:
+                there = np.isin(at, keep)
+                at, values = np.searchsorted(keep, at[there]), values[there]
+            has = self._filled(column, values)
+            return self._few(at[has], values[has])
         values = column.dense(rows)
         if keep is not None:
             values = values[keep]
-        has = self._filled(column, values)
-        if has is not None and len(has) * (column.dtype.itemsize + 4) < values.nbytes // 2:
-            at = self.section(has.astype("<i4").tobytes())
-            return {"rows": at, "values": self.section(values[has].tobytes())}
+        if column.dtype.kind != "S":
+            has = self._filled(column, values)
+            if len(has) * (column.dtype.itemsize + 4) < values.nbytes // 2:
+                return self._few(has, values[has])
         return {"values": self.section(values.tobytes())}
 
+    def _few(self, at: Array, values: Array) -> dict[str, Any]:
+        return {"rows": self.section(at.astype("<i4").tobytes()), "values": self.section(values.tobytes())}
+
     @staticmethod
-    def _filled(column: Column, values: Array) -> Array | None:
+    def _filled(column: Column, values: Array) -> Array:
+        """Return which of some values are more than the filling."""
         if column.dtype == STAT:
             return np.flatnonzero(values["count"])
-        if column.dtype.kind == "S":
-            return None
         if column.dtype.kind == "f":
             return np.flatnonzero(values.view(np.int64) != np.float64(column.fill).view(np.int64))
         return np.flatnonzero(values != column.fill)

@@ -121,12 +121,13 @@ class Vectors:
             return np.where(deleted, yes, no)
         column = self.text_column(field)
         if column is None:
-            empty = field.kind == "attribute" and _test(op, value)("")  # no run has a user
-            return np.full(self.rows, op == "is null" or empty)
+            if field.kind == "attribute":  # no run has a user: all have the empty one
+                return np.full(self.rows, _test(op, value)(""))
+            return np.full(self.rows, op == "is null")
         result = self._compare_texts(column, op, value)
         if field.kind == "attribute" and field.key == "user_id":
             missing = column.dense(self.rows) < 0
-            result = np.where(missing, op != "is null" and _test(op, value)(""), result)
+            result = np.where(missing, _test(op, value)(""), result)
         return result
 
     def _compare_texts(self, column: TextColumn, op: str, value: Any) -> Array:
