@@ -7,7 +7,7 @@ import { mount as mountModels } from "../src/components/ModelVersions";
 import { mount as mountPanel, type Tab } from "../src/components/Panel";
 import { mount as mountCard } from "../src/components/RunCard";
 import { mount as mountTable } from "../src/components/RunTable";
-import { mount as mountServers } from "../src/components/ServeCard";
+import { mountOne, mount as mountServers } from "../src/components/ServeCard";
 import { createState } from "../src/state";
 import { click, find, host, press, settle } from "./dom";
 
@@ -263,6 +263,17 @@ test("ServerList without servers says how to get one", async () => {
   mountServers(root, client, createState(client));
   await settle();
   assert.match(find(root, "empty").textContent ?? "", /Press Serve/);
+});
+
+test("OneServer shows its server while it runs, and then that it has ended", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  const served = await client.call({ op: "serve", model_uri: `runs:/${client.runs[0]?.run_id}/model` });
+  mountOne(root, client, createState(client), { server_id: served.server_id });
+  await settle();
+  assert.equal(find(root, "url").textContent, served.url);
+  await click(root, "stop");
+  assert.match(find(root, "empty").textContent ?? "", /has ended/);
 });
 
 test("Panel switches tabs by click and by arrow keys", async () => {

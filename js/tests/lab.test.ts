@@ -46,6 +46,11 @@ test("parseView reads what our outputs say", () => {
   });
 });
 
+test("parseView reads which server a card shows", () => {
+  const said = { version: 1, view: "server", store: ".nbtrack", run_ids: [], server_id: "a1b2" };
+  assert.equal(parseView(said)?.server_id, "a1b2");
+});
+
 const foreign: unknown[] = [
   null,
   "text",
@@ -56,6 +61,8 @@ const foreign: unknown[] = [
   { version: 1, view: "card", run_ids: [] },
   { version: 1, view: "card", run_ids: [7] },
   { version: 1, view: "card", run_ids: "abc" },
+  { version: 1, view: "server", run_ids: [] },
+  { version: 1, view: "server", run_ids: [], server_id: 7 },
 ];
 for (const data of foreign) {
   test(`parseView refuses ${JSON.stringify(data)}`, () => {

@@ -226,3 +226,30 @@ export function ServerList({ client, state }: ViewProps) {
 }
 
 export const mount = mounter(ServerList, {});
+
+interface OneProps {
+  server_id: string;
+}
+
+/** The server that a cell started, as it is now: a saved picture of it would say "ready" for ever. */
+export function OneServer({ client, state, server_id }: ViewProps & OneProps) {
+  const { answer, failure } = useCall(client, { op: "servers" }, state.revision.value);
+  const server = answer?.servers.find((one) => one.server_id === server_id);
+  if (server !== undefined && server.status !== "stopped") {
+    return <ServerView client={client} state={state} server={server} />;
+  }
+  if (answer === null) {
+    return failure === null ? (
+      <Loading label={trans.__("Looking for servers…")} />
+    ) : (
+      <ErrorBanner failure={failure} retry={state.refresh} />
+    );
+  }
+  return (
+    <Empty title={trans.__("This model server has ended")}>
+      <p>{trans.__("Run the cell again, or press Serve on a run or on a model version.")}</p>
+    </Empty>
+  );
+}
+
+export const mountOne = mounter<OneProps>(OneServer, { server_id: "" });

@@ -4,6 +4,7 @@ import { Panel, Widget } from "@lumino/widgets";
 import { isVisible } from "../client";
 import { mount as mountCompare } from "../components/Compare";
 import { mount as mountCard } from "../components/RunCard";
+import { mountOne as mountServer } from "../components/ServeCard";
 import { createState } from "../state";
 import { type WidgetLife, widgetOf } from "./outputs";
 import type { Surroundings } from "./panel";
@@ -128,6 +129,8 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
       // Only what the server can answer goes live; else what was saved stays, without an error.
       if (view.view === "card") {
         await client.call({ op: "run", run_id });
+      } else if (view.view === "server") {
+        await client.call({ op: "servers" });
       } else if ((await client.call({ op: "runs", run_ids, filter, experiment, limit: 1 })).run_ids.length === 0) {
         return;
       }
@@ -139,7 +142,11 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
       this.replace(live);
       const state = createState(client, { run_ids, query: filter, experiment });
       this.end =
-        view.view === "card" ? mountCard(live.node, client, state, { run_id }) : mountCompare(live.node, client, state);
+        view.view === "card"
+          ? mountCard(live.node, client, state, { run_id })
+          : view.view === "server"
+            ? mountServer(live.node, client, state, { server_id: view.server_id ?? "" })
+            : mountCompare(live.node, client, state);
     }
   }
 }

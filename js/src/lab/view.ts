@@ -2,11 +2,13 @@
 
 /** What an output of ours says of itself. */
 export interface ViewData {
-  view: "card" | "compare";
+  view: "card" | "compare" | "server";
   store: string | null;
   run_ids: string[] | null;
   filter: string;
   experiment: string | null;
+  /** Of a server's card alone. */
+  server_id?: string;
 }
 
 /** The data of an output, checked: a notebook may come from anywhere. */
@@ -14,8 +16,11 @@ export function parseView(data: unknown): ViewData | null {
   if (typeof data !== "object" || data === null) {
     return null;
   }
-  const { version, view, store, run_ids, filter, experiment } = data as Record<string, unknown>;
-  if (version !== 1 || (view !== "card" && view !== "compare")) {
+  const { version, view, store, run_ids, filter, experiment, server_id } = data as Record<string, unknown>;
+  if (version !== 1 || (view !== "card" && view !== "compare" && view !== "server")) {
+    return null;
+  }
+  if (view === "server" && (typeof server_id !== "string" || server_id === "")) {
     return null;
   }
   const ids = Array.isArray(run_ids) && run_ids.every((id) => typeof id === "string") ? (run_ids as string[]) : null;
@@ -28,6 +33,7 @@ export function parseView(data: unknown): ViewData | null {
     run_ids: ids,
     filter: typeof filter === "string" ? filter : "",
     experiment: typeof experiment === "string" ? experiment : null,
+    ...(view === "server" ? { server_id: server_id as string } : {}),
   };
 }
 
