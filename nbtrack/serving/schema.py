@@ -205,9 +205,9 @@ class Schema:
     def _check_rows(self, rows: Rows) -> None:
         if rows.names is not None and len(set(rows.names)) != len(rows.names):
             raise Refusal("a column name occurs twice. Send each column once.", path=rows.names_path)
-        wanted = self.width if rows.names is None else len(rows.names)
+        wanted = (self.width or None) if rows.names is None else len(rows.names)
         for i, row in enumerate(rows.values):
-            wanted = wanted or len(row)
+            wanted = len(row) if wanted is None else wanted
             if len(row) != wanted:
                 raise Refusal(
                     f"this row has {len(row)} values; expected {wanted}, one for each column.",
@@ -225,9 +225,7 @@ class Schema:
 
     def _loose_rows(self, rows: Rows) -> Any:
         if rows.names is not None:
-            import pandas as pd
-
-            return pd.DataFrame([list(row) for row in rows.values], columns=list(rows.names))
+            return _loose_frame([list(row) for row in rows.values], rows.path, list(rows.names))
         try:
             return np.array(rows.values)
         except ValueError as error:
@@ -236,9 +234,7 @@ class Schema:
     def from_columns(self, given: Columns) -> Any:
         """Return what the model is given for `given`."""
         if not self.inputs:
-            import pandas as pd
-
-            return pd.DataFrame(dict(given.values))
+            return _loose_frame(dict(given.values), given.path)
         if not self.named:
             if len(given.values) != self.width:
                 raise Refusal(
@@ -294,6 +290,16 @@ class Schema:
             plain = read.tolist() if isinstance(read, np.ndarray) else read
             out[name] = plain if many else plain[0]
         return out
+
+
+def _loose_frame(values: Any, path: str, names: list[str] | None = None) -> Any:
+    """Return a frame of values that no schema speaks of."""
+    import pandas as pd
+
+    try:
+        return pd.DataFrame(values, columns=names)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refusal("the values do not form a table.", path=path) from error
 
 
 def _stack(columns: Sequence[Any]) -> Any:

@@ -173,6 +173,13 @@ WRONG: dict[str, tuple[Any, str | None, int, str, str]] = {
         "13 values",
     ),
     "rows of the wrong width": (lambda x: {"inputs": [[1.0, 2.0]]}, None, 400, "$.inputs[0]", "13 values"),
+    "columns without names": (
+        lambda x: {"columns": [], "data": [[0.0]]},
+        None,
+        400,
+        "$.data[0]",
+        "0 values",
+    ),
     "a column twice": (
         lambda x: {"dataframe_split": {"columns": ["alcohol"] * 2, "data": [[1, 2]]}},
         None,
