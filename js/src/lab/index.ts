@@ -108,6 +108,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       widget.title.closable = true;
       void tabs.add(widget);
       app.shell.add(widget, "main");
+      if (!widget.isAttached) {
+        // Notebook 7 has room for one document only, and opens its lower area no higher than it must.
+        widget.node.style.minHeight = "360px";
+        app.shell.add(widget, "down");
+      }
       app.shell.activateById(widget.id);
     };
 
