@@ -80,11 +80,11 @@ def _who_holds(port: int) -> str:
             return (
                 f"serve: port {port} is taken by the model server {record.server_id} ({record.model_uri}, process"
                 f" {record.pid}). Stop it with nbtrack.serving.stop_server({record.server_id!r}), or choose another"
-                " port; port=None takes a free one."
+                " port; without one, a free port is taken."
             )
     return (
         f"serve: port {port} is taken by another program, not by a model server of yours. Choose another port;"
-        " port=None takes a free one."
+        " Without one, a free port is taken."
     )
 
 

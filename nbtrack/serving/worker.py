@@ -83,17 +83,24 @@ class Worker:
         return app
 
     async def _serve(self, server: Any) -> None:
+        from nbtrack.serving.protocol import close_slow_heads
+
         if self._follower is not None:
             arguments = (asyncio.get_running_loop(), self.stop)
             threading.Thread(target=self._follower.run, args=arguments, name="nbtrack-follow", daemon=True).start()
+        sweeping = asyncio.create_task(close_slow_heads(server.server_state.connections))
         await server.serve(sockets=[_listening_socket(self.order)])
+        sweeping.cancel()
 
     def run(self, app: Any) -> None:
         """Answer requests until told to stop."""
         import uvicorn
 
+        from nbtrack.serving.protocol import MAX_CONNECTIONS, GuardedProtocol
+
         config = uvicorn.Config(
             app,
+            http=GuardedProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -101,7 +108,7 @@ class Worker:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=int(GRACE_S),
-            limit_concurrency=None,
+            limit_concurrency=MAX_CONNECTIONS,
             backlog=2048,
         )
         self._server = server = uvicorn.Server(config)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
 import socket
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -226,6 +228,10 @@ def test_endless_body_is_refused_and_other_clients_are_served(wine: Served) -> N
         b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
         b"\x00\x01\x02\r\n\r\n",
         b"GET /ping HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET http://localhost/ping HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET http://evil.example/ping HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"CONNECT evil.example:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /ping HTTP/1.1\r\nHost: localhost\r\nX-A: 1\n continued\r\n\r\n",
     ],
 )
 def test_malformed_request_is_closed_and_the_server_lives(wine: Served, head: bytes) -> None:
@@ -234,6 +240,64 @@ def test_malformed_request_is_closed_and_the_server_lives(wine: Served, head: by
         answer = sock.recv(4096)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
     assert wine.ask(None, None, method="GET", path="/ping").status == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-Filler: 0123456789\r\n" * 10_000,
+    ],
+    ids=["a long path", "many headers"],
+)
+def test_head_that_is_too_large_is_closed_and_the_server_lives(wine: Served, head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", wine.server.port), timeout=10) as sock:
+        try:
+            sock.sendall(head)
+            answer = sock.recv(4096)
+        except ConnectionError:  # closed while we were still sending
+            answer = b""
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+    assert wine.ask(None, None, method="GET", path="/ping").status == 200
+
+
+def test_head_that_never_ends_is_closed_while_others_are_kept() -> None:
+    import uvicorn
+
+    from nbtrack.serving.protocol import GuardedProtocol, close_slow_heads
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(1)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def main() -> tuple[bytes, bytes, float]:
+        server = uvicorn.Server(uvicorn.Config(application, http=GuardedProtocol, log_config=None, lifespan="off"))
+        sweeping = asyncio.create_task(close_slow_heads(server.server_state.connections, limit_s=0.2))
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            serving = asyncio.create_task(server.serve(sockets=[sock]))
+            port = sock.getsockname()[1]
+            while not server.started:
+                await asyncio.sleep(0.01)
+            slow_reader, slow = await asyncio.open_connection("127.0.0.1", port)
+            good_reader, good = await asyncio.open_connection("127.0.0.1", port)
+            good.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            slow.write(b"GET / HTTP/1.1\r\nHost: local")
+            started = time.monotonic()
+            nothing = await slow_reader.read()
+            seconds = time.monotonic() - started
+            answer = await good_reader.read()
+            for writer in (slow, good):
+                writer.close()
+            server.should_exit = True
+            await serving
+        sweeping.cancel()
+        return nothing, answer, seconds
+
+    nothing, answer, seconds = asyncio.run(main())
+    assert nothing == b""
+    assert seconds < 0.9
+    assert answer.startswith(b"HTTP/1.1 204 ")
 
 
 def test_two_host_headers_are_refused(wine: Served) -> None:
