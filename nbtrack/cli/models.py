@@ -196,7 +196,7 @@ def promote(
 ) -> None:
     """Move a version to a stage.
 
-    The version that is there gives way in the same step. Shows what would move, asks before Production, and does
+    The version that is there gives way in the same step. Before Production, shows what would move and asks, and does
     exactly what was shown: if somebody changes the model in between, nothing is done.
     """
     from nbtrack import registry
@@ -215,13 +215,13 @@ def promote(
         return
     if plan.changes and not yes and any(change["to"] == "Production" for change in plan.changes):
         _confirm(name, plan)
-    elif not as_json:
+    elif not plan.changes and not as_json:
         _say_plan(name, plan)
     done = registry.promote(name, version, stage, note=note, expect=seen, former=former, require=require, store=store)
     if as_json:
         print_json(_promotion_record(name, done, False, registry.last_commit(name, store=store)))
     elif done.changes:
-        say(f"done: {done.text}")
+        say(f"{name}: {done.text}")
 
 
 def _say_plan(name: str, plan: Promotion) -> None:

@@ -73,7 +73,7 @@ def test_show_of_an_unknown_model_names_the_known_ones(two_versions: Store, nbtr
 
 def test_promote_moves_the_former_version_and_tells_both(two_versions: Store, nbtrack: Command) -> None:
     result = nbtrack("models", "promote", "clf", "v2", "staging", "--note", "better")
-    assert result.stdout == "clf: v2 → Staging, v1 → None\ndone: v2 → Staging, v1 → None\n"
+    assert result.stdout == "clf: v2 → Staging, v1 → None\n"
     assert stages(two_versions) == {1: "None", 2: "Staging"}
     assert registry.history("clf", store=two_versions)[0].note == "better"
 
@@ -105,7 +105,7 @@ def test_promote_to_production_when_agreed_moves(
 ) -> None:
     result = nbtrack("models", "promote", "clf", 2, "Production", *options, stdin=stdin)
     assert result.exit_code == 0
-    assert "done: v2 → Production" in result.stdout
+    assert "clf: v2 → Production" in result.stdout
     assert stages(two_versions)[2] == "Production"
 
 
