@@ -19,6 +19,8 @@ from nbtrack.reprs import (
     model_version_html,
     model_version_text,
     registered_model_html,
+    run_card_html,
+    run_card_text,
     small_table_html,
     small_table_text,
 )
@@ -189,7 +191,8 @@ match_arguments.matcher_api_version = 2  # type: ignore[attr-defined]
 
 # -- coming and going --------------------------------------------------------------------------------------------------
 # Shown by name: neither module is imported before there is something of it to show.
-_HTML: Final = {
+_HTML: Final[dict[str, Callable[[Any], str]]] = {
+    "nbtrack.entities.Run": run_card_html,
     "nbtrack.entities.ModelVersion": model_version_html,
     "nbtrack.entities.RegisteredModel": registered_model_html,
 }
@@ -206,6 +209,7 @@ def _promotion_text(promotion: Any) -> str:
 
 
 _TEXT: Final[dict[str, Callable[[Any], str]]] = {
+    "nbtrack.entities.Run": run_card_text,
     "nbtrack.entities.ModelVersion": model_version_text,
     "nbtrack.entities.Commit": _commit_text,
     "nbtrack.registry.stages.Promotion": _promotion_text,
@@ -213,7 +217,13 @@ _TEXT: Final[dict[str, Callable[[Any], str]]] = {
 
 
 def _printer(text: Callable[[Any], str]) -> Callable[[Any, Any, bool], None]:
-    return lambda record, printer, _cycle: printer.text(clean(text(record), 2_000))
+    def show(record: Any, printer: Any, _cycle: bool) -> None:
+        for number, line in enumerate(text(record).split("\n")):
+            if number:
+                printer.break_()
+            printer.text(clean(line, 2_000))
+
+    return show
 
 
 def _show_records(ipython: InteractiveShell) -> None:

@@ -165,6 +165,9 @@ def test_versions_promotions_and_history_as_last_line_are_shown_in_words(tracked
     assert shown["text/plain"].startswith("wine version 1  stage None")
     assert "<b>wine</b> version 1" in shown["text/html"]
     assert tracked.shell.display_formatter.format(moved)[0] == {"text/plain": "v1 → Staging"}
+    run = tracked.shell.display_formatter.format(nbtrack.get_run(run_id))[0]
+    assert run["text/plain"].splitlines()[1:] == ["  accuracy  0.75", "  C=2.0", f"  model runs:/{run_id}/model"]
+    assert "<b>b</b>" in run["text/html"]
     history = tracked.shell.display_formatter.format(nbtrack.history("wine"))[0]["text/plain"]
     assert history.startswith("[2: v1 → Staging, by ")
     assert "'good'" in history
