@@ -84,7 +84,7 @@ def _who_holds(port: int) -> str:
             )
     return (
         f"serve: port {port} is taken by another program, not by a model server of yours. Choose another port;"
-        " Without one, a free port is taken."
+        " without one, a free port is taken."
     )
 
 
