@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,6 +28,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 128 << 20
+RECENT: Final = 50
 BODY_TIMEOUT_S: Final = 30.0
 _BIG_BODY_BYTES: Final = 256 << 10  # decoded in a thread, so that /ping stays quick
 _JSON: Final = b"application/json"
@@ -42,6 +44,8 @@ class Answer:
     status: int = 200
     kind: bytes = _JSON
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    rows: int = 0
+    ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class App:
         self._counter = counter if counter is not None else [0]
         self._max_body = max_body_bytes
         self._started = time.monotonic()
+        self.recent: deque[tuple[int, int, int, float, str]] = deque(maxlen=RECENT)
         self._gets: dict[str, Callable[[], Answer]] = {
             "/": self._page,
             "/ping": lambda: Answer(b"\n", kind=_TEXT),
@@ -98,6 +103,7 @@ class App:
             "/schema": lambda: Answer(orjson.dumps(schema_json(self.live.scorer.signature))),
             "/openapi.json": self._openapi,
             "/metrics": self._metrics_text,
+            "/requests": self._requests,
         }
 
     def prepared(self, scorer: Scorer, target: Target) -> Live:
@@ -129,6 +135,7 @@ class App:
         if scoring:
             self.metrics.count(answer.status)
             self._counter[0] += 1
+            self.recent.append((time.time_ns(), answer.status, answer.rows, answer.ms, live.label))
         await _send(send, answer, live.label.encode("ascii", "backslashreplace"), head_only=method == "HEAD")
 
     # -- scoring ---------------------------------------------------------------------------------------------------
@@ -154,8 +161,9 @@ class App:
         ready = time.perf_counter()
         predictions = await live.batcher.score(decoded)
         scored = time.perf_counter()
-        answer = Answer(encode(predictions))
+        answer = Answer(encode(predictions), rows=decoded.rows)
         done = time.perf_counter()
+        answer.ms = (done - started) * 1e3
         self.metrics.latency.add(done - started)
         self.metrics.rows += decoded.rows
         spent = ((ready - started) * 1e3, (scored - ready) * 1e3, (done - scored) * 1e3)
@@ -225,6 +233,14 @@ class App:
     def _metrics_text(self) -> Answer:
         text = self.metrics.text(self.live.model_name, self.live.version, time.monotonic() - self._started)
         return Answer(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+
+    def _requests(self) -> Answer:
+        """The last requests, newest first: when, how they went, how many rows, how long, which model. Never data."""
+        found = [
+            {"at_ms": at // 1_000_000, "status": status, "rows": rows, "ms": round(ms, 3), "model": label}
+            for at, status, rows, ms, label in reversed(self.recent)
+        ]
+        return Answer(orjson.dumps({"requests": found, "total": int(self._counter[0])}))
 
     def _page(self) -> Answer:
         live = self.live

@@ -22,7 +22,9 @@ from .helpers import Served, ask
 GOOD = {"inputs": []}
 
 
-@pytest.mark.parametrize("path", ["/ping", "/health", "/version", "/schema", "/openapi.json", "/metrics", "/"])
+@pytest.mark.parametrize(
+    "path", ["/ping", "/health", "/version", "/schema", "/openapi.json", "/metrics", "/requests", "/"]
+)
 def test_page_of_a_ready_server_answers_and_names_its_model(wine: Served, path: str) -> None:
     reply = wine.ask(None, None, method="GET", path=path)
     assert reply.status == 200
@@ -71,6 +73,18 @@ def test_metrics_count_requests_rows_and_time(store: Store, wine_uri: str, wine:
     assert wine.ask("{").status == 400
     assert [value(name) - b for name, b in zip(names, before, strict=True)] == [1, 1, 5, 1, 1]
     assert wine.server.info.requests == requests + 2
+
+
+def test_requests_lists_the_last_ones_without_their_data(wine: Served) -> None:
+    assert wine.ask({"inputs": [[123.456] * 13] * 2}).status == 200
+    assert wine.ask('{"inputs": "s3cr3t"}').status == 400
+    reply = wine.ask(None, None, method="GET", path="/requests")
+    bad, good = reply.json["requests"][:2]
+    assert (good["status"], good["rows"], good["model"], bad["status"]) == (200, 2, "wine/1", 400)
+    assert good["ms"] > 0
+    assert reply.json["total"] == wine.server.info.requests
+    assert "123.456" not in reply.text
+    assert "s3cr3t" not in reply.text
 
 
 def test_page_runs_only_its_own_script_and_holds_nothing_from_outside(wine: Served) -> None:
@@ -311,7 +325,7 @@ def test_server_with_a_token_answers_nothing_but_ping_without_it(store: Store, w
 
     token = "a-token-that-nobody-guesses"
     with nbtrack.serve(wine_uri, host="0.0.0.0", store=store, token=token) as server:
-        for path in ("/", "/health", "/version", "/schema", "/openapi.json", "/metrics", "/nothing"):
+        for path in ("/", "/health", "/version", "/schema", "/openapi.json", "/metrics", "/requests", "/nothing"):
             assert ask(server.port, None, None, method="GET", path=path).status == 401
         assert ask(server.port, GOOD).status == 401
         assert ask(server.port, GOOD, headers={"Authorization": "Bearer wrong"}).status == 401
