@@ -47,6 +47,12 @@ class State:
     tags: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
     versions: dict[int, ModelVersion] = field(default_factory=dict)
+    lost: int = 0  # damaged commits since the newest version: each may have been a version of its own
+
+    @property
+    def next_version(self) -> int:
+        """The number of the next version: one that no version can have had."""
+        return max(self.versions, default=0) + self.lost + 1
 
     @property
     def exists(self) -> bool:
@@ -78,6 +84,7 @@ class State:
 def apply(state: State, body: Mapping[str, Any]) -> None:
     """Add one commit to `state`, in place."""
     at_ms = int(body.get("at", 0))
+    state.lost += int(body["number"]) - state.number - 1
     state.number = int(body["number"])
     state.at_ms = max(state.at_ms, at_ms)
     state.created_ms = state.created_ms or at_ms
@@ -90,6 +97,8 @@ def apply(state: State, body: Mapping[str, Any]) -> None:
     state.tags = merged(state.tags, model.get("tags", {}))
     for text, fields in patch.get("versions", {}).items():
         number = int(text)
+        if number not in state.versions:
+            state.lost = 0
         known = state.versions.get(number) or ModelVersion(
             state.name, number, creation_timestamp=at_ms, user_id=str(body.get("user", ""))
         )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Change = Callable[[State], "Mapping[str, Any] | None"]
 
+_UNFINISHED_S = 6.0  # a commit that cannot be read for so long is damaged
 _RETRY_S = 60.0  # 20 processes that promote in a loop need well under one second
 _lock = threading.Lock()
 _ledgers: WeakKeyDictionary[Store, dict[str, Ledger]] = WeakKeyDictionary()
@@ -33,6 +34,39 @@ _ledgers: WeakKeyDictionary[Store, dict[str, Ledger]] = WeakKeyDictionary()
 def now_ms() -> int:
     """Return milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+class _Pace:
+    """How a writer goes on that found its number taken.
+
+    Mostly somebody was faster, and what he wrote has been read by now. If there is nothing to read, the commit in the
+    way is still being written, or it is damaged: after a while it is stepped over, so that one bad file does not lock
+    a model for good.
+    """
+
+    def __init__(self) -> None:
+        self.over = 0
+        self._tries = 0
+        self._deadline = time.monotonic() + _RETRY_S
+        self._stuck_at: float | None = None
+
+    def go_on(self, moved_on: bool) -> bool:
+        """Wait as long as is good; return whether to try again."""
+        self._tries += 1
+        now = time.monotonic()
+        if now > self._deadline:
+            return False
+        if moved_on:
+            self.over, self._stuck_at = 0, None
+            if self._tries > 3:  # many at once: the one who waits a moment finds fewer beside him
+                time.sleep(random.uniform(0, 0.001 * min(self._tries, 50)))
+            return True
+        self._stuck_at = self._stuck_at or now
+        if now - self._stuck_at < _UNFINISHED_S:
+            time.sleep(0.25)
+        else:
+            self.over += 1
+        return True
 
 
 class Ledger:
@@ -93,14 +127,17 @@ class Ledger:
         ConflictError
             If there is a commit after `expect`.
         """
-        deadline = time.monotonic() + _RETRY_S
-        tries = 0
+        pace = _Pace()
         with self.lock:
             while True:
                 state = self.refresh()
                 if expect is not None and state.number != expect:
                     raise self._conflict(expect)
-                rest = change(state)
+                state.lost += pace.over
+                try:
+                    rest = change(state)
+                finally:
+                    state.lost -= pace.over
                 if rest is None:
                     return None
                 body: dict[str, Any] = {"action": action, "at": max(now_ms(), state.at_ms), "user": user_name()}
@@ -108,13 +145,10 @@ class Ledger:
                     body["note"] = note
                 body.update(rest)
                 try:
-                    number = self._store.append_commit(self.name, body, expect=state.number)
+                    number = self._store.append_commit(self.name, body, expect=state.number + pace.over)
                 except ConflictError:
-                    tries += 1
-                    if not self._moved_on(state.number) or time.monotonic() > deadline:
+                    if not pace.go_on(self._moved_on(state.number)):
                         raise
-                    if tries > 3:  # many at once: the one who waits a moment finds fewer beside him
-                        time.sleep(random.uniform(0, 0.001 * min(tries, 50)))
                     continue
                 body["number"] = number
                 apply(state, body)

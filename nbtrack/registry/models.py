@@ -113,7 +113,7 @@ def register_model(
         nonlocal made
         if state.number and state.deleted:
             raise AlreadyExistsError(_in_trash(name))
-        made = max(state.versions, default=0) + 1
+        made = state.next_version
         patch: dict[str, Any] = {"versions": {str(made): fields}}
         if not state.number:
             patch["model"] = {"deleted": False}

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 import nbtrack
 from nbtrack import registry
+from nbtrack.errors import DamageWarning
+from nbtrack.store import open_store
 from nbtrack.store.base import Store
 
 ROUNDS = 12
@@ -116,3 +122,21 @@ def test_sigkill_in_the_middle_leaves_every_commit_whole_or_absent(store: Store,
         assert {commit.action for commit in commits} <= {"register", "promote", "alias", "undo"}
     model = registry.get_model("clf")
     assert sum(version.current_stage == "Production" for version in model.versions) == 1
+
+
+def test_damaged_last_commit_does_not_lock_the_model_and_its_number_is_not_used_again(
+    three: Store, tmp_path: Path, log: Callable[..., str]
+) -> None:
+    uri = log()
+    shutil.copytree(three.uri.removeprefix("file://"), tmp_path / "copy")
+    last = max((tmp_path / "copy" / "models" / "clf").glob("*.json"))
+    last.chmod(0o644)
+    last.write_bytes(last.read_bytes()[:-30])
+    store = open_store(tmp_path / "copy")
+    with pytest.warns(DamageWarning, match=f"{last.name} is damaged"):
+        assert [version.version for version in registry.get_model("clf", store=store).versions] == [2, 1]
+        assert registry.register_model(uri, "clf", store=store).version == 4
+        assert registry.register_model(uri, "clf", store=store).version == 5
+        assert registry.promote("clf", 4, "Staging", store=store).text == "v4 → Staging"
+        assert registry.undo("clf", store=store).text == "commit 6 undone: v4 → None"
+    assert [commit.number for commit in registry.history("clf", store=store)] == [7, 6, 5, 4, 2, 1]
