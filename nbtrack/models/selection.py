@@ -48,6 +48,9 @@ class Decision:
             lines.append("  The decision before this one was made on other data: its scores are not comparable.")
         return "\n".join(lines)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # what a notebook shows
+        printer.text(str(self))
+
 
 def select_best(
     name: str,

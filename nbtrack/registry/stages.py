@@ -40,6 +40,9 @@ class Promotion:
     def __str__(self) -> str:
         return self.text
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # what a notebook shows
+        printer.text(f"{self.name}: {self.text}")
+
 
 def _plan(state: State, version: int | str, stage: str, former: str | None) -> tuple[ModelVersion, dict[str, Any]]:
     """Return the version and the patch that moves it to `stage` and whoever is there to `former`."""

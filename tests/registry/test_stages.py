@@ -35,6 +35,12 @@ def test_promote_moves_the_former_version_back(three: Store) -> None:
     assert stages() == {1: "Archived", 2: "Production", 3: "None"}
 
 
+def test_promotion_is_shown_in_words(three: Store) -> None:
+    from IPython.lib.pretty import pretty
+
+    assert pretty(nbtrack.promote("clf", 1, "Staging")) == "clf: v1 → Staging"
+
+
 def test_promote_former_says_where_the_other_one_goes(three: Store) -> None:
     nbtrack.promote("clf", 1, "Production")
     nbtrack.promote("clf", 2, "Staging")
