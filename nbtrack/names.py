@@ -86,8 +86,8 @@ def check_model_name(value: object) -> str:
     name = _check_text("model name", value, MAX_NAME)
     if found := re.search(r"[/\\:@%?#]", name):
         raise InvalidNameError(
-            f"model name: {found.group()!r} is not allowed in {_shown(value)}; it would make the URI models:/NAME/VERSION"
-            " ambiguous. Use letters, digits, '-', '_', '.' or spaces."
+            f"model name: {found.group()!r} is not allowed in {_shown(value)}; it would make the URI"
+            " models:/NAME/VERSION ambiguous. Use letters, digits, '-', '_', '.' or spaces."
         )
     if name != name.strip() or name.startswith("."):
         raise InvalidNameError(
@@ -114,7 +114,7 @@ def check_alias(value: object) -> str:
 
 
 def check_key(value: object, what: str = "key") -> str:
-    """Return `value` if it may be the key of a param, metric or tag: text of 1 to 250 characters, no control character."""
+    """Return `value` if it may be the key of a param, metric or tag: 1 to 250 characters, no control character."""
     return _check_text(what, value, MAX_KEY)
 
 
