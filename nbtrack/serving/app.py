@@ -8,13 +8,15 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from nbtrack._version import __version__
+from nbtrack.serving import v2
 from nbtrack.serving.batch import Batcher
-from nbtrack.serving.codec import encode
+from nbtrack.serving.codec import Decoded, encode
 from nbtrack.serving.describe import openapi, schema_json
 from nbtrack.serving.guard import Guard, Headers
 from nbtrack.serving.metrics import Metrics
@@ -117,16 +119,17 @@ class App:
         if scope["type"] != "http":  # no websockets here
             return
         method, path, headers = scope["method"], scope["path"], scope["headers"]
-        scoring = path == "/invocations"
+        inference = v2.parse_path(path) if path.startswith("/v2/models/") else None
+        scoring = path == "/invocations" or (inference is not None and inference[2] == "/infer")
         live = self.live  # one and the same from here to the answer, whatever takes its place meanwhile
         try:
             self._guard.check(method, path, headers)
             if scoring and method == "POST":
-                answer = await self._invocations(live, headers, receive)
+                answer = await self._invocations(live, headers, receive, inference)
             else:
                 answer = self._get(method, path)
         except Refusal as refusal:
-            answer = self._refuse(refusal, scoring)
+            answer = self._refuse(refusal, scoring and inference is None)
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -139,7 +142,9 @@ class App:
         await _send(send, answer, live.label.encode("ascii", "backslashreplace"), head_only=method == "HEAD")
 
     # -- scoring ---------------------------------------------------------------------------------------------------
-    async def _invocations(self, live: Live, headers: Headers, receive: Receive) -> Answer:
+    async def _invocations(
+        self, live: Live, headers: Headers, receive: Receive, inference: tuple[str, str | None, str] | None
+    ) -> Answer:
         content_type = ""
         length: int | None = None
         for name, value in headers:
@@ -153,15 +158,23 @@ class App:
             raise self._too_large()
         body = await self._read(receive)
         started = time.perf_counter()
-        codec = live.scorer.codec
-        if len(body) > _BIG_BODY_BYTES:
-            decoded = await asyncio.get_running_loop().run_in_executor(None, codec.decode, body, content_type)
+        request_id = None
+        decode: Callable[[], Decoded] = partial(live.scorer.codec.decode, body, content_type)
+        if inference is not None:
+            self._check_model(live, inference)
+            decoded, request_id = v2.decode(body, live.scorer.codec.schema)
+        elif len(body) > _BIG_BODY_BYTES:
+            decoded = await asyncio.get_running_loop().run_in_executor(None, decode)
         else:
-            decoded = codec.decode(body, content_type)
+            decoded = decode()
         ready = time.perf_counter()
         predictions = await live.batcher.score(decoded)
         scored = time.perf_counter()
-        answer = Answer(encode(predictions), rows=decoded.rows)
+        if inference is None:
+            answer = Answer(encode(predictions), rows=decoded.rows)
+        else:
+            told = v2.encode(predictions, live.model_name, live.version, request_id)
+            answer = Answer(orjson.dumps(told, default=str), rows=decoded.rows)
         done = time.perf_counter()
         answer.ms = (done - started) * 1e3
         self.metrics.latency.add(done - started)
@@ -201,9 +214,34 @@ class App:
         )
 
     # -- everything else -------------------------------------------------------------------------------------------
+    def _check_model(self, live: Live, inference: tuple[str, str | None, str]) -> None:
+        name, version, _ = inference
+        if name != live.model_name or version not in {None, live.version}:
+            raise Refusal(
+                "another model is served here. GET /v2/models/<its name>, or /health to see which.", status=404
+            )
+
+    def _v2(self, path: str) -> Answer:
+        live = self.live
+        if path in {"/v2", "/v2/"}:
+            return Answer(orjson.dumps({"name": "nbtrack", "version": __version__, "extensions": []}))
+        if path == "/v2/health/live":
+            return Answer(orjson.dumps({"live": True}))
+        inference = v2.parse_path(path)
+        if inference is not None:
+            self._check_model(live, inference)
+        if path == "/v2/health/ready" or (inference is not None and inference[2] == "/ready"):
+            return Answer(orjson.dumps({"name": live.model_name, "ready": True}))
+        if inference is None:
+            raise Refusal("there is nothing here; see the Open Inference Protocol.", status=404)
+        return Answer(orjson.dumps(v2.metadata(live.model_name, live.version, live.scorer.signature)))
+
     def _get(self, method: str, path: str) -> Answer:
         handler = self._gets.get(path)
-        if handler is None and path != "/invocations":
+        scoring = path == "/invocations" or path.endswith("/infer")
+        if handler is None and not scoring and path.startswith("/v2"):
+            handler = partial(self._v2, path)
+        if handler is None and not scoring:
             raise Refusal(
                 f"there is nothing here. POST rows to /invocations; GET one of {', '.join(self._gets)}.", status=404
             )

@@ -249,9 +249,13 @@ class Child:
         self._release()
 
     def forsake(self) -> None:
-        """Drop everything of it in a forked copy of this process: only the true owner keeps it alive."""
-        self._stopping.set()
-        self._close_pipe()
+        """Drop everything of it in a forked copy of this process: only the true owner keeps it alive.
+
+        Locks are left alone: whoever held one in the moment of the fork does not exist in the copy.
+        """
+        life, self._life = self._life, -1
+        if life >= 0:
+            os.close(life)
         self._sock.close()
 
 
