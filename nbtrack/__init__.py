@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from nbtrack.magics import load
-    from nbtrack.models import infer_signature, load_model, log_model, predict, save_model
-    from nbtrack.models.flavors import sklearn
+    from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
+    from nbtrack.models.flavors import pyfunc, sklearn
     from nbtrack.pipelines import run_pipeline, step
-    from nbtrack.registry import Client, history, promote, register_model, set_alias, undo
+    from nbtrack.registry import Client, history, promote, register_model, set_alias, set_line, set_policy, undo
     from nbtrack.serving import ModelServer, serve
     from nbtrack.tracking import (
         ActiveRun,
@@ -65,10 +65,10 @@ if TYPE_CHECKING:
 # Which room each public name lives in; the imports above say the same to type checkers.
 _ROOMS = {
     "magics": "load",
-    "models": "infer_signature load_model log_model predict save_model",
-    "models.flavors": "sklearn",
+    "models": "infer_signature load_model log_model predict save_model select_best",
+    "models.flavors": "pyfunc sklearn",
     "pipelines": "run_pipeline step",
-    "registry": "Client history promote register_model set_alias undo",
+    "registry": "Client history promote register_model set_alias set_line set_policy undo",
     "serving": "ModelServer serve",
     "tracking": """ActiveRun active_run create_experiment delete_run delete_tag end_run get_experiment
         get_experiment_by_name get_metric_history get_run get_tracking_uri last_active_run log_artifact log_artifacts
@@ -113,14 +113,18 @@ __all__ = [
     "log_text",
     "predict",
     "promote",
+    "pyfunc",
     "register_model",
     "restore_run",
     "run_pipeline",
     "save_model",
     "search_runs",
+    "select_best",
     "serve",
     "set_alias",
     "set_experiment",
+    "set_line",
+    "set_policy",
     "set_tag",
     "set_tags",
     "set_tracking_uri",
