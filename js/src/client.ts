@@ -41,45 +41,53 @@ export interface PollOptions {
   visible: () => boolean;
 }
 
-/** Tell subscribers when the answer of `ask` changes. Asks only while it is watched and visible; slows down on errors. */
+interface Watcher {
+  changed: (revision: string) => void;
+  visible: () => boolean;
+  seen: string | null;
+}
+
+/**
+ * Tell watchers when the answer of `ask` changes. Asks only while one of them can be seen, tells the others when they
+ * come into sight, and slows down on errors.
+ */
 export class RevisionPoll {
-  private readonly listeners = new Set<(revision: string) => void>();
+  private readonly watchers = new Set<Watcher>();
   private timer: ReturnType<typeof setTimeout> | null = null;
-  private last: string | null = null;
   private failures = 0;
 
   constructor(
     private readonly ask: () => Promise<string>,
-    private readonly options: PollOptions,
+    private readonly interval_ms: () => number,
   ) {}
 
-  subscribe(changed: (revision: string) => void): () => void {
-    this.listeners.add(changed);
-    if (this.listeners.size === 1) {
-      this.schedule(this.options.interval_ms);
+  get watched(): boolean {
+    return this.watchers.size > 0;
+  }
+
+  subscribe(changed: (revision: string) => void, visible: () => boolean): () => void {
+    const watcher: Watcher = { changed, visible, seen: null };
+    this.watchers.add(watcher);
+    if (this.timer === null) {
+      this.schedule();
     }
     return () => {
-      this.listeners.delete(changed);
-      if (this.listeners.size === 0 && this.timer !== null) {
+      this.watchers.delete(watcher);
+      if (!this.watched && this.timer !== null) {
         clearTimeout(this.timer);
         this.timer = null;
       }
     };
   }
 
-  /** Tell subscribers of a revision that became known in another way. */
+  /** Tell all watchers of a revision that became known in another way. */
   publish(revision: string): void {
-    if (revision !== this.last) {
-      this.last = revision;
-      for (const listener of [...this.listeners]) {
-        listener(revision);
-      }
-    }
+    this.tell(revision, [...this.watchers]);
   }
 
   /** Look now, whatever the time: somebody came back to the view. */
   async look(): Promise<void> {
-    if (this.listeners.size > 0) {
+    if (this.watched) {
       await this.ask().then(
         (revision) => this.publish(revision),
         () => undefined,
@@ -87,37 +95,53 @@ export class RevisionPoll {
     }
   }
 
-  /** Tell subscribers to ask again although no revision says so: a server was started or stopped. */
+  /** Tell watchers to ask again although no revision says so: a server was started or stopped. */
   nudge(): void {
-    for (const listener of [...this.listeners]) {
-      listener("");
+    for (const watcher of [...this.watchers]) {
+      watcher.changed("");
     }
   }
 
-  private schedule(delay_ms: number): void {
-    this.timer = setTimeout(() => void this.tick(), delay_ms);
+  private tell(revision: string, watchers: readonly Watcher[]): void {
+    for (const watcher of watchers) {
+      if (watcher.seen !== revision) {
+        watcher.seen = revision;
+        watcher.changed(revision);
+      }
+    }
+  }
+
+  private schedule(): void {
+    this.timer = setTimeout(() => void this.tick(), this.interval_ms() * 2 ** this.failures);
   }
 
   private async tick(): Promise<void> {
-    if (this.options.visible()) {
+    const visible = [...this.watchers].filter((watcher) => watcher.visible());
+    if (visible.length > 0) {
       try {
-        this.publish(await this.ask());
+        const revision = await this.ask();
+        this.tell(
+          revision,
+          visible.filter((watcher) => this.watchers.has(watcher)),
+        );
         this.failures = 0;
       } catch {
         // The view's own requests show what is wrong; here it only matters not to hammer a server that is away.
         this.failures = Math.min(this.failures + 1, 5);
       }
     }
-    if (this.listeners.size > 0) {
-      this.schedule(this.options.interval_ms * 2 ** this.failures);
+    this.timer = null;
+    if (this.watched) {
+      this.schedule();
     }
   }
 }
 
-/** Whether an element is on screen at all: in the page, not display:none, in a tab that is looked at. */
+/** Whether any of an element is on screen: in the page, shown, not scrolled away, in a tab that is looked at. */
 export function isVisible(element: HTMLElement | null): boolean {
   if (element === null || !element.isConnected || document.visibilityState === "hidden") {
     return false;
   }
-  return element.getClientRects().length > 0;
+  const { top, bottom, width, height } = element.getBoundingClientRect();
+  return width + height > 0 && bottom >= 0 && top <= window.innerHeight;
 }

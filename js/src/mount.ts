@@ -1,6 +1,7 @@
 /** Puts a component into a host's element and takes it out again: the one way in for widget, panel and page. */
 import { type ComponentType, h, render } from "preact";
 import type { Client } from "./client";
+import { StatusLine } from "./components/kit";
 import type { State } from "./state";
 
 export interface ViewProps {
@@ -17,7 +18,8 @@ export function mounter<P extends object>(component: ComponentType<ViewProps & P
     root.className = "nbt";
     host.appendChild(root);
     const unwatch = state.watch();
-    render(h(component, { client, state, ...defaults, ...props } as ViewProps & P), root);
+    const view = h(component, { client, state, ...defaults, ...props } as ViewProps & P);
+    render([view, h(StatusLine, { state })], root);
     return () => {
       unwatch();
       render(null, root);

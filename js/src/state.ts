@@ -11,6 +11,8 @@ export interface ViewOptions {
   /** The language of `search_runs`, applied by the store before anything is shown. */
   query?: string;
   limit?: number;
+  /** Whether the view shows a table at all; without one, the runs are not asked for. */
+  table?: boolean;
 }
 
 export type Intent = "register" | "promote" | "serve";
@@ -78,6 +80,9 @@ export function createState(client: Client, options: ViewOptions = {}): State {
 
   let latest = 0;
   const load = async (): Promise<void> => {
+    if (options.table === false) {
+      return;
+    }
     latest += 1;
     const mine = latest;
     loading.value = true;

@@ -30,7 +30,13 @@ function render({ model, el, signal }: RenderProps<Traits>): void {
   host.addEventListener("pointerenter", look);
   document.addEventListener("visibilitychange", look, { signal });
   const run_ids = model.get("run_ids");
-  const state = createState(client, { run_ids, query: model.get("filter"), experiment: model.get("experiment") });
+  const table = model.get("view") === "compare";
+  const state = createState(client, {
+    run_ids,
+    query: model.get("filter"),
+    experiment: model.get("experiment"),
+    table,
+  });
   const unwatch = state.runs.subscribe((runs) => {
     const status = runs?.columns.find((column) => column.kind === "attribute" && column.key === "status");
     host.dataset.running = status?.values.includes("RUNNING") === true ? "1" : "0";

@@ -140,11 +140,17 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 test("RevisionPoll asks only while somebody watches and it can be seen", async () => {
   let asked = 0;
   let visible = false;
-  const poll = new RevisionPoll(() => Promise.resolve(String(++asked)), { interval_ms: 2, visible: () => visible });
+  const poll = new RevisionPoll(
+    () => Promise.resolve(String(++asked)),
+    () => 2,
+  );
   await pause(20);
   assert.equal(asked, 0);
   const seen: string[] = [];
-  const stop = poll.subscribe((revision) => seen.push(revision));
+  const stop = poll.subscribe(
+    (revision) => seen.push(revision),
+    () => visible,
+  );
   await pause(20);
   assert.equal(asked, 0);
   visible = true;
@@ -158,6 +164,33 @@ test("RevisionPoll asks only while somebody watches and it can be seen", async (
   assert.equal(seen.length, new Set(seen).size);
 });
 
+test("RevisionPoll tells a hidden watcher once it comes into sight", async () => {
+  let visible = false;
+  const poll = new RevisionPoll(
+    () => Promise.resolve("same"),
+    () => 2,
+  );
+  const [shown, hidden]: [string[], string[]] = [[], []];
+  const stops = [
+    poll.subscribe(
+      (revision) => shown.push(revision),
+      () => true,
+    ),
+    poll.subscribe(
+      (revision) => hidden.push(revision),
+      () => visible,
+    ),
+  ];
+  await pause(40);
+  assert.deepEqual([shown, hidden], [["same"], []]);
+  visible = true;
+  await pause(40);
+  assert.deepEqual([shown, hidden], [["same"], ["same"]]);
+  for (const stop of stops) {
+    stop();
+  }
+});
+
 test("RevisionPoll asks a server that fails less and less often", async () => {
   let asked = 0;
   const poll = new RevisionPoll(
@@ -165,10 +198,35 @@ test("RevisionPoll asks a server that fails less and less often", async () => {
       asked += 1;
       return Promise.reject(new Error("away"));
     },
-    { interval_ms: 4, visible: () => true },
+    () => 4,
   );
-  const stop = poll.subscribe(() => undefined);
+  const stop = poll.subscribe(
+    () => undefined,
+    () => true,
+  );
   await pause(150);
   stop();
   assert.ok(asked > 1 && asked < 8, `asked ${asked} times`);
+});
+
+test("ServerClients of one place share one poll, and all hear when a server starts", async () => {
+  const bodies: string[] = [];
+  const post = answering(200, '{"ok":true,"answer":{"revision":"1"}}', bodies);
+  const clients = [1, 2, 3].map(
+    (n) =>
+      new ServerClient(post, () => ({ path: `a/${n}.ipynb`, store: null }), { interval_ms: 30, visible: () => true }),
+  );
+  const heard: string[][] = [[], [], []];
+  const stops = clients.map((client, i) => client.subscribe((revision) => heard[i]?.push(revision)));
+  await pause(50);
+  assert.equal(bodies.length, 1);
+  assert.deepEqual(heard, [["1"], ["1"], ["1"]]);
+  await clients[0]?.call({ op: "serve", model_uri: "models:/m/1" });
+  assert.deepEqual(heard[2], ["1", ""]);
+  for (const stop of stops) {
+    stop();
+  }
+  const after = bodies.length;
+  await pause(80);
+  assert.equal(bodies.length, after);
 });

@@ -32,11 +32,14 @@ export class KernelClient implements Client {
   /** `seed`: answers that came with the widget, so that it is complete before a busy kernel says its first word. */
   constructor(
     private readonly model: MessageModel,
-    options: PollOptions,
+    private readonly options: PollOptions,
     seed: readonly Seed[] = [],
   ) {
     this.seeds = new Map(seed.map(({ request, reply }) => [requestKey(request), reply]));
-    this.poll = new RevisionPoll(async () => (await this.call({ op: "revision" })).revision, options);
+    this.poll = new RevisionPoll(
+      async () => (await this.call({ op: "revision" })).revision,
+      () => options.interval_ms,
+    );
     model.on("msg:custom", this.receive);
   }
 
@@ -56,7 +59,7 @@ export class KernelClient implements Client {
   }
 
   subscribe(changed: (revision: string) => void): () => void {
-    return this.poll.subscribe(changed);
+    return this.poll.subscribe(changed, this.options.visible);
   }
 
   /** Look for changes now. */

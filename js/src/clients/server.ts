@@ -16,21 +16,46 @@ export interface Place {
 const UNSEEN: ReadonlySet<AnyRequest["op"]> = new Set(["serve", "stop_server"]);
 
 export class ServerClient implements Client {
-  /** All clients of this page that somebody watches. */
-  private static readonly peers = new Set<ServerClient>();
-  private readonly poll: RevisionPoll;
-  private watchers = 0;
+  /** One poll for all clients of this page that ask about the same place. */
+  private static readonly polls = new Map<string, RevisionPoll>();
 
   constructor(
     private readonly post: Post,
     private readonly place: () => Place,
-    options: PollOptions,
-  ) {
-    this.poll = new RevisionPoll(async () => (await this.call({ op: "revision" })).revision, options);
-  }
+    private readonly options: PollOptions,
+  ) {}
 
   async call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]> {
-    const { path, store } = this.place();
+    const answer = await this.callAt(this.place(), request);
+    if (UNSEEN.has(request.op)) {
+      for (const poll of ServerClient.polls.values()) {
+        poll.nudge();
+      }
+    }
+    return answer;
+  }
+
+  subscribe(changed: (revision: string) => void): () => void {
+    const { polls } = ServerClient;
+    const place = this.place();
+    const key = JSON.stringify([place.path.split("/").slice(0, -1), place.store]);
+    const poll =
+      polls.get(key) ??
+      new RevisionPoll(
+        async () => (await this.callAt(place, { op: "revision" })).revision,
+        () => this.options.interval_ms,
+      );
+    polls.set(key, poll);
+    const unsubscribe = poll.subscribe(changed, this.options.visible);
+    return () => {
+      unsubscribe();
+      if (!poll.watched && polls.get(key) === poll) {
+        polls.delete(key);
+      }
+    };
+  }
+
+  private async callAt<R extends AnyRequest>({ path, store }: Place, request: R): Promise<Answers[R["op"]]> {
     let response: Response;
     try {
       response = await this.post(JSON.stringify({ path, store, request }));
@@ -51,26 +76,7 @@ export class ServerClient implements Client {
     if (typeof reply !== "object" || reply === null || !("ok" in reply)) {
       throw new CallError(notOurs(response.status));
     }
-    const answer = unwrap(reply);
-    if (UNSEEN.has(request.op)) {
-      for (const peer of ServerClient.peers) {
-        peer.poll.nudge();
-      }
-    }
-    return answer;
-  }
-
-  subscribe(changed: (revision: string) => void): () => void {
-    const unsubscribe = this.poll.subscribe(changed);
-    this.watchers += 1;
-    ServerClient.peers.add(this);
-    return () => {
-      unsubscribe();
-      this.watchers -= 1;
-      if (this.watchers === 0) {
-        ServerClient.peers.delete(this);
-      }
-    };
+    return unwrap(reply);
   }
 }
 

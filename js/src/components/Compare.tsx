@@ -1,6 +1,5 @@
 /** The comparison: the table, the run that was opened from it, and the charts of the chosen runs. */
 import { mounter, type ViewProps } from "../mount";
-import { StatusLine } from "./kit";
 import { MetricChart } from "./MetricChart";
 import { RunCard } from "./RunCard";
 import { RunTable } from "./RunTable";
@@ -23,7 +22,6 @@ export function Compare({ client, state }: ViewProps) {
         />
       )}
       <MetricChart client={client} state={state} />
-      <StatusLine state={state} />
     </div>
   );
 }

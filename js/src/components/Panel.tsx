@@ -3,7 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
-import { Button, StatusLine, useCall } from "./kit";
+import { Button, useCall } from "./kit";
 import { ModelVersions } from "./ModelVersions";
 import { RunCard } from "./RunCard";
 import { RunTable } from "./RunTable";
@@ -125,7 +125,6 @@ export function Panel({ client, state, tab, compare }: ViewProps & PanelProps) {
         {tab.value === "models" && <ModelVersions client={client} state={state} />}
         {tab.value === "servers" && <ServerList client={client} state={state} />}
       </div>
-      <StatusLine state={state} />
     </div>
   );
 }

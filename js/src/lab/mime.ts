@@ -140,7 +140,7 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
     if (current()) {
       const live = new Widget();
       this.replace(live);
-      const state = createState(client, { run_ids, query: filter, experiment });
+      const state = createState(client, { run_ids, query: filter, experiment, table: view.view === "compare" });
       this.end =
         view.view === "card"
           ? mountCard(live.node, client, state, { run_id })
