@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
     from nbtrack.models.flavors import pyfunc, sklearn
     from nbtrack.pipelines import run_pipeline, step
-    from nbtrack.registry import Client, history, promote, register_model, set_alias, set_line, set_policy, undo
+    from nbtrack.registry import (
+        Client,
+        get_model,
+        history,
+        list_models,
+        promote,
+        register_model,
+        set_alias,
+        set_line,
+        set_policy,
+        undo,
+    )
     from nbtrack.serving import ModelServer, serve
     from nbtrack.tracking import (
         ActiveRun,
@@ -68,7 +79,7 @@ _ROOMS = {
     "models": "infer_signature load_model log_model predict save_model select_best",
     "models.flavors": "pyfunc sklearn",
     "pipelines": "run_pipeline step",
-    "registry": "Client history promote register_model set_alias set_line set_policy undo",
+    "registry": "Client get_model history list_models promote register_model set_alias set_line set_policy undo",
     "serving": "ModelServer serve",
     "tracking": """ActiveRun active_run create_experiment delete_run delete_tag end_run get_experiment
         get_experiment_by_name get_metric_history get_run get_tracking_uri last_active_run log_artifact log_artifacts
@@ -91,11 +102,13 @@ __all__ = [
     "get_experiment",
     "get_experiment_by_name",
     "get_metric_history",
+    "get_model",
     "get_run",
     "get_tracking_uri",
     "history",
     "infer_signature",
     "last_active_run",
+    "list_models",
     "load",
     "load_model",
     "log_artifact",
