@@ -366,5 +366,21 @@ def watched(root: str, how: str) -> dict[str, Any]:
     return {"looks": looks, "runs": runs, "wrong": wrong[:5]}
 
 
+def beating(root: str) -> dict[str, Any]:
+    """Open a run, let the heart beat ten times as fast as it does, and look at the log's time."""
+    from nbtrack.store import heartbeat, liveness
+
+    liveness.BEAT_S = heartbeat.BEAT_S = 0.2  # type: ignore[misc]
+    writer = open_store(root).create_run()
+    (log,) = Path(root).glob(f"runs/*/{writer.run_id}.jsonl")
+    os.utime(log, (1.7e9, 1.7e9))
+    until = time.perf_counter() + 10
+    while log.stat().st_mtime < 1.75e9 and time.perf_counter() < until:
+        time.sleep(0.05)
+    touched = log.stat().st_mtime > 1.75e9
+    writer.end()
+    return {"touched": touched, "threads_at_rest": threading.active_count() - 1}
+
+
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])), flush=True)
