@@ -32,13 +32,22 @@ class Appender:
         self._size = size
         self._sealed_to = 0
         self._seal_at = SEAL_BYTES  # the size at which the next checksum is due
-        self._lock = threading.RLock()
+        self._new_lock()
         self._pending: list[bytes] = []  # what the disk had no room for
         self._detour = False  # the next line cannot simply be written: see _append_slowly
         self._stale = False  # the log belongs to the parent process
         self._warned = False
         live.add(self)
         heartbeat.ensure(live)
+
+    def _new_lock(self) -> None:
+        self._lock = threading.RLock()
+        self._take, self._give = self._lock.acquire, self._lock.release
+
+    def _give_back(self) -> None:
+        """Release the lock if this thread has it: an interrupt may have come before it was taken."""
+        with suppress(RuntimeError):
+            self._give()
 
     def _append(self, line: bytes) -> None:
         """Hand a line to the operating system, or keep it if there is no room."""
@@ -154,7 +163,7 @@ class Appender:
 
     def after_fork(self) -> None:
         """In a forked child: let go of the parent's log, so that its life sign is the parent's alone."""
-        self._lock = threading.RLock()
+        self._new_lock()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

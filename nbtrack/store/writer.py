@@ -88,11 +88,13 @@ class FileRunWriter(Appender, RunWriter):
         """Append one value of one metric.
 
         This is :meth:`_append` and the bookkeeping of :meth:`_log_group` once more, in line: each call saved is a
-        twentieth of what the whole takes.
+        twentieth of what the whole takes. So is ``with``; the lock is taken inside ``try``, because an interrupt may
+        come right after it was taken.
         """
         if type(value) is not float:
             value = to_float(key, value)
-        with self._lock:
+        try:
+            self._take()
             stat = self._stats.get(key) or self._new_stat(key)
             if step is None:
                 step = stat[0] + 1
@@ -101,30 +103,34 @@ class FileRunWriter(Appender, RunWriter):
             at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
             if value - value != 0.0 or self._detour:
                 self._log_group({key: value}, step, at)
-                return
-            line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
-            self._dirty = True
-            try:
-                written = write(self._fd, line)
-            except OSError as error:
-                self._keep(line, error)
             else:
-                self._size += written
-                if written != len(line):
-                    self._finish_short(line, written)
-                elif self._size > self._seal_at:
-                    self._seal_segment()
-            stat[0] = step
-            stat[1] = at
-            stat[2] = value
-            stat[5] += 1
-            if value < stat[3]:
-                stat[3] = value
-                stat[6] = step
-            if value > stat[4]:
-                stat[4] = value
-                stat[7] = step
-            self._dirty = False
+                line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
+                self._dirty = True
+                try:
+                    written = write(self._fd, line)
+                except OSError as error:
+                    self._keep(line, error)
+                else:
+                    self._size += written
+                    if written != len(line):
+                        self._finish_short(line, written)
+                    elif self._size > self._seal_at:
+                        self._seal_segment()
+                stat[0] = step
+                stat[1] = at
+                stat[2] = value
+                stat[5] += 1
+                if value < stat[3]:
+                    stat[3] = value
+                    stat[6] = step
+                if value > stat[4]:
+                    stat[4] = value
+                    stat[7] = step
+                self._dirty = False
+        except BaseException:
+            self._give_back()
+            raise
+        self._give()
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int | None = None, timestamp_ms: int | None = None
