@@ -2,6 +2,7 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import type { ICommandPalette } from "@jupyterlab/apputils";
 import type { INotebookTracker } from "@jupyterlab/notebook";
+import type { Place } from "../clients/server";
 import type { Tab } from "../components/Panel";
 import { trans } from "../i18n";
 import type { Intent } from "../state";
@@ -15,7 +16,7 @@ interface Parts {
   tracker: INotebookTracker;
   panel: RunsPanel;
   palette: ICommandPalette | null;
-  compare: (path: string, run_ids: string[] | null) => void;
+  compare: (place: Place, run_ids: string[] | null) => void;
 }
 
 const NO_ARGS = { type: "object", properties: {} } as const;
@@ -23,7 +24,6 @@ const NO_ARGS = { type: "object", properties: {} } as const;
 export function addCommands({ app, tracker, panel, palette, compare }: Parts): void {
   const { commands } = app;
   const tracked = (): boolean => isTracked(trackedCell(tracker)?.model.sharedModel.getSource() ?? "");
-  const path = (): string => app.serviceManager.contents.localPath(tracker.currentWidget?.context.path ?? "");
 
   commands.addCommand(CommandIds.toggleTrack, {
     label: () => (tracked() ? trans.__("Stop Tracking this Cell") : trans.__("Track this Cell")),
@@ -68,7 +68,7 @@ export function addCommands({ app, tracker, panel, palette, compare }: Parts): v
     execute: ({ run_ids }) => {
       const asked = Array.isArray(run_ids) ? run_ids.map(String) : null;
       const chosen = panel.state.chosen.value;
-      compare(path(), asked ?? (chosen === null ? null : [...chosen]));
+      compare(panel.place, asked ?? (chosen === null ? null : [...chosen]));
     },
   });
   commands.addCommand(CommandIds.refresh, {

@@ -2,14 +2,15 @@
 import "../../style/index.css";
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
-import { INotebookTracker, type NotebookPanel } from "@jupyterlab/notebook";
+import { INotebookTracker, NotebookActions, type NotebookPanel } from "@jupyterlab/notebook";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { ITranslator } from "@jupyterlab/translation";
+import type { Place } from "../clients/server";
 import { setTranslator, trans } from "../i18n";
 import { hasTrackedCell, loadMagic, trackedCell } from "./celltoolbar";
 import { addCommands } from "./commands";
 import { VIEW_RANK, viewFactory } from "./mime";
-import { WidgetLife } from "./outputs";
+import { namedStore, WidgetLife } from "./outputs";
 import { ComparePanel, RunsPanel, type Surroundings } from "./panel";
 import { COMPARE_ID, CommandIds, PLUGIN_ID, runsIcon } from "./tokens";
 import { isTracked } from "./view";
@@ -97,8 +98,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     const tabs = new WidgetTracker<MainAreaWidget<ComparePanel>>({ namespace: COMPARE_ID });
     let count = 0;
-    const compare = (path: string, run_ids: string[] | null): void => {
-      const content = new ComparePanel(surroundings, { path, store: null }, run_ids);
+    const compare = (place: Place, run_ids: string[] | null): void => {
+      const content = new ComparePanel(surroundings, place, run_ids);
       const widget = new MainAreaWidget({ content });
       count += 1;
       widget.id = `${COMPARE_ID}-${count}`;
@@ -119,11 +120,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const panel = new RunsPanel(surroundings, compare);
     app.shell.add(panel, "left", { rank: 600, type: "nbtrack" });
     restorer?.add(panel, panel.id);
-    tracker.currentChanged.connect(() => {
-      if (tracker.currentWidget !== null) {
-        panel.follow(localPath());
+    const follow = (): void => {
+      const notebook = tracker.currentWidget;
+      if (notebook !== null) {
+        panel.follow({ path: localPath(), store: namedStore(notebook) });
       }
+    };
+    tracker.currentChanged.connect(() => {
+      follow();
+      void tracker.currentWidget?.context.ready.then(follow);
     });
+    NotebookActions.executed.connect(follow); // a cell may have chosen another store
     tracker.widgetAdded.connect((_, notebook) => watchNotebook(app, notebook, surroundings, options));
     watchCells(app, tracker);
     addCommands({ app, tracker, panel, palette, compare });

@@ -1,14 +1,30 @@
 /** Which widgets in a notebook's outputs live: those of this session do, those that were saved must be asked about. */
-import type { CodeCell } from "@jupyterlab/cells";
+import type { CodeCell, ICodeCellModel } from "@jupyterlab/cells";
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import { Signal } from "@lumino/signaling";
-import { WIDGET_MIME } from "./tokens";
+import { VIEW_MIME, WIDGET_MIME } from "./tokens";
 
 /** The widget that an output shows, or "" if it shows none. */
 export function widgetOf(data: Readonly<Record<string, unknown>>): string {
   const widget = data[WIDGET_MIME];
   const id = typeof widget === "object" && widget !== null ? (widget as { model_id?: unknown }).model_id : undefined;
   return typeof id === "string" ? id : "";
+}
+
+/** The store that the notebook's newest output of ours names; null if none does, and its folder decides. */
+export function namedStore(panel: NotebookPanel): string | null {
+  const cells = panel.content.model?.cells;
+  for (let i = (cells?.length ?? 0) - 1; i >= 0; i--) {
+    const outputs = (cells?.get(i) as ICodeCellModel | undefined)?.outputs;
+    for (let j = (outputs?.length ?? 0) - 1; j >= 0; j--) {
+      const view = outputs?.get(j).data[VIEW_MIME];
+      const store = typeof view === "object" && view !== null ? (view as { store?: unknown }).store : undefined;
+      if (typeof store === "string" && store !== "") {
+        return store;
+      }
+    }
+  }
+  return null;
 }
 
 const PATIENCE_MS = 2000;

@@ -51,12 +51,12 @@ export class RunsPanel extends Host {
   /** What commands act on. */
   state: State;
   private readonly client: Client;
-  private path = "";
-  private folder = "";
+  /** Where the notebook in front lies, and the store that its outputs name. */
+  place: Place = { path: "", store: null };
 
   constructor(
     surroundings: Surroundings,
-    private readonly compare: (path: string, run_ids: string[] | null) => void,
+    private readonly compare: (place: Place, run_ids: string[] | null) => void,
   ) {
     super();
     this.id = PANEL_ID;
@@ -66,18 +66,18 @@ export class RunsPanel extends Host {
     this.node.setAttribute("aria-label", trans.__("Runs & models"));
     this.client = connect({
       ...surroundings,
-      place: () => ({ path: this.path, store: null }),
+      place: () => this.place,
       visible: () => this.isVisible && isVisible(this.node),
     });
     this.state = createState(this.client);
   }
 
-  /** Follow the notebook: another folder may mean another store. */
-  follow(path: string): void {
-    const folder = path.split("/").slice(0, -1).join("/");
-    this.path = path;
-    if (folder !== this.folder) {
-      this.folder = folder;
+  /** Follow the notebook: another folder, or another store named by its outputs, shows other runs. */
+  follow(place: Place): void {
+    const folder = (path: string): string => path.split("/").slice(0, -1).join("/");
+    const moved = folder(place.path) !== folder(this.place.path) || place.store !== this.place.store;
+    this.place = place;
+    if (moved) {
       this.state = createState(this.client);
       this.remount();
     }
@@ -87,7 +87,7 @@ export class RunsPanel extends Host {
     const { state } = this;
     return mountPanel(this.node, this.client, state, {
       tab: this.tab,
-      compare: () => this.compare(this.path, state.chosen.value === null ? null : [...state.chosen.value]),
+      compare: () => this.compare(this.place, state.chosen.value === null ? null : [...state.chosen.value]),
     });
   }
 
