@@ -57,7 +57,7 @@ def five_wines() -> Any:
     from sklearn.datasets import load_wine
     from sklearn.model_selection import train_test_split
 
-    X, y = load_wine(return_X_y=True, as_frame=True)  # noqa: N806 - as the notebook calls it
+    X, y = load_wine(return_X_y=True, as_frame=True)
     return train_test_split(X, y, test_size=0.4, stratify=y, random_state=3)[1].head(5)
 
 
@@ -255,6 +255,23 @@ def test_raising_cell_keeps_its_traceback_and_the_next_run_works(new_notebook: C
     expect(grid_in(panel).locator("[role=row][data-run]").filter(has_text="broken")).to_contain_text(
         "failed", ignore_case=True
     )
+
+
+def test_panel_follows_the_store_that_the_notebook_chose(new_notebook: Callable[..., Any], page: Page) -> None:
+    notebook = new_notebook(
+        "%load_ext nbtrack",
+        "%%track here\naccuracy = 0.5",
+        "import nbtrack\nnbtrack.set_tracking_uri('elsewhere')",
+        "%%track there\naccuracy = 0.75",
+    )
+    for index in range(2):
+        notebook.run_cell(index)
+    runs = grid_in(open_panel(page)).locator("[role=row][data-run]")
+    expect(runs).to_have_text(re.compile("here"))
+    for index in range(2, 4):
+        notebook.run_cell(index)
+    expect(runs).to_have_count(1)
+    expect(runs).to_have_text(re.compile("there"))
 
 
 HOSTILE = """<img src=x onerror="window.__canary=1"><script>window.__canary=2</script>'"&amp;{{7*7}}"""
