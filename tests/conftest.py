@@ -15,6 +15,26 @@ ROOT = Path(__file__).resolve().parents[1]
 FOREIGN = ("NBTRACK_", "JUPYTER", "JPY_", "IPYTHON")
 FOR_TESTS = ("NBTRACK_CHROMIUM", "NBTRACK_SCREENSHOTS")
 USER_ENVIRONMENT = dict(os.environ)
+# Whole files that start many processes or damage thousands of files: for `dev.py test`, not for the quick loop of
+# `dev.py check`. Single tests say so themselves with the mark.
+SLOW_FILES = {
+    "capture/test_kernel.py",
+    "cli/test_demo.py",
+    "serving/test_follow.py",
+    "serving/test_fuzz.py",
+    "serving/test_kernel.py",
+    "serving/test_supervision.py",
+    "store/test_fuzz.py",
+    "store/test_under_fire.py",
+    "test_readme.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
