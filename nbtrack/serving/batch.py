@@ -69,7 +69,7 @@ class Batcher:
         if inline and decoded.rows <= _INLINE_ROWS and not self._waiting and self.connections() <= 1:
             self._metrics.batch.add(decoded.rows)
             try:
-                return self.scorer.score(decoded.data, decoded.rows)
+                return self.scorer.score(decoded.data, decoded.rows, decoded.params)
             except Handover:
                 return await self._in_thread(decoded)
         if len(self._waiting) >= MAX_WAITING or self._rows > MAX_WAITING_ROWS:
@@ -88,7 +88,7 @@ class Batcher:
 
     async def _in_thread(self, decoded: Decoded) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self.scorer.score, decoded.data, decoded.rows)
+        return await loop.run_in_executor(self._thread, self.scorer.score, decoded.data, decoded.rows, decoded.params)
 
     def _turn(self) -> None:
         self._turn_ahead = False
@@ -140,7 +140,7 @@ class Batcher:
         for each in batch:
             self._metrics.batch.add(each.decoded.rows)
             try:
-                answers.append(self.scorer.score(each.decoded.data, each.decoded.rows))
+                answers.append(self.scorer.score(each.decoded.data, each.decoded.rows, each.decoded.params))
             except Exception as error:  # one that fails must not fail the others
                 answers.append(error)
         return batch, answers

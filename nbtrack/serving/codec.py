@@ -123,25 +123,25 @@ class Codec:
         start = body[:64].lstrip()[:1]
         if not start and not body.strip():
             raise Refusal(f"the body is empty. Send one of {', '.join(FORMATS)}.")
-        plain = self._fast
-        if plain:
+        read: Any = None
+        if self._fast or self.schema.numbers:
             try:
                 read = (_FAST_LIST if start == b"[" else _FAST_OBJECT).decode(body)
             except (msgspec.MsgspecError, UnicodeDecodeError):
-                plain = False
+                read = None
+        if isinstance(read, _FastBody) and (straight := self._straight(read)) is not None:
+            return straight
+        plain = read is not None and self._fast  # whole numbers may be too large to have been read as doubles
         if not plain:
             read = _decode_slowly(body, _ANY_LIST if start == b"[" else _ANY_OBJECT)
-        if isinstance(read, list):
-            return self._listed(read, "$", plain)
-        if plain and self.schema.doubles and (straight := self._straight(read)) is not None:
-            return straight
-        return self._object(read, plain)
+        return self._listed(read, "$", plain) if isinstance(read, list) else self._object(read, plain)
 
     def _straight(self, body: _FastBody) -> Decoded | None:
         """The same for what most clients send: a split with exactly the model's columns, in order; else None."""
         split = body.dataframe_split
         if (
-            isinstance(split, _U)
+            not self.schema.numbers
+            or isinstance(split, _U)
             or split.columns != self.schema.names
             or body.params
             or not (body.inputs is body.instances is body.dataframe_records is body.data is _UNSET)
@@ -151,7 +151,9 @@ class Codec:
             matrix = np.array(split.data, dtype=np.float64)
         except ValueError:  # ragged: the long way says where
             return None
-        return Decoded(matrix, len(matrix)) if matrix.ndim == 2 and matrix.shape[1] == self.schema.width else None
+        if matrix.ndim != 2 or matrix.shape[1] != self.schema.width or not self.schema.is_whole(matrix):
+            return None
+        return Decoded(matrix, len(matrix))
 
     def _object(self, body: Any, plain: bool) -> Decoded:
         used = [name for name in FORMATS if getattr(body, name) is not _UNSET]
@@ -164,7 +166,7 @@ class Codec:
                 path="$",
                 expected="one of " + ", ".join(FORMATS),
             )
-        params = self.schema.read_params(body.params or {}) if self.schema.params else {}
+        params = self.schema.read_params(body.params) if body.params and self.schema.params else {}
         name = used[0]
         value = getattr(body, name)
         if name == "dataframe_split":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,10 +33,10 @@ class ModelItself:
         self._schema = schema
         use_one_thread(loaded.model)
 
-    def __call__(self, data: Any) -> Any:
+    def __call__(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         if self._schema.named and isinstance(data, np.ndarray):
             data = self._schema.frame_of(data)
-        return self._loaded.flavor.predict(self._loaded.model, data)
+        return self._loaded.flavor.predict(self._loaded.model, data, params)
 
 
 class CompiledFirst:
@@ -51,17 +51,17 @@ class CompiledFirst:
         self._compiled = compiled
         self._schema = schema
         self._loop_thread = loop_thread
-        self._itself: Callable[[Any], Any] | None = None
+        self._itself: ModelItself | None = None
         self._lock = threading.Lock()
         self._failed: Exception | None = None
         self._fetching = False
         self._row_s = 0.0  # what a row costs where there are many
         self._itself_row_s = 0.0
 
-    def __call__(self, data: Any) -> Any:
+    def __call__(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         matrix = data if isinstance(data, np.ndarray) else as_matrix(data)
-        if matrix is None:
-            return self._ask_itself(data)
+        if matrix is None or params:
+            return self._ask_itself(data, params)
         rows = len(matrix)
         if rows > 64 and rows * self._row_s > BULK_S:
             if self._itself is not None and self._itself_row_s < self._row_s:
@@ -76,12 +76,12 @@ class CompiledFirst:
             self._row_s = (time.perf_counter() - started) / rows
         return answer
 
-    def _ask_itself(self, data: Any) -> Any:
+    def _ask_itself(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         if threading.get_ident() == self._loop_thread:
             raise Handover
-        return self._get()(data)
+        return self._get()(data, params)
 
-    def _get(self) -> Callable[[Any], Any]:
+    def _get(self) -> ModelItself:
         with self._lock:
             if self._failed is not None:
                 raise self._failed

@@ -27,6 +27,8 @@ _KINDS: Final[Mapping[type, str]] = {
 }
 _INT_BOUNDS: Final = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _DTYPES: Final = {"integer": np.int32, "long": np.int64, "float": np.float32, "double": np.float64}
+_AS_DOUBLES: Final = {"double", "long", "integer"}
+_EXACT: Final = float(2**53)  # whole numbers below this are the same as doubles, and no other is rounded to them
 _NAN: Final = float("nan")
 
 
@@ -177,6 +179,8 @@ class Schema:
         self.named = bool(self.inputs) and all(column.name is not None for column in self.inputs)
         self.names: list[str] = [str(column.name) for column in self.inputs] if self.named else []
         self.doubles = bool(self.inputs) and all(column.type == "double" for column in self.inputs)
+        self.numbers = bool(self.inputs) and all(column.type in _AS_DOUBLES for column in self.inputs)
+        self._whole = [place for place, column in enumerate(self.inputs) if column.type in _INT_BOUNDS]
 
     @property
     def width(self) -> int:
@@ -259,11 +263,24 @@ class Schema:
             return values
         return convert([None] * given.count if values is None else values, column, lambda i: given.where(i, name))
 
+    def is_whole(self, matrix: Any) -> bool:
+        """Return whether the columns of whole numbers hold such, in range, and exactly so as doubles."""
+        if not self._whole:
+            return True
+        found = matrix[:, self._whole]
+        if not (np.abs(found) < _EXACT).all() or (found != np.floor(found)).any():
+            return False
+        narrow = [place for place in self._whole if self.inputs[place].type == "integer"]
+        return not narrow or bool((np.abs(matrix[:, narrow]) < 2**31).all())
+
     def frame_of(self, matrix: Any) -> Any:
-        """Return a matrix of doubles, in the order of the schema, as a frame with its names."""
+        """Return a matrix of doubles, in the order of the schema, as a frame with its names and types."""
         import pandas as pd
 
-        return pd.DataFrame(matrix, columns=self.names, copy=False)
+        frame = pd.DataFrame(matrix, columns=self.names, copy=False)
+        return (
+            frame.astype({self.names[i]: _DTYPES[self.inputs[i].type] for i in self._whole}) if self._whole else frame
+        )
 
     def _missing(self, names: Sequence[str], path: str) -> Refusal:
         shown = ", ".join(repr(name) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

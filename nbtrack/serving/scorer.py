@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -33,14 +33,14 @@ class Scorer:
     Parameters
     ----------
     predict
-        Takes what the codec decoded, returns one prediction for each row.
+        Takes what the codec decoded, and params where a request has some; returns one prediction for each row.
     signature
         The model's signature, if it has one.
     logged_example
         The logged input example as parsed JSON, if there is one.
     """
 
-    predict: Callable[[Any], Any]
+    predict: Callable[..., Any]
     signature: Signature | None = None
     logged_example: Any = None
     batchable: bool = field(init=False, default=False)
@@ -52,7 +52,7 @@ class Scorer:
         self.codec = Codec(self.signature)
         self.example = example_body(self.signature, self.logged_example)
 
-    def score(self, data: Any, rows: int) -> Any:
+    def score(self, data: Any, rows: int, params: Mapping[str, Any] | None = None) -> Any:
         """Return the model's predictions.
 
         Raises
@@ -65,7 +65,7 @@ class Scorer:
         if not rows:
             return []
         try:
-            return self.predict(data)
+            return self.predict(data, params) if params else self.predict(data)
         except Handover:
             raise
         except MemoryError:

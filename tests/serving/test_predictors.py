@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import BayesianRidge
 
 import nbtrack
 from nbtrack.models import load_bundle
 from nbtrack.serving.predictors import CompiledFirst, Handover, ModelItself
 from nbtrack.serving.schema import Schema
 
-from .helpers import wait_until
+from .helpers import ask, wait_until
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def test_compiled_arrays_and_the_model_itself_answer_as_the_notebook(
     first = compiled_first(saved)
     loaded = load_bundle(saved)
     itself = ModelItself(loaded, Schema(loaded.manifest.signature))
-    for ask in (first, itself):
-        np.testing.assert_array_equal(ask(data.to_numpy()), wine_model.predict(data))
-        np.testing.assert_array_equal(ask(data), wine_model.predict(data))
+    for each in (first, itself):
+        np.testing.assert_array_equal(each(data.to_numpy()), wine_model.predict(data))
+        np.testing.assert_array_equal(each(data), wine_model.predict(data))
 
 
 def test_model_itself_is_not_loaded_by_what_the_arrays_cover(saved: Path) -> None:
@@ -74,6 +75,20 @@ def test_missing_values_are_for_the_model_itself_and_never_on_the_event_loop(
     thread.start()
     thread.join()
     np.testing.assert_array_equal(told[0], wine_model.predict(pd.DataFrame(gap, columns=wine_data[0].columns)))
+
+
+def test_params_of_a_request_reach_the_model(tmp_path: Path, runtime: Path) -> None:
+    data = np.linspace(0, 1, 12).reshape(6, 2)
+    model = BayesianRidge().fit(data, data.sum(axis=1))
+    signature = nbtrack.infer_signature(data, model.predict(data), {"return_std": False})
+    nbtrack.save_model(model, tmp_path / "model", signature=signature, input_example=data[:2])
+    with nbtrack.serve(tmp_path / "model") as server:
+        body = {"inputs": data.tolist(), "params": {"return_std": True}}
+        mean, std = ask(server.port, body).json["predictions"]
+        expected = model.predict(data, return_std=True)
+        np.testing.assert_allclose((mean, std), expected, rtol=1e-12)
+        refused = ask(server.port, body | {"params": {"return_std": "yes"}})
+        assert (refused.status, refused.json["path"]) == (400, "$.params.return_std")
 
 
 def test_many_rows_of_a_forest_go_to_the_model_itself_once_it_is_there(
