@@ -124,6 +124,7 @@ class Appender:
     def _seal_segment(self) -> None:
         """Append the checksum of everything since the last one."""
         try:
+            self._size = os.fstat(self._fd).st_size  # an interrupted call may not have counted what it wrote
             crc, length = seal_of(self._fd, self._sealed_to, self._size)
             line = b'{"seal":"%b","n":%d}\n' % (crc.encode(), length)
             written = os.write(self._fd, line)

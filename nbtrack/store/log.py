@@ -363,8 +363,8 @@ def seal_of(fd: int, start: int, stop: int) -> tuple[str, int]:
     return f"{crc:08x}", at - start
 
 
-def recount(fd: int, size: int, base: int) -> tuple[dict[str, list[Any]], list[tuple[int, int, int]]]:
-    """Return the summaries and the places of artifacts, inputs and captures, read from a log's own lines."""
+def recount(fd: int, size: int, base: int) -> tuple[Digest, list[tuple[int, int, int]]]:
+    """Return what a log says, and the places of artifacts, inputs and captures, read from a log's own lines."""
     fold = LogFold(base, None)
     refs: list[tuple[int, int, int]] = []
     offset = 0
@@ -374,4 +374,4 @@ def recount(fd: int, size: int, base: int) -> tuple[dict[str, list[Any]], list[t
             refs.append((offset, len(line), crc32(line)))
         fold.feed(line)
         offset += len(line)
-    return fold.digest.metrics, refs
+    return fold.digest, refs

@@ -75,7 +75,8 @@ class FileRunWriter(Appender, RunWriter):
         self._opened_at = monotonic()
         self._ended = False
         self._closing: tuple[str, int] | None = None
-        self._dirty = False  # a call was interrupted between its write and its bookkeeping
+        self._dirty = False  # a call is between its write and its bookkeeping
+        self._interrupted = False  # one never came to its bookkeeping: the summary is made from the log itself
         self._stats: dict[str, list[Any]] = {}
         self._params: dict[str, str] = {}
         self._tags: dict[str, str | None] = dict(header.get("tags") or {})
@@ -128,6 +129,7 @@ class FileRunWriter(Appender, RunWriter):
                     stat[7] = step
                 self._dirty = False
         except BaseException:
+            self._interrupted |= self._dirty
             self._give_back()
             raise
         self._give()
@@ -153,7 +155,7 @@ class FileRunWriter(Appender, RunWriter):
         finite = all(map(isfinite, values.values()))
         shown = values if finite else {key: to_json_number(value) for key, value in values.items()}
         line = dumps([at - self._base, step, shown], None, NEWLINE)
-        self._dirty = True
+        self._begin()
         self._append(line)
         stats = self._stats
         for key, value in values.items():
@@ -197,6 +199,7 @@ class FileRunWriter(Appender, RunWriter):
             if new:
                 self._write({"t": self._now(), "params": new})
                 self._params.update(new)
+                self._dirty = False
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; later wins."""
@@ -204,6 +207,7 @@ class FileRunWriter(Appender, RunWriter):
         with self._lock:
             self._write({"t": self._now(), "tags": texts})
             self._tags.update(texts)
+            self._dirty = False
 
     def delete_tag(self, key: str) -> None:
         """Remove a tag."""
@@ -211,6 +215,7 @@ class FileRunWriter(Appender, RunWriter):
         with self._lock:
             self._write({"t": self._now(), "tags": {key: None}})
             self._tags[key] = None
+            self._dirty = False
 
     def log_inputs(self, inputs: Sequence[DatasetInput]) -> None:
         """Add data sets that the run reads."""
@@ -255,6 +260,7 @@ class FileRunWriter(Appender, RunWriter):
         with self._lock:
             self._write({"t": self._now(), "name": name})
             self._name = name
+            self._dirty = False
 
     @property
     def ended(self) -> bool:
@@ -279,7 +285,9 @@ class FileRunWriter(Appender, RunWriter):
     # -- lines -----------------------------------------------------------------------------------------------------
     def _write(self, record: Mapping[str, Any]) -> None:
         self._check_open()
-        self._append(encode_line(record))
+        line = encode_line(record)
+        self._begin()
+        self._append(line)
 
     def _write_ref(self, record: Mapping[str, Any]) -> None:
         """Append a line that the summary will point to."""
@@ -287,12 +295,19 @@ class FileRunWriter(Appender, RunWriter):
         line = encode_line(record)
         if self._stale:
             self._adopt_fork()
+        self._begin()
         offset, kept = self._size, len(self._pending)
         self._append(line)
         if kept or self._pending:
-            self._dirty = True  # where it will lie is not known yet: the summary is made from the log itself
+            self._interrupted = True  # where it will lie is not known yet
         else:
             self._refs.append((offset, len(line), crc32(line)))
+        self._dirty = False
+
+    def _begin(self) -> None:
+        """Note that a line is about to be written and counted."""
+        self._interrupted |= self._dirty
+        self._dirty = True
 
     def _append_slowly(self, line: bytes) -> None:
         self._check_open()
@@ -336,9 +351,8 @@ class FileRunWriter(Appender, RunWriter):
         status, at = self._closing
         if not self._flush_pending():
             return False
-        if self._dirty:
-            self._stats, self._refs = recount(self._fd, self._size, self._base)
-            self._dirty = False
+        if self._dirty or self._interrupted:
+            self._recount()
         line = self._end_line(status, at)
         self._seal_at = MAX_INT  # nothing may follow the last line
         self._append(line)
@@ -368,6 +382,15 @@ class FileRunWriter(Appender, RunWriter):
                 CaptureWarning,
                 stacklevel=2,
             )
+
+    def _recount(self) -> None:
+        """Make the summary from the log itself, after a call was interrupted between its write and its bookkeeping."""
+        self._size = os.fstat(self._fd).st_size
+        digest, self._refs = recount(self._fd, self._size, self._base)
+        self._stats, self._params = digest.metrics, digest.params
+        self._tags = {**(self._header.get("tags") or {}), **digest.tags}
+        self._name = digest.name or self._name
+        self._dirty = self._interrupted = False
 
     def _end_line(self, status: str, at: int) -> bytes:
         crc, length = seal_of(self._fd, self._sealed_to, self._size)
@@ -401,7 +424,7 @@ class FileRunWriter(Appender, RunWriter):
 
     def _adopt_fork(self) -> None:
         """Open a log of this child's own at its first write."""
-        self._stale = self._detour = self._dirty = False
+        self._stale = self._detour = self._dirty = self._interrupted = False
         self.path, self._fd, self._size, self._base = self._open_fork_log(self)
         self._sealed_to, self._seal_at = 0, SEAL_BYTES
         self._header = {**self._header, "fork": True, "tags": {}}
