@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from time import gmtime, time_ns
 from typing import Final
 
@@ -35,6 +36,7 @@ DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 RUN_FILE: Final = re.compile(r"([0-9a-f]{21}|[0-9a-f]{32})(?:([+~])([0-9a-f]{1,21}))?\.jsonl")
 COMMIT_FILE: Final = re.compile(r"([0-9]{8,12})\.json")
+_MAX_NUMBER: Final = 16**10 - 1
 _MAX_MS: Final = 16**11 - 1  # what eleven hex digits hold: the year 2527
 
 
@@ -43,9 +45,24 @@ def now_ms() -> int:
     return time_ns() // 1_000_000
 
 
+_id_lock = threading.Lock()
+_last_id = (0, 0)  # the milliseconds and the random number of this process's newest id
+
+
 def new_id(at_ms: int | None = None) -> str:
-    """Return a fresh id: 11 hex digits of milliseconds, so that ids sort by time, and 10 random ones."""
-    return f"{now_ms() if at_ms is None else at_ms:011x}{os.urandom(5).hex()}"
+    """Return a fresh id: 11 hex digits of milliseconds, so that ids sort by time, and 10 random ones.
+
+    Ids that this process makes within one millisecond sort in the order in which they were made.
+    """
+    global _last_id
+    ms = now_ms() if at_ms is None else at_ms
+    number = int.from_bytes(os.urandom(5), "big") >> 2  # of 40 bits, room for 500 further ones above it
+    with _id_lock:
+        last_ms, last = _last_id
+        if ms == last_ms and last < _MAX_NUMBER - (1 << 31):
+            number = last + 1 + (number & 0x7FFFFFFF)
+        _last_id = (ms, number)
+    return f"{ms:011x}{number:010x}"
 
 
 def day_of(at_ms: int) -> str:
