@@ -38,6 +38,7 @@ class Contender:
         """Return the environment of its processes."""
         base = {k: v for k, v in os.environ.items() if not k.startswith(("NBTRACK_TRACKING", "MLFLOW"))}
         path = {"PYTHONPATH": str(ROOT)} if self.name in {"ours", "bare"} else {}
+        base.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles everything anew at each start, nor do we here
         return {**base, **path, **self.extra, "MLFLOW_ALLOW_FILE_STORE": "true"}
 
     def ask(self, operation: str, *arguments: object) -> Any:
