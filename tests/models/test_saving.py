@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -124,19 +123,6 @@ nbtrack.save_model(Half().fit([[1.0]]), sys.argv[1])
 """
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "m")], check=True)
     assert nbtrack.load_model(tmp_path / "m").predict([[3.0]]) == [1.5]
-
-
-def test_log_model_of_a_hundred_trees_is_quick(store: Store, wine: Any) -> None:
-    data, y = wine
-    model = RandomForestClassifier(100).fit(data, y)
-    with nbtrack.start_run():
-        nbtrack.log_model(model, input_example=data.head())
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            nbtrack.log_model(model, input_example=data.head())
-            times.append(time.perf_counter() - started)
-    assert min(times) < 0.2
 
 
 def test_log_model_without_a_run_starts_one(store: Store, forest: Any) -> None:
