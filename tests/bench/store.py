@@ -243,9 +243,8 @@ def main() -> int:
         shutil.rmtree(bench.work, ignore_errors=True)
         versions = ", ".join(f"{c.name} {c.version}" for c in bench.all if c.version)
         print(f"\nPython {sys.version.split()[0]}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {versions}")
-        print(
-            f"{'processor' if options.cpu else 'wall'} time, medians of {options.rounds} rounds, {time.perf_counter() - start:.0f} s in all\n"
-        )
+        kind = "processor" if options.cpu else "wall"
+        print(f"{kind} time, medians of {options.rounds} rounds, {time.perf_counter() - start:.0f} s in all\n")
         print(table(rows, peers))
     if options.json:
         options.json.write_text(json.dumps([vars(row) for row in rows], indent=1, default=str))
