@@ -60,11 +60,8 @@ class Live:
     version: str
     model_uri: str
     digest: str
-
-    @property
-    def label(self) -> str:
-        """Name and version."""
-        return f"{self.model_name}/{self.version}" if self.version else self.model_name
+    label: str  # name and version
+    header: bytes  # the same in a form that every client can read
 
 
 class App:
@@ -112,7 +109,9 @@ class App:
         """Return what `live` may be set to."""
         batcher = Batcher(scorer, self.metrics, lambda: self.connections())  # noqa: PLW0108 - it is set later
         version = "" if target.version is None else str(target.version)
-        return Live(scorer, batcher, target.model_name, version, target.uri, target.digest)
+        label = f"{target.model_name}/{version}" if version else target.model_name
+        header = label.encode("ascii", "backslashreplace")
+        return Live(scorer, batcher, target.model_name, version, target.uri, target.digest, label, header)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -139,7 +138,7 @@ class App:
             self.metrics.count(answer.status)
             self._counter[0] += 1
             self.recent.append((time.time_ns(), answer.status, answer.rows, answer.ms, live.label))
-        await _send(send, answer, live.label.encode("ascii", "backslashreplace"), head_only=method == "HEAD")
+        await _send(send, answer, live.header, head_only=method == "HEAD")
 
     # -- scoring ---------------------------------------------------------------------------------------------------
     async def _invocations(

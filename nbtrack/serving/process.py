@@ -6,6 +6,7 @@ from __future__ import annotations
 import atexit
 import base64
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -61,15 +62,15 @@ def listen(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(2048)
-    except PermissionError:
-        sock.close()
-        raise InvalidInputError(
-            f"serve: this user may not listen on port {port}; choose one above 1023, or None for a free one."
-        ) from None
     except OSError as error:
         sock.close()
-        if error.errno in {98, 48, 10048, 10013}:
+        denied = isinstance(error, PermissionError)
+        if error.errno == errno.EADDRINUSE or (denied and sys.platform == "win32"):  # so Windows says "taken"
             raise PortInUseError(_who_holds(port)) from None
+        if denied:
+            raise InvalidInputError(
+                f"serve: this user may not listen on port {port}; choose one above 1023, or None for a free one."
+            ) from None
         raise InvalidInputError(f"serve: cannot listen on {host!r} port {port} ({error.strerror}).") from None
     return sock
 

@@ -13,6 +13,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -171,10 +172,11 @@ def read_record(server_id: str) -> Record | None:
 
 
 def forget(server_id: str) -> None:
-    """Remove every file of a server."""
+    """Remove every file of a server; on Windows those still open stay until a later listing."""
     path = record_path(server_id)
     for suffix in (".json", ".life", ".log", ".log.1"):
-        path.with_suffix(suffix).unlink(missing_ok=True)
+        with suppress(OSError):
+            path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 class Life:
@@ -204,6 +206,9 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_held(fd: int) -> bool:
+        return not _lock(fd)  # taken, it is given back when the file is closed
+
 else:
     import fcntl
 
@@ -217,6 +222,13 @@ else:
                 return True
         return False
 
+    def _is_held(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
 
 def _probe(server_id: str) -> tuple[bool, int]:
     """Return whether the worker of a server lives, and how many requests it has answered."""
@@ -226,13 +238,7 @@ def _probe(server_id: str) -> tuple[bool, int]:
         return False, 0
     try:
         requests = int.from_bytes(os.read(fd, 8), sys.byteorder)
-        if sys.platform == "win32":
-            return not _lock(fd), requests
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True, requests
-        return False, requests
+        return _is_held(fd), requests
     finally:
         os.close(fd)
 
