@@ -308,6 +308,21 @@ def test_server_is_gone_with_its_owner_although_a_forked_child_lives_on(owner: C
         os.kill(child, signal.SIGKILL)
 
 
+def test_server_of_a_jupyter_server_is_its_own_and_dies_with_it(owner: Callable[[str], Owner], runtime: Path) -> None:
+    script = owner(
+        """
+        from jupyter_server.serverapp import ServerApp
+
+        ServerApp.instance()
+        told(nbtrack.serve('models:/wine/1'))
+        time.sleep(120)
+        """
+    )
+    assert get_server(script.server_id).info.owner == "jupyter"
+    script.process.kill()
+    nothing_left(runtime, script.server_pid, script.port)
+
+
 def test_detached_server_outlives_its_starter_and_is_stopped_by_anybody(
     owner: Callable[[str], Owner], runtime: Path
 ) -> None:
