@@ -40,9 +40,9 @@ def kind_of(value: object) -> str:
 def _one_double(value: object) -> float:
     if value is None:
         return _NAN
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if not isinstance(value, (int, float, str)):
         raise ValueError
-    return float(value)
+    return float(value)  # True is 1.0, as it is for MLflow
 
 
 def _one_int(value: object, low: int, high: int) -> int:
@@ -131,7 +131,7 @@ def convert(values: Sequence[Any], column: Column, where: Where) -> Any:
 def _floats(values: Sequence[Any], column: Column, where: Where) -> Any:
     try:
         array = np.array(values, dtype=np.float64)
-        if array.ndim != 1 or any(value is True or value is False for value in values):
+        if array.ndim != 1:
             raise ValueError
     except (ValueError, TypeError, OverflowError):
         array = np.array(_each(values, Column(column.name, column.type), where, _one_double), dtype=np.float64)
