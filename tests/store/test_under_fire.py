@@ -279,3 +279,25 @@ def test_threads_and_tasks_do_not_mix_lines(tmp_path: Path) -> None:
     together = store.get_metric_history(facts["shared"], "all")
     assert sorted(together.value.tolist()) == sorted(list(range(200)) * 6)
     assert together.step.tolist() == list(range(1200))
+
+
+def test_interrupts_at_any_moment_leave_log_summary_and_lock_whole(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    script = str(Path(__file__).with_name("interrupt.py"))
+    facts = json.loads(Path(scenario("interrupted", root, 400, script=script)["file"]).read_text())
+    assert not facts["hangs"]
+    raw_lines(root)
+    store = FileStore.open(root)
+    run, history = store.get_run(facts["run_id"]), store.get_metric_history(facts["run_id"], "m")
+    found = history.value.tolist()
+    assert len(facts["sure"]) > 400
+    assert set(facts["sure"]) <= set(found) <= set(facts["sure"]) | set(facts["perhaps"])
+    assert found == sorted(set(found))
+    perhaps = set(facts["perhaps"])
+    for at in np.flatnonzero(np.diff(history.step) != 1):  # a call cut short may have its step used again, no other
+        assert history.step[at + 1] == history.step[at] and found[at] in perhaps
+    summary = run.summaries["m"]
+    assert (summary.last, summary.min, summary.max, summary.count) == (found[-1], min(found), max(found), len(found))
+    assert summary.step == history.step[-1]
+    assert run.info.status == "FINISHED"
+    assert list(store.check()) == []
