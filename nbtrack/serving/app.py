@@ -23,6 +23,7 @@ from nbtrack.serving.metrics import Metrics
 from nbtrack.serving.page import PAGE_POLICY, render_page
 from nbtrack.serving.refusal import Refusal
 from nbtrack.serving.scorer import Scorer
+from nbtrack.serving.shadow import Shadow
 from nbtrack.serving.target import Target
 
 Scope = MutableMapping[str, Any]
@@ -93,6 +94,7 @@ class App:
         self._counter = counter if counter is not None else [0]
         self._max_body = max_body_bytes
         self._started = time.monotonic()
+        self.shadow: Shadow | None = None
         self.recent: deque[tuple[int, int, int, float, str]] = deque(maxlen=RECENT)
         self._gets: dict[str, Callable[[], Answer]] = {
             "/": self._page,
@@ -169,6 +171,8 @@ class App:
         ready = time.perf_counter()
         predictions = await live.batcher.score(decoded)
         scored = time.perf_counter()
+        if self.shadow is not None and inference is None:
+            self.shadow.compare(body, content_type, predictions)
         if inference is None:
             answer = Answer(encode(predictions), rows=decoded.rows)
         else:
@@ -252,13 +256,15 @@ class App:
         return handler()
 
     def _health(self) -> Answer:
-        told = {
+        told: dict[str, Any] = {
             "status": "ready",
             "model": self.live.model_name,
             "version": self.live.version or None,
             "model_uri": self.live.model_uri,
             "uptime_s": round(time.monotonic() - self._started, 3),
         }
+        if self.shadow is not None:
+            told["shadow"] = self.shadow.counts
         return Answer(orjson.dumps(told))
 
     def _openapi(self) -> Answer:
@@ -269,6 +275,8 @@ class App:
 
     def _metrics_text(self) -> Answer:
         text = self.metrics.text(self.live.model_name, self.live.version, time.monotonic() - self._started)
+        if self.shadow is not None:
+            text += "\n".join(self.shadow.lines()) + "\n"
         return Answer(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     def _requests(self) -> Answer:

@@ -22,6 +22,7 @@ class Order:
     store_uri: str
     resolved_uri: str
     follow: str = ""
+    shadow: str = ""  # the URI of a model that is asked the same
     fd: int = -1
     share: str = ""
     tied: bool = True  # to the pipe of life

@@ -49,6 +49,7 @@ class Record:
     status: str = "starting"
     error: str = ""
     token: str = field(default="", repr=False)
+    shadow: str = ""  # the URI of a model that is asked the same
     follow: str = ""  # a URI whose meaning may change while it runs
     example: str = ""  # the body of a request that works, if it is short
 

@@ -200,6 +200,7 @@ def serve(
     token: str = "",
     allowed_hosts: Sequence[str] = (),
     follow: bool | None = None,
+    shadow: str = "",
 ) -> ModelServer:
     """Serve a model over HTTP on this machine; return when it has answered its own example.
 
@@ -225,6 +226,9 @@ def serve(
         Names under which a proxy may reach it.
     follow
         Whether another version takes over when the stage or alias moves; by default it does, for a URI that names one.
+    shadow
+        The URI of a second model that is asked the same. ``/health`` and ``/metrics`` count how often it differs; its
+        predictions are never returned.
 
     Returns
     -------
@@ -253,7 +257,8 @@ def serve(
     store_uri = "" if is_folder else the_store(store).uri
     moves = not is_folder and isinstance(uri := parse_model_uri(str(model_uri)), ModelURI) and uri.version is None
     followed = str(model_uri) if moves and follow is not False else ""
-    if (found := _running(target, store_uri, wanted, host, kind, token, followed)) is not None:
+    second = find_target(shadow, store).uri if shadow else ""
+    if (found := _running(target, store_uri, wanted, host, kind, token, (followed, second))) is not None:
         return ModelServer(found, reused=True)
     sock = listen(host, wanted)
     server_id = records.new_id()
@@ -273,6 +278,7 @@ def serve(
         started_at_ms=time.time_ns() // 1_000_000,
         token=token,
         follow=followed,
+        shadow=second,
         example=example if len(example) <= _EXAMPLE_CHARS else "",
     )
     order = Order(
@@ -280,6 +286,7 @@ def serve(
         store_uri=store_uri,
         resolved_uri=target.uri,
         follow=followed,
+        shadow=second,
         tied=kind != "detached",
         token=token,
         allowed_hosts=tuple(allowed_hosts),
@@ -292,7 +299,7 @@ def serve(
 
 
 def _running(
-    target: Target, store_uri: str, port: int, host: str, kind: Owner, token: str, followed: str
+    target: Target, store_uri: str, port: int, host: str, kind: Owner, token: str, besides: tuple[str, str]
 ) -> records.Record | None:
     """Return the record of a server of the same version that lives at least as long as a new one would."""
     for record, _ in records.live_records():
@@ -302,7 +309,8 @@ def _running(
             lasting = lasting or record.owner == "jupyter"
         if kind == "detached":
             lasting = record.owner == "detached"
-        fits = (record.host, record.token, record.follow) == (host, token, followed) and port in {0, record.port}
+        fits = (record.host, record.token) == (host, token) and (record.follow, record.shadow) == besides
+        fits = fits and port in {0, record.port}
         if same and lasting and fits and record.status == "ready":
             return record
     return None

@@ -76,6 +76,12 @@ class Worker:
         scorer = load_scorer(target.uri, order.store_uri)
         scorer.rehearse()
         app = App(scorer, target, guard=Guard(order.allowed_hosts, order.token), counter=self.life.counters)
+        if order.shadow:
+            from nbtrack.serving.shadow import Shadow
+
+            second = load_scorer(order.shadow, order.store_uri)
+            second.rehearse()
+            app.shadow = Shadow(second, order.shadow)
         if order.follow and store is not None:
             from nbtrack.serving.follow import Follower
 

@@ -1,0 +1,85 @@
+"""A second model that is asked the same questions; what it would have said is counted, never returned."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+import numpy as np
+
+from nbtrack.serving.batch import Batcher
+from nbtrack.serving.codec import plain
+from nbtrack.serving.metrics import Metrics
+from nbtrack.serving.scorer import Scorer
+
+MAX_BEHIND: Final = 100  # requests that may wait for the shadow; beyond these it is not asked, so it slows nobody down
+_log = logging.getLogger("nbtrack.serving")
+
+
+class Shadow:
+    """Compares a second model with the one that answers.
+
+    Parameters
+    ----------
+    scorer
+        The second model.
+    uri
+        Its URI, as :attr:`counts` shows it.
+    """
+
+    def __init__(self, scorer: Scorer, uri: str) -> None:
+        self.scorer = scorer
+        self.uri = uri
+        self.rows = self.different = self.failed = self.skipped = 0
+        self._batcher = Batcher(scorer, Metrics())
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What was seen: rows compared, rows with another prediction, requests that failed or were left out."""
+        return {
+            "model_uri": self.uri,
+            "rows": self.rows,
+            "different": self.different,
+            "failed": self.failed,
+            "skipped": self.skipped,
+        }
+
+    def compare(self, body: bytes, content_type: str, predictions: Any) -> None:
+        """Ask the second model the same, some time soon."""
+        if len(self._tasks) >= MAX_BEHIND:
+            self.skipped += 1
+            return
+        task = asyncio.get_running_loop().create_task(self._compare(body, content_type, predictions))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _compare(self, body: bytes, content_type: str, predictions: Any) -> None:
+        try:
+            decoded = self.scorer.codec.decode(body, content_type)
+            mine, theirs = np.asarray(plain(predictions)), np.asarray(plain(await self._batcher.score(decoded)))
+            if mine.shape != theirs.shape:
+                self.failed += 1
+                return
+            differ = mine != theirs
+            if mine.dtype.kind == "f" and theirs.dtype.kind == "f":
+                differ &= ~(np.isnan(mine) & np.isnan(theirs))
+            self.rows += len(mine)
+            self.different += int(differ.reshape(len(mine), -1).any(axis=1).sum()) if len(mine) else 0
+        except Exception:  # whatever it is, nobody waits for it
+            self.failed += 1
+            _log.info("the shadow %s failed", self.uri, exc_info=True)
+
+    def lines(self) -> list[str]:
+        """Return the counts as Prometheus reads them."""
+        out = []
+        for name, value, about in (
+            ("rows", self.rows, "Rows that the shadow was asked for, too."),
+            ("different", self.different, "Rows for which the shadow predicts something else."),
+            ("failed", self.failed, "Requests that the shadow could not answer."),
+            ("skipped", self.skipped, "Requests that the shadow was too slow for."),
+        ):
+            metric = f"nbtrack_shadow_{name}_total"
+            out += [f"# HELP {metric} {about}", f"# TYPE {metric} counter", f"{metric} {value}"]
+        return out
