@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,38 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import nbtrack
+from nbtrack.serving import ModelServer
 from nbtrack.store import open_store
 from nbtrack.store.base import Store
 
 from .helpers import Served, log
+
+
+@pytest.fixture(scope="session")
+def shared_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the records of the shared servers lie: no other test of this session is to find them."""
+    return tmp_path_factory.mktemp("runtime") / "servers"
+
+
+@contextmanager
+def recorded_in(folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBTRACK_RUNTIME_DIR", str(folder))
+        yield
+
+
+@contextmanager
+def shared_server(folder: Path, uri: str, store: Store) -> Iterator[ModelServer]:
+    with recorded_in(folder):
+        server = nbtrack.serve(uri, store=store)
+    yield server
+    with recorded_in(folder):
+        server.stop()
+
+
+@pytest.fixture(autouse=True)
+def own_records(shared_runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBTRACK_RUNTIME_DIR", str(shared_runtime))
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +74,11 @@ def wine_uri(store: Store, wine_model: Any, wine_data: tuple[pd.DataFrame, pd.Se
 
 
 @pytest.fixture(scope="session")
-def wine(store: Store, wine_uri: str, wine_model: Any, wine_data: tuple[pd.DataFrame, pd.Series]) -> Iterator[Served]:
+def wine(
+    shared_runtime: Path, store: Store, wine_uri: str, wine_model: Any, wine_data: tuple[pd.DataFrame, pd.Series]
+) -> Iterator[Served]:
     """A forest fitted on a frame of 13 doubles."""
-    with nbtrack.serve(wine_uri, store=store) as server:
+    with shared_server(shared_runtime, wine_uri, store) as server:
         yield Served(wine_model, wine_data[0], server)
 
 
@@ -69,7 +100,7 @@ def mixed_frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def mixed(store: Store) -> Iterator[Served]:
+def mixed(shared_runtime: Path, store: Store) -> Iterator[Served]:
     """A pipeline that sees every type of column, and missing values."""
     frame = mixed_frame()
     target = (frame["age"] + frame["score"].fillna(0) * 9 + (frame["city"] == "Rome") * 30 > 60).astype(int)
@@ -80,17 +111,17 @@ def mixed(store: Store) -> Iterator[Served]:
         ),
         HistGradientBoostingClassifier(max_iter=20, random_state=0),
     ).fit(frame, target)
-    with nbtrack.serve(log(store, model, "mixed", frame.head(8)), store=store) as server:
+    with shared_server(shared_runtime, log(store, model, "mixed", frame.head(8)), store) as server:
         yield Served(model, frame, server)
 
 
 @pytest.fixture(scope="session")
-def array(store: Store) -> Iterator[Served]:
+def array(shared_runtime: Path, store: Store) -> Iterator[Served]:
     """A regression fitted on an array without names."""
     rng = np.random.default_rng(1)
     data = rng.normal(size=(50, 3))
     model = LinearRegression().fit(data, data @ [1.0, -2.0, 0.5] + rng.normal(size=50))
-    with nbtrack.serve(log(store, model, "array", data[:2]), store=store) as server:
+    with shared_server(shared_runtime, log(store, model, "array", data[:2]), store) as server:
         yield Served(model, data, server)
 
 
