@@ -66,6 +66,7 @@ def test_runtime_dir_that_is_a_link_or_a_file_is_refused(runtime: Path, tmp_path
 def test_runtime_dir_without_a_runtime_folder_of_the_system_is_in_the_users_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.delenv("NBTRACK_RUNTIME_DIR")
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert records.runtime_dir().is_relative_to(tmp_path) or sys.platform != "linux"
