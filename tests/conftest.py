@@ -20,6 +20,10 @@ USER_ENVIRONMENT = dict(os.environ)
 SLOW_FILES = {
     "capture/test_kernel.py",
     "cli/test_demo.py",
+    "cli/test_execution.py",
+    "cli/test_serving.py",
+    "models/test_saving.py",
+    "registry/test_fire.py",
     "serving/test_follow.py",
     "serving/test_fuzz.py",
     "serving/test_kernel.py",
