@@ -282,8 +282,8 @@ class Commit:
 class ServerInfo:
     """A model server on this machine, as its state file and its life sign tell.
 
-    `owner` is ``"kernel"``, ``"jupyter"`` or ``"detached"``; `status` is ``"starting"``, ``"ready"``, ``"failed"``
-    or ``"stopped"``.
+    `owner` is ``"kernel"``, ``"jupyter"``, ``"process"`` or ``"detached"``; `status` is ``"starting"``,
+    ``"ready"``, ``"failed"`` or ``"stopped"``.
     """
 
     server_id: str
