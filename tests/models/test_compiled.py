@@ -81,6 +81,19 @@ def test_compiled_predictor_is_exact(load: Any, model: Any) -> None:
         assert np.array_equal(compiled.predict_proba(data), model.predict_proba(data))
 
 
+@pytest.mark.parametrize("leaves", [20, 60, 200], ids=["32-bit table", "64-bit table", "paths"])
+def test_many_rows_take_another_way_to_the_same_answer(leaves: int) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(5000, 4))
+    model = RandomForestClassifier(12, max_leaf_nodes=leaves, random_state=0).fit(data, data[:, 0] * data[:, 1] > 0)
+    compiled = Compiled.load(compile_model(model) or b"", "test")
+    threshold = next(t for t in model.estimators_[0].tree_.threshold if t != -2)
+    data[::7, model.estimators_[0].tree_.feature[0]] = np.float32(threshold)
+    expected = model.predict_proba(data)
+    for rows in (1, 2, 3, 4, 65, 512, 513, 5000):
+        assert np.array_equal(compiled.predict_proba(data[:rows]), expected[:rows])
+
+
 @pytest.mark.parametrize(
     "labels", [["a", "b", "c"], [10, 20, 30], np.array(["x", "y", "z"], object), [False, True, True]]
 )

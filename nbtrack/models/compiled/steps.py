@@ -8,13 +8,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
-_CHUNK: Final = 512  # rows at a time, so that the paths through all trees stay in the cache
-_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+from nbtrack.models.compiled.trees import Array, NotCovered, Trees, expect
 
-
-class NotCovered(Exception):
-    """The compiled predictor does not know this input; ask the model."""
+__all__ = ["Array", "NotCovered", "OnTrees", "Program", "Step", "runner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +30,6 @@ class Program:
     steps: tuple[Step, ...]
 
 
-def _expect(condition: bool, what: str) -> None:
-    if not condition:
-        raise ValueError(what)
-
-
 # -- transforms --------------------------------------------------------------------------------------------------------
 class Affine:
     """Scalers: subtract, divide, multiply, add, clip, each where there is something to do, in this order."""
@@ -49,7 +40,7 @@ class Affine:
         self._steps = [(getattr(np, name), arrays[name]) for name in self.ops if name in arrays]
         self._clip = settings.get("clip")
         for _, values in self._steps:
-            _expect(values.shape == (width,) and values.dtype == np.float64, "a scaler of another width")
+            expect(values.shape == (width,) and values.dtype == np.float64, "a scaler of another width")
 
     def transform(self, matrix: Array) -> Array:
         """Return the scaled matrix."""
@@ -65,7 +56,7 @@ class Impute:
 
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
         self._values = arrays["values"]
-        _expect(self._values.shape == (width,) and bool(np.isfinite(self._values).all()), "an imputer without values")
+        expect(self._values.shape == (width,) and bool(np.isfinite(self._values).all()), "an imputer without values")
 
     def transform(self, matrix: Array) -> Array:
         """Return the matrix without NaN."""
@@ -77,8 +68,8 @@ class Impute:
 class _Linear:
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
         self._coef, self._intercept = arrays["coef"], arrays["intercept"]
-        _expect(self._coef.ndim in {1, 2} and self._coef.shape[-1] == width, "coefficients of another width")
-        _expect(self._coef.dtype == np.float64 and self._intercept.dtype == np.float64, "coefficients of another type")
+        expect(self._coef.ndim in {1, 2} and self._coef.shape[-1] == width, "coefficients of another width")
+        expect(self._coef.dtype == np.float64 and self._intercept.dtype == np.float64, "coefficients of another type")
 
     def _scores(self, matrix: Array) -> Array:
         scores: Array = matrix @ self._coef.T + self._intercept
@@ -99,7 +90,7 @@ class LinearClassifier(_Linear):
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
         super().__init__(settings, arrays, width)
         self._classes = labels(arrays["classes"], settings)
-        _expect(len(self._classes) == max(2, len(np.atleast_2d(self._coef))), "classes that do not fit")
+        expect(len(self._classes) == max(2, len(np.atleast_2d(self._coef))), "classes that do not fit")
 
     def predict(self, matrix: Array) -> Array:
         """Return the labels."""
@@ -110,80 +101,6 @@ class LinearClassifier(_Linear):
 
 
 # -- trees -------------------------------------------------------------------------------------------------------------
-class Trees:
-    """All trees laid out one after the other; every path is followed at once, a level at a time.
-
-    A leaf is its own child, so paths of different length need no test.
-    """
-
-    def __init__(self, arrays: Mapping[str, Array], width: int, double: bool = False) -> None:
-        self._double = double  # whether the trees compare in double precision
-        self.roots = arrays["roots"].astype(np.intp)
-        self._feature = arrays["feature"].astype(np.intp)
-        self._threshold = arrays["threshold"]
-        self._children = arrays["children"].astype(np.intp).reshape(-1)  # left and right of node i at 2i and 2i + 1
-        self.values = arrays["values"]
-        count = len(self._feature)
-        at = np.repeat(np.arange(count), 2)
-        leaf = self._children[::2] == np.arange(count)
-        _expect(len(self._threshold) == len(self.values) == count and len(self._children) == 2 * count, "sizes")
-        _expect(bool((self._children >= at).all()) and bool((self._children < count).all()), "a child outside its tree")
-        _expect(bool(((self._children > at) | np.repeat(leaf, 2)).all()), "a path without an end")
-        _expect(bool((self._feature >= 0).all()) and bool((self._feature < width).all()), "an unknown feature")
-        _expect(
-            self.values.ndim == 2
-            and len(self.roots) > 0
-            and bool((self.roots >= 0).all())
-            and bool((self.roots < count).all()),
-            "roots",
-        )
-        self._depth = int(arrays["depth"])
-        _expect(0 <= self._depth <= count, "depth")
-
-    def leaves(self, matrix: Array) -> Array:
-        """Return the leaf that each row reaches in each tree, shape (rows, trees)."""
-        data = matrix
-        if not self._double:
-            if np.abs(matrix).max(initial=0.0) > _FLOAT32_MAX:
-                raise NotCovered("a value too large for single precision")
-            data = matrix.astype(np.float32)
-        if len(data) == 1:
-            row, at = data[0], self.roots
-            for _ in range(self._depth):
-                right = row[self._feature[at]] > self._threshold[at]
-                at = self._children[2 * at + right]
-            return at[None, :]
-        rows = np.arange(len(data))[:, None]
-        at = np.broadcast_to(self.roots, (len(data), len(self.roots)))
-        for _ in range(self._depth):
-            right = data[rows, self._feature[at]] > self._threshold[at]
-            at = self._children[2 * at + right]
-        return at
-
-    def summed(self, matrix: Array, start: Array | float = 0.0, columns: int = 1) -> Array:
-        """Return the sum of the leaves' values tree after tree: sums of floats depend on their order.
-
-        With `columns` above 1, tree i adds to column i modulo `columns`, as in boosting.
-        """
-        out = [self._chunk(matrix[i : i + _CHUNK], start, columns) for i in range(0, len(matrix), _CHUNK)]
-        return out[0] if len(out) == 1 else np.concatenate(out)
-
-    def _chunk(self, matrix: Array, start: Array | float, columns: int) -> Array:
-        leaves = self.leaves(matrix)
-        width = self.values.shape[1] if columns == 1 else columns
-        if len(matrix) == 1:
-            parts = np.concatenate([np.broadcast_to(start, (1, width)), self.values[leaves[0]].reshape(-1, width)])
-            summed: Array = parts.cumsum(axis=0)[-1:]
-            return summed
-        total = np.zeros((len(matrix), width)) + start
-        for tree in range(leaves.shape[1]):
-            if columns == 1:
-                total += self.values[leaves[:, tree]]
-            else:
-                total[:, tree % columns] += self.values[leaves[:, tree], 0]
-        return total
-
-
 class OnTrees:
     """Trees compare in single precision, so data in single precision is as good to them as in double."""
 
@@ -214,7 +131,7 @@ class ForestClassifier(_Forest):
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
         super().__init__(settings, arrays, width)
         self._classes = labels(arrays["classes"], settings)
-        _expect(self._trees.values.shape[1] == len(self._classes), "classes that do not fit")
+        expect(self._trees.values.shape[1] == len(self._classes), "classes that do not fit")
 
     def proba(self, matrix: Array) -> Array:
         """Return the probability of each class."""
@@ -235,8 +152,8 @@ class BoostedRegressor:
         self._histogram = bool(settings.get("histogram"))
         self._trees = Trees(arrays, width, self._histogram)
         self._start = arrays["start"]
-        _expect(len(self._trees.roots) % max(len(self._start), 1) == 0, "trees that do not fit the classes")
-        _expect(self._start.ndim == 1 and self._trees.values.shape[1] == 1, "a first guess of another shape")
+        expect(len(self._trees.roots) % max(len(self._start), 1) == 0, "trees that do not fit the classes")
+        expect(self._start.ndim == 1 and self._trees.values.shape[1] == 1, "a first guess of another shape")
 
     def _raw(self, matrix: Array) -> Array:
         return self._trees.summed(matrix, self._start, len(self._start))
@@ -252,7 +169,7 @@ class BoostedClassifier(BoostedRegressor):
     def __init__(self, settings: Mapping[str, Any], arrays: Mapping[str, Array], width: int) -> None:
         super().__init__(settings, arrays, width)
         self._classes = labels(arrays["classes"], settings)
-        _expect(len(self._classes) == max(2, len(self._start)), "classes that do not fit")
+        expect(len(self._classes) == max(2, len(self._start)), "classes that do not fit")
 
     def predict(self, matrix: Array) -> Array:
         """Return the labels."""
@@ -271,7 +188,7 @@ def pick(classes: Array, scores: Array) -> Array:
 
 def labels(classes: Array, settings: Mapping[str, Any]) -> Array:
     """Return class labels in the type that the model answers with."""
-    _expect(classes.ndim == 1, "classes of another shape")
+    expect(classes.ndim == 1, "classes of another shape")
     return classes.astype(object) if settings.get("object_classes") else classes
 
 
