@@ -121,7 +121,7 @@ def log_fitted(run: ActiveRun, one: Fitted, path: str, names: Mapping[str, Any])
             signature = models.infer_signature(_head(data, SIGNATURE_ROWS), one.estimator.predict(example))
         except Exception:  # without a signature the model is still worth keeping
             signature = example = None
-    models.log_model(one.estimator, path, signature=signature, input_example=example, run=run)
+    models.log_model(one.estimator, path, signature=signature, input_example=example, run=run, training_data=data)
     kind = type(one.estimator)
     shown: dict[str, Any] = {"path": path, "class": kind.__name__, "variable": one.name, "module": kind.__module__}
     if signature is not None:

@@ -20,6 +20,7 @@ from nbtrack.models.compiled import COMPILED_NAME, Compiled, agrees_on, as_matri
 from nbtrack.models.environment import record_environment
 from nbtrack.models.flavors import find_flavor, get_flavor
 from nbtrack.models.manifest import EXAMPLE_PREDICTIONS, from_json, to_json
+from nbtrack.models.profile import PROFILE_NAME, profile_of
 from nbtrack.models.signature import infer_signature
 from nbtrack.names import check_artifact_path, check_model_name
 
@@ -38,7 +39,12 @@ class _Packed:
 
 
 def _pack(
-    model: Any, flavor: str | None, signature: Signature | None, input_example: Any, run_id: str | None
+    model: Any,
+    flavor: str | None,
+    signature: Signature | None,
+    input_example: Any,
+    run_id: str | None,
+    training_data: Any = None,
 ) -> _Packed:
     """Return all files of a model, its manifest among them."""
     if signature is not None and not isinstance(signature, Signature):
@@ -56,6 +62,9 @@ def _pack(
         if predicted is not None:
             _drop_compiled_unless_equal(files, example, predicted)
             options[EXAMPLE_PREDICTIONS] = examples.plain(predicted)
+    profile = profile_of(input_example if training_data is None else training_data)
+    if profile is not None:
+        files[PROFILE_NAME] = msgspec.json.encode(profile)
     kind = type(model)
     manifest = ModelManifest(
         flavor=chosen.NAME,
@@ -109,6 +118,7 @@ def log_model(
     input_example: Any = None,
     registered_model_name: str | None = None,
     run: ActiveRun | None = None,
+    training_data: Any = None,
 ) -> ModelInfo:
     """Log a fitted model as artifacts of a run.
 
@@ -128,6 +138,9 @@ def log_model(
         Also make it the next version of this registered model.
     run
         The run; the active one, else a new one, if not given.
+    training_data
+        What the model was fitted on, as a frame or an array; `input_example`, if not given. Of it a profile of each
+        column is kept and no row; a model server compares what it is asked with that.
 
     Returns
     -------
@@ -149,7 +162,7 @@ def log_model(
     if registered_model_name is not None:
         check_model_name(registered_model_name)
     run = run or active_run() or begin_run()
-    packed = _pack(model, flavor, signature, input_example, run.run_id)
+    packed = _pack(model, flavor, signature, input_example, run.run_id, training_data)
     for file, data in packed.files.items():
         run.log_bytes(data, f"{path}/{file}")
     run.log_bytes(packed.raw, f"{path}/{MANIFEST_NAME}")  # last: without it the rest is no model
@@ -169,6 +182,7 @@ def save_model(
     flavor: str | None = None,
     signature: Signature | None = None,
     input_example: Any = None,
+    training_data: Any = None,
 ) -> ModelInfo:
     """Save a fitted model as a folder, which appears whole or not at all.
 
@@ -178,7 +192,7 @@ def save_model(
         The fitted model.
     path
         The folder; must not exist, or be empty.
-    flavor, signature, input_example
+    flavor, signature, input_example, training_data
         As for :func:`log_model`.
 
     Raises
@@ -191,7 +205,7 @@ def save_model(
         raise AlreadyExistsError(
             f"save_model: there is something at {str(folder)!r} already. Choose another folder, or remove this one."
         )
-    packed = _pack(model, flavor, signature, input_example, None)
+    packed = _pack(model, flavor, signature, input_example, None, training_data)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temp = folder.with_name(f"{folder.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
