@@ -158,6 +158,35 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which runs differ, with one value a run (None: it has no such thing).
+
+    `kind` is ``param cell upstream data seed environment git``; `weight` (0 to 1) says how likely it matters; `patches`
+    holds, for code, a unified diff from the first run's to each one's.
+    """
+
+    kind: str
+    key: str
+    values: tuple[str | None, ...]
+    weight: float
+    text: str
+    patches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiff:
+    """Why runs are different, what most likely matters first; `metrics` holds key and values of those that differ."""
+
+    run_ids: tuple[str, ...]
+    run_names: tuple[str, ...]
+    verdict: str
+    metrics: tuple[tuple[str, tuple[float | None, ...]], ...]
+    differences: tuple[Difference, ...]
+    same: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One input, output or parameter of a model.
 
@@ -237,11 +266,17 @@ class ModelVersion:
     user_id: str = ""
     status: str = "READY"
     deleted: bool = False
+    approvals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # person -> stages that he agreed to
+    scores: Mapping[str, tuple[str, float]] = field(default_factory=dict)  # metric -> (fingerprint of the data, score)
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A registered model and its versions, newest first."""
+    """A registered model and its versions, newest first.
+
+    `stages` are the stages that its versions move between, lowest first; `gates` maps a stage to the conditions that
+    every promotion to it must meet; `decisions` maps an environment to the record of the last ``select_best``.
+    """
 
     name: str
     versions: tuple[ModelVersion, ...] = ()
@@ -251,6 +286,9 @@ class RegisteredModel:
     creation_timestamp: int = 0
     last_updated_timestamp: int = 0
     deleted: bool = False
+    stages: tuple[str, ...] = ("None", "Staging", "Production", "Archived")
+    gates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    decisions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def latest_versions(self) -> tuple[ModelVersion, ...]:
