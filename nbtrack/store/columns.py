@@ -28,6 +28,7 @@ NO_STAT: Final = (0.0, 0.0, 0, 0, 0, 0, 0)
 LOGGED_NAN: Final = np.frombuffer((0x7FF8000000000001).to_bytes(8, "little"), "<f8")[0]
 _LOGGED_NAN_BITS: Final = np.int64(0x7FF8000000000001)
 PIECE: Final = 64 << 10
+SMALL_PIECE: Final = 4 << 10  # of what is read here and there
 _SMALL_VOCABULARY: Final = 4096
 
 
@@ -36,26 +37,31 @@ class SnapshotDamagedError(Exception):
 
 
 class Section:
-    """A stretch of the snapshot, with a checksum for each 64 KiB. `read` is given place and size within the file."""
+    """A stretch of the snapshot, with a checksum for each piece. `read` is given place and size within the file."""
 
-    __slots__ = ("at", "crcs", "read", "size")
+    __slots__ = ("at", "crcs", "piece", "read", "size")
 
-    def __init__(self, read: Callable[[int, int], bytes], at: int, size: int, crcs: list[int]) -> None:
-        self.read, self.at, self.size, self.crcs = read, at, size, crcs
+    def __init__(self, read: Callable[[int, int], bytes], at: int, size: int, crcs: list[int], piece: int) -> None:
+        self.read, self.at, self.size, self.crcs, self.piece = read, at, size, crcs, piece
 
-    def bytes(self) -> bytearray:
+    def bytes(self) -> bytes:
         """Everything."""
         return self.pieces(0, len(self.crcs))
 
-    def pieces(self, first: int, last: int) -> bytearray:
+    def array(self, dtype: Any) -> Array:
+        """Everything, as an array that cannot be changed: a copy of some megabytes is half of what reading takes."""
+        return np.frombuffer(self.bytes(), dtype)
+
+    def pieces(self, first: int, last: int) -> bytes:
         """Return whole pieces, checked."""
-        want = max(min(last * PIECE, self.size) - first * PIECE, 0)
-        data = bytearray(self.read(self.at + first * PIECE, want))
+        piece = self.piece
+        want = max(min(last * piece, self.size) - first * piece, 0)
+        data = self.read(self.at + first * piece, want)
         if len(data) != want:
             raise SnapshotDamagedError("it is too short")
         view = memoryview(data)
         for number in range(first, last):
-            if crc32(view[(number - first) * PIECE : (number - first + 1) * PIECE]) != self.crcs[number]:
+            if crc32(view[(number - first) * piece : (number - first + 1) * piece]) != self.crcs[number]:
                 raise SnapshotDamagedError("a checksum is wrong")
         return data
 
@@ -86,7 +92,15 @@ class Column:
             return
         if row >= self._dense.size:
             self._dense = self._grown(self._dense, row + 1)
-        self._dense[row] = value
+        self._put(row, value)
+
+    def _put(self, row: int, value: Any) -> None:
+        assert self._dense is not None  # noqa: S101 - asked by the callers
+        try:
+            self._dense[row] = value
+        except ValueError:  # as it was read, it cannot be changed
+            self._dense = self._dense.copy()
+            self._dense[row] = value
 
     def _grown(self, old: Array, need: int) -> Array:
         new = self._empty(max(need, len(old) * 5 // 4 + 256))
@@ -112,12 +126,13 @@ class Column:
             self._few = None
             return dense
         assert self._base is not None  # noqa: S101 - else it would be sparse
-        dense = np.frombuffer(self._base.bytes(), self.dtype)
+        dense = self._base.array(self.dtype)
         top = max(rows, max(self._changes, default=-1) + 1)
         if len(dense) < top:
             dense = np.concatenate([dense, self._empty(top - len(dense))])
         if self._changes:
             at, values = self._changed()
+            dense = dense if dense.flags.writeable else dense.copy()
             dense[at] = values
         self._base, self._changes = None, {}
         return dense
@@ -134,8 +149,8 @@ class Column:
     def sparse(self) -> tuple[Array, Array]:
         """Return ``(rows, values)`` of a sparse column, in order of the rows."""
         if self._base is not None and self._base_rows is not None:
-            at = np.frombuffer(self._base_rows.bytes(), "<i4").astype(np.int64)
-            values = np.frombuffer(self._base.bytes(), self.dtype)
+            at = self._base_rows.array("<i4").astype(np.int64)
+            values = self._base.array(self.dtype)
             if len(at) != len(values) or (len(at) and int(at.min()) < 0):
                 raise SnapshotDamagedError("rows and values differ in number")
             self._few, self._base, self._base_rows = (at, values), None, None
@@ -160,12 +175,11 @@ class Column:
                 found[hit] = values[place[hit]]
             return found
         size = self.dtype.itemsize
-        wide_and_few = size >= 32 and len(rows) * PIECE < total * size * 4
-        if self._dense is not None or self._base is None or not wide_and_few:
+        if self._dense is not None or self._base is None or len(rows) * self._base.piece * 2 > total * size:
             return self.dense(total)[rows]
         found = self._empty(len(rows))
         inside = self._base.size // size
-        pieces: dict[int, bytearray] = {}
+        pieces: dict[int, bytes] = {}
         for index, row in enumerate(rows.tolist()):
             if row in self._changes:
                 found[index] = self._changes[row]
@@ -173,12 +187,12 @@ class Column:
                 found[index] = np.frombuffer(self._cell(row * size, size, pieces), self.dtype)[0]
         return found
 
-    def _cell(self, at: int, size: int, pieces: dict[int, bytearray]) -> bytes:
+    def _cell(self, at: int, size: int, pieces: dict[int, bytes]) -> bytes:
         """Return the bytes of one value; it may lie across two pieces."""
         assert self._base is not None  # noqa: S101 - asked by the caller
         data = b""
         while size > 0:
-            number, inside = divmod(at, PIECE)
+            number, inside = divmod(at, self._base.piece)
             if number not in pieces:
                 pieces[number] = self._base.pieces(number, number + 1)
             part = pieces[number][inside : inside + size]
@@ -195,7 +209,7 @@ class Texts:
         self._base_size = 0
         self._base: tuple[Section, Section] | None = None
         self._base_texts: list[str] | None = None
-        self._blob: bytearray | None = None
+        self._blob: bytes | None = None
         self._starts: Array | None = None
         self._new: list[str] = []
         self.codes: dict[str, int] = {}
@@ -225,37 +239,38 @@ class Texts:
     def all(self) -> list[str]:
         """Return all texts; the place of each is its code."""
         if self._base_texts is None:
-            self._base_texts = [] if self._base is None else self._decode(self._read_blob())
+            self._base_texts = [] if self._base is None else self._decode(self._read_blob(), self._base_size)
         return self._base_texts + self._new if self._new else self._base_texts
 
-    def _decode(self, blob: bytearray) -> list[str]:
+    def _decode(self, blob: bytes, size: int) -> list[str]:
         texts = loads(blob)
-        if not isinstance(texts, list) or len(texts) != self._base_size:
+        if not isinstance(texts, list) or len(texts) != size:
             raise SnapshotDamagedError("texts are missing")
         return texts
 
-    def _read_blob(self) -> bytearray:
+    def _read_blob(self) -> bytes:
+        """Return the texts as JSON, and learn where in it each begins."""
         if self._blob is None:
             assert self._base is not None  # noqa: S101 - only called where there is one
+            self._starts = self._base[0].array("<u4")
             self._blob = self._base[1].bytes()
         return self._blob
 
     def some(self, codes: Array) -> list[str | None]:
         """Return the texts of some codes, None for the missing code."""
         if self._base_texts is None and self._base is not None and len(codes) < self._base_size // 8:
-            return [None if code < 0 else self._one(code) for code in codes.tolist()]
+            return self._some(codes)
         texts: list[str | None] = [*self.all(), None]
         return [texts[code] for code in codes.tolist()]
 
-    def _one(self, code: int) -> str:
-        if code >= self._base_size:
-            return self._new[code - self._base_size]
-        if self._starts is None:
-            assert self._base is not None  # noqa: S101
-            self._starts = np.frombuffer(self._base[0].bytes(), "<u4")
-        blob = self._read_blob()
-        text: str = loads(blob[int(self._starts[code]) : int(self._starts[code + 1]) - 1])
-        return text
+    def _some(self, codes: Array) -> list[str | None]:
+        """Return the texts of a few codes, cut out of the blob."""
+        blob, old = self._read_blob(), codes[(codes >= 0) & (codes < self._base_size)]
+        assert self._starts is not None  # noqa: S101 - read with the blob
+        spans = zip(self._starts[old].tolist(), self._starts[old + 1].tolist(), strict=True)
+        texts = iter(self._decode(b"[%b]" % b",".join([blob[start : stop - 1] for start, stop in spans]), len(old)))
+        size, new = self._base_size, self._new
+        return [None if code < 0 else next(texts) if code < size else new[code - size] for code in codes.tolist()]
 
     def codes_where(self, test: Callable[[str], bool]) -> Array:
         """Return which codes have a text that satisfies `test`."""
@@ -267,8 +282,7 @@ class Texts:
             return [code for code, known in enumerate(self.all()) if known == text]
         found = [code + self._base_size for code, known in enumerate(self._new) if known == text]
         blob, wanted = self._read_blob(), dumps(text)
-        if self._starts is None:
-            self._starts = np.frombuffer(self._base[0].bytes(), "<u4")
+        assert self._starts is not None  # noqa: S101 - read with the blob
         at = blob.find(wanted)
         while at >= 0:
             code = int(np.searchsorted(self._starts, at))
@@ -295,7 +309,7 @@ class TextColumn(Column):
                 code = self.texts.code(text)
         dense = self._dense
         if dense is not None and row < dense.size:
-            dense[row] = code
+            self._put(row, code)
         else:
             self.set(row, code)
 

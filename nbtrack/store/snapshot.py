@@ -1,7 +1,7 @@
 """The index on disk: columns in one file that is only ever replaced whole, and that anybody may delete.
 
-``magic, u64 length and u32 crc of the header, header as JSON, sections``. Each section has a crc32 for every 64 KiB,
-looked at when it is read: a damaged snapshot is never believed.
+``magic, u64 length and u32 crc of the header, header as JSON, sections``. Each section has a crc32 for every piece of
+64 KiB (4 KiB where single values are read), looked at when it is read: a damaged snapshot is never believed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from orjson import dumps, loads
 
 from nbtrack.store.columns import (
     PIECE,
+    SMALL_PIECE,
     STAT,
     Array,
     Column,
@@ -27,7 +28,7 @@ from nbtrack.store.columns import (
 from nbtrack.store.files import remove, temp_name, write_all
 from nbtrack.store.log import OPEN_FLAGS, pread
 
-_MAGIC: Final = b"nbtidx02"
+_MAGIC: Final = b"nbtidx03"
 _HEAD: Final = len(_MAGIC) + 12
 
 
@@ -54,13 +55,13 @@ class _Writer:
         self.parts: list[bytes | memoryview] = []
         self.size = 0
 
-    def section(self, data: bytes) -> list[Any]:
+    def section(self, data: bytes, piece: int = PIECE) -> list[Any]:
         pad = -self.size % 64
         if pad:
             self.parts.append(bytes(pad))
             self.size += pad
         view = memoryview(data)
-        entry = [self.size, len(data), [crc32(view[at : at + PIECE]) for at in range(0, len(data), PIECE)]]
+        entry = [self.size, len(data), [crc32(view[at : at + piece]) for at in range(0, len(data), piece)], piece]
         self.parts.append(data)
         self.size += len(data)
         return entry
@@ -128,7 +129,7 @@ def write_snapshot(path: str, table: Table, cursor: dict[str, Any], keep: Array 
     header: dict[str, Any] = {
         "rows": len(ids),
         "cursor": cursor,
-        "ids": writer.section(ids.tobytes()),
+        "ids": writer.section(ids.tobytes(), SMALL_PIECE),
         "order": writer.section(np.argsort(ids, kind="stable").astype("<i4").tobytes()),
         "texts": {name: writer.text_column(column, rows, keep) for name, column in table.texts.items()},
         "numbers": {name: writer.column(column, rows, keep) for name, column in table.numbers.items()},
@@ -194,7 +195,8 @@ class Snapshot:
 
     def section(self, entry: list[Any]) -> Section:
         """Return a section that the header names."""
-        return Section(self.read, self._data_at + entry[0], entry[1], entry[2])
+        at, size, crcs, piece = entry
+        return Section(self.read, self._data_at + at, size, crcs, piece)
 
     def _fill(self, column: Column, entry: dict[str, Any]) -> None:
         rows = self.section(entry["rows"]) if "rows" in entry else None
@@ -233,7 +235,7 @@ def verify_snapshot(path: str) -> str:
         stack: list[Any] = [header["texts"], header["numbers"], header["params"], header["tags"], header["metrics"]]
         while stack:
             node = stack.pop()
-            if isinstance(node, list) and len(node) == 3 and isinstance(node[0], int):
+            if isinstance(node, list) and len(node) == 4 and isinstance(node[0], int):
                 entries.append(node)
             elif isinstance(node, dict | list):
                 stack.extend(node.values() if isinstance(node, dict) else node)
