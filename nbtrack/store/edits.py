@@ -76,6 +76,7 @@ def read_edit(path: str) -> Digest | None:
     digest = Digest(at)
     digest.edit = True
     digest.end, digest.name = edit.get("status", ""), edit.get("name", "")
+    digest.ended_at = edit.get("end")
     digest.deleted = edit.get("deleted")
     digest.params, digest.tags = edit.get("params") or {}, edit.get("tags") or {}
     digest.capture = edit.get("capture") or {}

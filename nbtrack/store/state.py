@@ -27,6 +27,7 @@ from nbtrack.store.lines import from_json_number, to_json_number
 
 STEP, TIME, LAST, MIN, MAX, COUNT, MIN_STEP, MAX_STEP = range(8)
 ENDED: Final = frozenset({"FINISHED", "FAILED", "KILLED", "SCHEDULED"})
+_GOING_ON: Final = frozenset({"RUNNING", "SCHEDULED"})  # states without an end
 
 
 class Digest:
@@ -41,6 +42,7 @@ class Digest:
         "deleted",
         "edit",
         "end",
+        "ended_at",
         "exp",
         "inputs",
         "metrics",
@@ -59,6 +61,7 @@ class Digest:
         self.edit = False
         self.session = False  # a log that decides the status, unlike an edit or the log of a forked child
         self.end = ""
+        self.ended_at: int | None = None  # an edit that sets the status may say when that was
         self.name = ""
         self.exp = ""
         self.deleted: bool | None = None
@@ -226,14 +229,14 @@ def _set_status(state: RunState, ordered: list[Digest], sessions: list[Digest]) 
     latest = sessions[-1] if sessions else None
     if latest is not None:
         state.status = latest.end or ("RUNNING" if latest.alive else "CRASHED")
-        state.end = latest.until if latest.end or not latest.alive else None
+        state.end = None if state.status in _GOING_ON else latest.until
     else:
         state.status = "CRASHED"
     decided_at = 0 if latest is None else latest.until if latest.end else latest.at
     for digest in ordered:
         if digest.edit and digest.end and digest.at >= decided_at:
             state.status, decided_at = digest.end, digest.at
-            state.end = None if digest.end in {"RUNNING", "SCHEDULED"} else state.end or digest.at
+            state.end = None if digest.end in _GOING_ON else digest.ended_at or state.end or digest.at
 
 
 def _apply_texts(state: RunState, digest: Digest | RunState) -> None:
