@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtrack import plots
+from nbtrack.plots import palette
 from nbtrack.store.base import MetricHistory
 
 RUN_IDS = st.lists(st.text("0123456789abcdef", min_size=21, max_size=21), unique=True, max_size=40)
@@ -57,4 +58,4 @@ def test_thinned_unsorted_steps_come_in_order() -> None:
 
 @pytest.mark.parametrize("name", ["<b>x</b>", "<img src=x onerror=alert(1)>", "a & b"])
 def test_plain_markup_in_a_name_is_shown_as_text(name: str) -> None:
-    assert "<" not in plots._plain(name)
+    assert "<" not in palette.plain(name)

@@ -10,7 +10,13 @@ export interface GetRevision {
   op: "revision";
 }
 
-/** Runs as columns. `run_ids` restricts to these, in the store's order. */
+/**
+ * Runs as columns. `run_ids` restricts to these, in the store's order.
+ *
+ * `columns` restricts what is told beside attributes, and `also` adds to it: keys and expressions in the language of
+ * `search_runs`, such as ``params.lr`` or ``min(metrics.loss)``. A table of more than `max_cells` (0: any number) or
+ * more runs than `limit` comes back without its rows, and is asked for block by block.
+ */
 export interface ListRuns {
   op: "runs";
   filter?: string;
@@ -20,6 +26,40 @@ export interface ListRuns {
   limit?: number;
   offset?: number;
   deleted?: boolean;
+  columns?: string[] | null;
+  also?: string[];
+  max_cells?: number;
+}
+
+/** Which columns the runs that fit have, without their values. */
+export interface GetCatalog {
+  op: "catalog";
+  filter?: string;
+  experiment?: string | null;
+  run_ids?: string[] | null;
+  deleted?: boolean;
+}
+
+/** Runs grouped by the values of one column, `by`, with the mean, lowest and highest of each of `metrics`. */
+export interface GroupRuns {
+  op: "groups";
+  by: string;
+  metrics: string[];
+  filter?: string;
+  experiment?: string | null;
+  deleted?: boolean;
+}
+
+/** The saved views of the run table. */
+export interface ListViews {
+  op: "views";
+}
+
+/** Save a view of the run table under a name, or (null) take it away. */
+export interface SaveView {
+  op: "save_view";
+  name: string;
+  view: Record<string, unknown> | null;
 }
 
 /** Everything about one run. */
@@ -28,12 +68,69 @@ export interface GetRun {
   run_id: string;
 }
 
-/** Metric curves, thinned to at most `max_points` a curve so that no peak is lost. */
+/** Why are these runs different? The first one is what the others are compared with. */
+export interface GetDiff {
+  op: "diff";
+  run_ids: string[];
+}
+
+/**
+ * Metric curves, thinned to at most `max_points` a curve so that no peak is lost.
+ *
+ * `axis` orders the points: by step, by time (ms since 1970 UTC), or by time since the curve began (ms). Only points
+ * with `low` <= x <= `high` are given, and the nearest one on either side, so that a line enters and leaves the view.
+ * `smooth` (0 to below 1) adds the exponential moving average, taken over all points before any is thinned out.
+ */
 export interface GetSeries {
   op: "series";
   run_ids: string[];
   keys: string[];
   max_points?: number;
+  axis?: "relative" | "step" | "time";
+  low?: number | null;
+  high?: number | null;
+  smooth?: number;
+}
+
+/** Mean and spread of metric curves over groups of runs: `groups` maps a name to run ids. */
+export interface GetBands {
+  op: "bands";
+  groups: Record<string, string[]>;
+  keys: string[];
+  spread?: "range" | "std";
+  axis?: "relative" | "step" | "time";
+  low?: number | null;
+  high?: number | null;
+  max_points?: number;
+}
+
+/**
+ * A plotly figure about runs.
+ *
+ * `metric` is the key of the metric it is about; `columns` are columns by id, such as ``param:lr`` or
+ * ``metric:loss``; `color` is one such column; `path` is the logged table of an evaluation plot.
+ */
+export interface GetFigure {
+  op: "figure";
+  kind: "best" | "confusion" | "curves" | "importance" | "matrix" | "parallel" | "pr" | "roc" | "scatter";
+  run_ids: string[];
+  metric?: string;
+  columns?: string[];
+  color?: string;
+  path?: string;
+}
+
+/** The program that draws plotly figures, as the installed plotly brings it. */
+export interface GetPlotly {
+  op: "plotly";
+}
+
+/** A file of a run, as much of it as a preview needs; with `whole`, all of it. */
+export interface GetArtifact {
+  op: "artifact";
+  run_id: string;
+  path: string;
+  whole?: boolean;
 }
 
 /** All registered models with their versions. */
@@ -131,29 +228,6 @@ export interface Revision {
   revision: string;
 }
 
-/**
- * One column: `values` has one entry a run, null where the run has no such key.
- *
- * `better` is the direction of a metric where it is known; `varies` says whether the shown runs differ in it.
- */
-export interface Column {
-  kind: "attribute" | "metric" | "param" | "tag";
-  key: string;
-  values: (number | string | null)[];
-  varies: boolean;
-  numeric: boolean;
-  better: "higher" | "lower" | null;
-}
-
-/** Runs as columns; `colors` gives each run its stable colour (an index into the palette). */
-export interface Runs {
-  run_ids: string[];
-  columns: Column[];
-  colors: number[];
-  total: number;
-  revision: string;
-}
-
 /** A file of a run. */
 export interface ArtifactEntry {
   path: string;
@@ -182,6 +256,14 @@ export interface MetricEntry {
   previous: number | string | null;
 }
 
+/** Data that a run read, as it was told with ``log_input``. */
+export interface DataInput {
+  name: string;
+  context: string;
+  digest: string;
+  source: string;
+}
+
 /** Everything about one run, ready to show. */
 export interface RunDetail {
   run_id: string;
@@ -200,21 +282,9 @@ export interface RunDetail {
   models: LoggedModel[];
   capture: Record<string, unknown>;
   previous_run: [string, string] | null;
-}
-
-/** One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC. */
-export interface Series {
-  run_id: string;
-  key: string;
-  step: number[];
-  value: (number | string)[];
-  time: number[];
-  count: number;
-}
-
-/** Curves, in the order of the request's run_ids, then keys; those without a point are left out. */
-export interface SeriesList {
-  series: Series[];
+  parent: [string, string] | null;
+  children: [string, string, string][];
+  inputs: DataInput[];
 }
 
 /** One version of a registered model. */
@@ -329,12 +399,91 @@ export interface Failure {
   message: string;
 }
 
+/** One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC, `start` its first. */
+export interface Series {
+  run_id: string;
+  key: string;
+  step: number[];
+  value: (number | string)[];
+  time: number[];
+  count: number;
+  start: number;
+  smooth: (number | string)[] | null;
+}
+
+/** Curves, in the order of the request's run_ids, then keys; those without a point are left out. */
+export interface SeriesList {
+  series: Series[];
+}
+
+/** The curve of a group: at each x the mean over its runs, and what the spread is from and to. */
+export interface Band {
+  name: string;
+  key: string;
+  runs: number;
+  x: number[];
+  mean: (number | string)[];
+  low: (number | string)[];
+  high: (number | string)[];
+}
+
+/** Curves of groups, in the order of the request's groups, then keys; those without a point are left out. */
+export interface Bands {
+  bands: Band[];
+}
+
+/** Rows of a table; `total` counts them all, also those left out. */
+export interface DataTable {
+  columns: string[];
+  rows: ((number | string | null)[])[];
+  total: number;
+}
+
+/** A plotly figure as plotly.js takes it, with the data behind it as a table, and what it says in words. */
+export interface Figure {
+  title: string;
+  note: string;
+  spec: Record<string, unknown>;
+  table: DataTable;
+}
+
+/** plotly.js: gzip in base64. */
+export interface PlotlySource {
+  version: string;
+  source: string;
+}
+
+/**
+ * A file of a run. `text` for what can be read, `data` (base64) for images and downloads, `table` for tables.
+ *
+ * `cut` says that more of it is in the store than here.
+ */
+export interface ArtifactContent {
+  path: string;
+  kind: "binary" | "html" | "image" | "plotly" | "svg" | "table" | "text";
+  media_type: string;
+  size_bytes: number;
+  text: string;
+  data: string;
+  table: DataTable | null;
+  cut: boolean;
+}
+
 export type AnyRequest =
   | GetInfo
   | GetRevision
   | ListRuns
+  | GetCatalog
+  | GroupRuns
+  | ListViews
+  | SaveView
   | GetRun
+  | GetDiff
   | GetSeries
+  | GetBands
+  | GetFigure
+  | GetPlotly
+  | GetArtifact
   | ListModels
   | GetHistory
   | ListServers
@@ -351,8 +500,17 @@ export interface Answers {
   info: StoreInfo;
   revision: Revision;
   runs: Runs;
+  catalog: Catalog;
+  groups: Groups;
+  views: Views;
+  save_view: Views;
   run: RunDetail;
+  diff: RunDiff;
   series: SeriesList;
+  bands: Bands;
+  figure: Figure;
+  plotly: PlotlySource;
+  artifact: ArtifactContent;
   models: Models;
   history: History;
   servers: Servers;

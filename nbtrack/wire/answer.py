@@ -18,8 +18,9 @@ from nbtrack.errors import (
     StoreReadOnlyError,
 )
 from nbtrack.store.base import Store
-from nbtrack.wire import changing, reading
+from nbtrack.wire import changing, differing, explaining, listing, pictures, picturing, reading, tables
 from nbtrack.wire import messages as m
+from nbtrack.wire.base import Answer, Request
 
 # The first class that fits names the error to the user interface.
 CODES: tuple[tuple[type[Exception], str], ...] = (
@@ -33,12 +34,21 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
     (NbtrackError, "failed"),
 )
 
-HANDLERS: dict[type[m.Request], Callable[[Store, Any], m.Answer]] = {
+HANDLERS: dict[type[Request], Callable[[Store, Any], Answer]] = {
     m.GetInfo: reading.get_info,
     m.GetRevision: reading.get_revision,
-    m.ListRuns: reading.list_runs,
+    tables.ListRuns: listing.list_runs,
+    tables.GetCatalog: listing.get_catalog,
+    tables.GroupRuns: listing.group_runs,
+    tables.ListViews: listing.list_views,
+    tables.SaveView: listing.save_view,
     m.GetRun: reading.get_run,
-    m.GetSeries: reading.get_series,
+    differing.GetDiff: explaining.get_diff,
+    pictures.GetSeries: picturing.get_series,
+    pictures.GetBands: picturing.get_bands,
+    pictures.GetFigure: picturing.get_figure,
+    pictures.GetPlotly: picturing.get_plotly,
+    pictures.GetArtifact: picturing.get_artifact,
     m.ListModels: reading.list_models,
     m.GetHistory: reading.get_history,
     m.ListServers: reading.list_servers,
@@ -52,7 +62,7 @@ HANDLERS: dict[type[m.Request], Callable[[Store, Any], m.Answer]] = {
 }
 
 
-def answer(store: Store, request: m.AnyRequest, owner: str | None = None) -> m.Answer:
+def answer(store: Store, request: m.AnyRequest, owner: str | None = None) -> Answer:
     """Answer one request from `store`.
 
     Parameters

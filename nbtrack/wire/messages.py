@@ -10,13 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
-
-Number = float | str  # a str is one of "NaN", "Infinity", "-Infinity"
-
-
-class Request(msgspec.Struct, frozen=True, tag_field="op", forbid_unknown_fields=True):
-    """Base of all requests; ``op`` names the kind."""
+from nbtrack.wire import differing, pictures, tables
+from nbtrack.wire.base import Answer, Number, Request
 
 
 # -- requests: reading -------------------------------------------------------------------------------------------------
@@ -28,30 +23,10 @@ class GetRevision(Request, frozen=True, tag="revision"):
     """Has anything changed? Cheap; asked once or twice a second."""
 
 
-class ListRuns(Request, frozen=True, tag="runs"):
-    """Runs as columns. `run_ids` restricts to these, in the store's order."""
-
-    filter: str = ""
-    order_by: list[str] = []
-    experiment: str | None = None
-    run_ids: list[str] | None = None
-    limit: int = 1000
-    offset: int = 0
-    deleted: bool = False
-
-
 class GetRun(Request, frozen=True, tag="run"):
     """Everything about one run."""
 
     run_id: str
-
-
-class GetSeries(Request, frozen=True, tag="series"):
-    """Metric curves, thinned to at most `max_points` a curve so that no peak is lost."""
-
-    run_ids: list[str]
-    keys: list[str]
-    max_points: int = 1000
 
 
 class ListModels(Request, frozen=True, tag="models"):
@@ -133,9 +108,18 @@ class Invoke(Request, frozen=True, tag="invoke"):
 AnyRequest = (
     GetInfo
     | GetRevision
-    | ListRuns
+    | tables.ListRuns
+    | tables.GetCatalog
+    | tables.GroupRuns
+    | tables.ListViews
+    | tables.SaveView
     | GetRun
-    | GetSeries
+    | differing.GetDiff
+    | pictures.GetSeries
+    | pictures.GetBands
+    | pictures.GetFigure
+    | pictures.GetPlotly
+    | pictures.GetArtifact
     | ListModels
     | GetHistory
     | ListServers
@@ -150,10 +134,6 @@ AnyRequest = (
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
-class Answer(msgspec.Struct, frozen=True):
-    """Base of all answers."""
-
-
 class StoreInfo(Answer, frozen=True):
     """About the store. `server` is the nbtrack version of the process that answers."""
 
@@ -170,30 +150,6 @@ class StoreInfo(Answer, frozen=True):
 class Revision(Answer, frozen=True):
     """Changes whenever something in the store does."""
 
-    revision: str
-
-
-class Column(Answer, frozen=True):
-    """One column: `values` has one entry a run, null where the run has no such key.
-
-    `better` is the direction of a metric where it is known; `varies` says whether the shown runs differ in it.
-    """
-
-    kind: Literal["attribute", "param", "metric", "tag"]
-    key: str
-    values: list[float | str | None]
-    varies: bool
-    numeric: bool
-    better: Literal["higher", "lower"] | None = None
-
-
-class Runs(Answer, frozen=True):
-    """Runs as columns; `colors` gives each run its stable colour (an index into the palette)."""
-
-    run_ids: list[str]
-    columns: list[Column]
-    colors: list[int]
-    total: int
     revision: str
 
 
@@ -228,6 +184,15 @@ class MetricEntry(Answer, frozen=True):
     previous: Number | None = None  # the same metric of the run before this one, for the change shown on a card
 
 
+class DataInput(Answer, frozen=True):
+    """Data that a run read, as it was told with ``log_input``."""
+
+    name: str
+    context: str
+    digest: str
+    source: str
+
+
 class RunDetail(Answer, frozen=True):
     """Everything about one run, ready to show."""
 
@@ -247,23 +212,9 @@ class RunDetail(Answer, frozen=True):
     models: list[LoggedModel]
     capture: dict[str, Any]
     previous_run: tuple[str, str] | None = None  # id and name of the run before it in this experiment
-
-
-class Series(Answer, frozen=True):
-    """One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC."""
-
-    run_id: str
-    key: str
-    step: list[int]
-    value: list[Number]
-    time: list[int]
-    count: int
-
-
-class SeriesList(Answer, frozen=True):
-    """Curves, in the order of the request's run_ids, then keys; those without a point are left out."""
-
-    series: list[Series]
+    parent: tuple[str, str] | None = None  # id and name of the run that this is a part of
+    children: list[tuple[str, str, str]] = []  # id, name and status of the runs that are parts of this one
+    inputs: list[DataInput] = []
 
 
 class Version(Answer, frozen=True):
@@ -393,9 +344,10 @@ class Failure(Answer, frozen=True):
 ANSWERS: dict[str, type[Answer]] = {
     "info": StoreInfo,
     "revision": Revision,
-    "runs": Runs,
+    **tables.ANSWERS,
     "run": RunDetail,
-    "series": SeriesList,
+    **differing.ANSWERS,
+    **pictures.ANSWERS,
     "models": Models,
     "history": History,
     "servers": Servers,

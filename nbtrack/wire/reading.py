@@ -8,17 +8,20 @@ from typing import Any
 
 import msgspec
 
-from nbtrack import plots, registry, serving
+from nbtrack import registry, serving
 from nbtrack._version import __version__
-from nbtrack.entities import MANIFEST_NAME, TAG_NOTE, ModelVersion, Run, ServerInfo
+from nbtrack.entities import MANIFEST_NAME, TAG_NOTE, TAG_PARENT, ModelVersion, Run, ServerInfo
 from nbtrack.errors import NotFoundError
 from nbtrack.names import STAGES
-from nbtrack.store.base import RunColumn, Store
+from nbtrack.store.base import Store
 from nbtrack.tracking.directions import better_direction
 from nbtrack.wire import messages as m
+from nbtrack.wire.base import Number
+
+MOST_CHILDREN = 200
 
 
-def number(value: float) -> m.Number:
+def number(value: float) -> Number:
     """Return a number as JSON can carry it."""
     if math.isfinite(value):
         return float(value)
@@ -41,63 +44,6 @@ def get_info(store: Store, request: m.GetInfo) -> m.StoreInfo:
 
 def get_revision(store: Store, request: m.GetRevision) -> m.Revision:
     return m.Revision(revision=store.revision())
-
-
-def _cell(value: Any) -> float | str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return number(float(value))
-
-
-def _column(column: RunColumn) -> m.Column:
-    values = [_cell(value) for value in column.values]
-    present = [value for value in values if value is not None]
-    return m.Column(
-        kind=column.kind,
-        key=column.key,
-        values=values,
-        varies=any(value != values[0] for value in values),
-        numeric=bool(present) and all(_is_numeric(value) for value in present),
-        better=better_direction(column.key) if column.kind == "metric" else None,
-    )
-
-
-def _is_numeric(value: float | str) -> bool:
-    if not isinstance(value, str):
-        return True
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _experiment_ids(store: Store, name: str | None) -> list[str] | None:
-    if name is None:
-        return None
-    experiment = store.get_experiment_by_name(name)
-    if experiment is None:
-        raise NotFoundError(f"experiment: there is no {name!r} in the store {store.name!r}.")
-    return [experiment.experiment_id]
-
-
-def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
-    table = store.run_table(
-        experiment_ids=_experiment_ids(store, request.experiment),
-        filter_string=request.filter,
-        order_by=request.order_by,
-        max_results=max(0, min(request.limit, 100_000)),
-        offset=max(0, request.offset),
-        view="DELETED_ONLY" if request.deleted else "ACTIVE_ONLY",
-        run_ids=request.run_ids,
-    )
-    return m.Runs(
-        run_ids=list(table.run_ids),
-        columns=[_column(column) for column in table.columns],
-        colors=plots.color_indexes(table.run_ids),
-        total=table.total,
-        revision=table.revision,
-    )
 
 
 def _previous_run(store: Store, run: Run) -> Run | None:
@@ -172,28 +118,29 @@ def get_run(store: Store, request: m.GetRun) -> m.RunDetail:
         models=logged_models(store, run),
         capture=dict(run.capture),
         previous_run=(previous.run_id, previous.info.run_name) if previous else None,
+        parent=_parent(store, run),
+        children=_children(store, run),
+        inputs=[m.DataInput(i.name, i.context, i.digest, i.source) for i in run.inputs.dataset_inputs],
     )
 
 
-def get_series(store: Store, request: m.GetSeries) -> m.SeriesList:
-    series = []
-    for run_id in request.run_ids:
-        for key in request.keys:
-            history = store.get_metric_history(run_id, key)
-            if not len(history):
-                continue
-            shown = plots.thinned(history, request.max_points)
-            series.append(
-                m.Series(
-                    run_id=run_id,
-                    key=key,
-                    step=shown.step.tolist(),
-                    value=[number(value) for value in shown.value.tolist()],
-                    time=shown.timestamp.tolist(),
-                    count=len(history),
-                )
-            )
-    return m.SeriesList(series=series)
+def _parent(store: Store, run: Run) -> tuple[str, str] | None:
+    parent_id = run.data.tags.get(TAG_PARENT)
+    if parent_id is None:
+        return None
+    try:
+        return parent_id, store.get_run(parent_id).info.run_name
+    except NotFoundError:
+        return None
+
+
+def _children(store: Store, run: Run) -> list[tuple[str, str, str]]:
+    found = store.search_runs(
+        filter_string=f"tags.`{TAG_PARENT}` = '{run.run_id}'",
+        order_by=["attributes.start_time ASC"],
+        max_results=MOST_CHILDREN,
+    )
+    return [(one.run_id, one.info.run_name, one.info.status) for one in found]
 
 
 def _version(store: Store, version: ModelVersion, names: dict[str, str]) -> m.Version:

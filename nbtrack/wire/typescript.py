@@ -12,7 +12,8 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect as mi
 
-from nbtrack.wire import messages
+from nbtrack.wire import messages, pictures
+from nbtrack.wire.base import Answer
 
 HEADER = """\
 // Generated from nbtrack/wire/messages.py. Do not edit: run `python -m nbtrack.wire.typescript > js/src/wire.ts`.
@@ -74,8 +75,9 @@ def render() -> str:
     requests: tuple[type[msgspec.Struct], ...] = typing.get_args(messages.AnyRequest)
     answers = [
         cls
-        for cls in vars(messages).values()
-        if isinstance(cls, type) and issubclass(cls, messages.Answer) and cls is not messages.Answer
+        for room in (messages, pictures)
+        for cls in vars(room).values()
+        if isinstance(cls, type) and issubclass(cls, Answer) and cls is not Answer
     ]
     structs: list[Any] = [*requests, *answers]
     parts = [HEADER, *(_interface(cls) for cls in structs)]

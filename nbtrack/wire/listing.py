@@ -1,0 +1,177 @@
+"""Answers what the table of runs asks: rows as columns, whole or block by block, groups, and saved views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+
+from nbtrack import plots
+from nbtrack.entities import ViewType
+from nbtrack.errors import InvalidInputError, NotFoundError
+from nbtrack.store.base import ColumnKind, RunColumn, RunTable, Store
+from nbtrack.store.catalog import is_number
+from nbtrack.store.query import parse_field
+from nbtrack.tracking.directions import better_direction
+from nbtrack.tracking.user import user_name
+from nbtrack.wire import tables as m
+from nbtrack.wire.reading import number
+
+MOST_RUNS: Final = 100_000
+MOST_GROUPS: Final = 1000
+
+
+def _cell(value: Any) -> float | str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return number(float(value))
+
+
+def _column(column: RunColumn) -> m.Column:
+    values = [_cell(value) for value in column.values]
+    present = [value for value in values if value is not None]
+    return m.Column(
+        kind=column.kind,
+        key=column.key,
+        values=values,
+        varies=any(value != values[0] for value in values),
+        numeric=bool(present) and all(not isinstance(value, str) or is_number(value) for value in present),
+        better=_better(column.kind, column.key),
+    )
+
+
+def _better(kind: str, key: str) -> Any:
+    if kind != "metric":
+        return None
+    if key.endswith(")"):  # an expression: as good as the metric in it, a count or a step as neither
+        field = parse_field(key)
+        return better_direction(field.key) if field.aggregate in {"min", "max", "last", "at_min", "at_max"} else None
+    return better_direction(key)
+
+
+def _experiment_ids(store: Store, name: str | None) -> list[str] | None:
+    if name is None:
+        return None
+    experiment = store.get_experiment_by_name(name)
+    if experiment is None:
+        raise NotFoundError(f"experiment: there is no {name!r} in the store {store.name!r}.")
+    return [experiment.experiment_id]
+
+
+def _view(deleted: bool) -> ViewType:
+    return "DELETED_ONLY" if deleted else "ACTIVE_ONLY"
+
+
+def _keys(columns: Iterable[str]) -> list[tuple[ColumnKind, str]]:
+    """Return what `run_table` calls keys: a kind and a key, or a metric's expression as it stands."""
+    found: list[tuple[ColumnKind, str]] = []
+    for text in columns:
+        field = parse_field(text)
+        found.append((field.kind, text if field.aggregate else field.key))
+    return found
+
+
+def _columns(store: Store, table: RunTable) -> list[m.Column]:
+    """Return all columns, with the name of each run's experiment in the place of its id."""
+    names = {one.experiment_id: one.name for one in store.list_experiments("ALL")}
+    found = []
+    for column in table.columns:
+        is_id = (column.kind, column.key) == ("attribute", "experiment_id")
+        values = [names.get(one, one) for one in column.values] if is_id else column.values
+        found.append(_column(RunColumn(column.kind, "experiment" if is_id else column.key, values)))
+    return found
+
+
+def _too_many(store: Store, request: m.ListRuns, experiment_ids: list[str] | None) -> m.Runs | None:
+    if not request.max_cells:
+        return None
+    catalog = store.run_catalog(experiment_ids, request.filter, _view(request.deleted), request.run_ids)
+    width = len(catalog.columns) if request.columns is None else len(request.columns)
+    if catalog.total <= request.limit and catalog.total * width <= request.max_cells:
+        return None
+    return m.Runs([], [], [], catalog.total, catalog.revision, 0, False)
+
+
+def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
+    experiment_ids = _experiment_ids(store, request.experiment)
+    if (refusal := _too_many(store, request, experiment_ids)) is not None:
+        return refusal
+    offset = max(0, request.offset)
+    table = store.run_table(
+        experiment_ids=experiment_ids,
+        filter_string=request.filter,
+        order_by=request.order_by,
+        max_results=max(0, min(request.limit, MOST_RUNS)),
+        offset=offset,
+        view=_view(request.deleted),
+        run_ids=request.run_ids,
+        keys=None if request.columns is None else _keys([*request.columns, *request.also]),
+    )
+    run_ids = list(table.run_ids)
+    columns = _columns(store, table)
+    if request.columns is None and request.also:
+        more = store.run_table(order_by=request.order_by, view="ALL", run_ids=run_ids, keys=_keys(request.also))
+        columns += [_column(column) for column in more.columns if column.kind != "attribute"]
+    whole = offset == 0 and table.total == len(run_ids)
+    return m.Runs(
+        run_ids=run_ids,
+        columns=columns,
+        colors=plots.color_indexes(run_ids) if whole else [plots.color_index(run_id) for run_id in run_ids],
+        total=table.total,
+        revision=table.revision,
+        offset=offset,
+        whole=whole,
+    )
+
+
+def get_catalog(store: Store, request: m.GetCatalog) -> m.Catalog:
+    catalog = store.run_catalog(
+        _experiment_ids(store, request.experiment), request.filter, _view(request.deleted), request.run_ids
+    )
+    columns = [
+        m.CatalogColumn(one.kind, one.key, one.count, one.varies, one.numeric, _better(one.kind, one.key))
+        for one in catalog.columns
+    ]
+    return m.Catalog(columns=columns, total=catalog.total, revision=catalog.revision)
+
+
+def _spread(values: np.ndarray[Any, np.dtype[np.float64]]) -> m.Spread:
+    there = values[~np.isnan(values)]
+    if not len(there):
+        return m.Spread(count=0)
+    return m.Spread(len(there), number(there.mean()), number(there.min()), number(there.max()))
+
+
+def group_runs(store: Store, request: m.GroupRuns) -> m.Groups:
+    keys = _keys([request.by, *request.metrics])
+    if any(kind != "metric" for kind, _ in keys[1:]):
+        raise InvalidInputError(f"groups: expected metrics such as metrics.acc, got {request.metrics!r}.")
+    table = store.run_table(
+        _experiment_ids(store, request.experiment), request.filter, view=_view(request.deleted), keys=keys
+    )
+    by = next((c for c in _columns(store, table) if (c.kind, c.key) == _shown_key(keys[0])), None)
+    values = [None] * len(table.run_ids) if by is None else by.values
+    places: dict[Any, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(value, []).append(place)
+    metrics = []
+    for kind, key in keys[1:]:
+        found = next((c.values for c in table.columns if (c.kind, c.key) == (kind, key)), None)
+        metrics.append(np.array([np.nan if v is None else v for v in found or [None] * len(values)], np.float64))
+    largest = sorted(places.items(), key=lambda item: -len(item[1]))[:MOST_GROUPS]
+    groups = [m.Group(value, len(at), [_spread(metric[at]) for metric in metrics]) for value, at in largest]
+    return m.Groups(groups=groups, total=len(places), revision=table.revision)
+
+
+def _shown_key(key: tuple[ColumnKind, str]) -> tuple[ColumnKind, str]:
+    return ("attribute", "experiment") if key == ("attribute", "experiment_id") else key
+
+
+def list_views(store: Store, request: m.ListViews) -> m.Views:
+    return m.Views([m.SavedView(v.name, dict(v.view), v.at_ms, v.user) for v in store.list_views()])
+
+
+def save_view(store: Store, request: m.SaveView) -> m.Views:
+    store.save_view(request.name, request.view, user_name())
+    return list_views(store, m.ListViews())
