@@ -21,20 +21,32 @@ from nbtrack._version import __version__ as __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbtrack.capture.libraries import (
+        keras,
+        lightgbm,
+        onnx,
+        pyfunc,
+        pytorch,
+        sklearn,
+        statsmodels,
+        xgboost,
+    )
     from nbtrack.magics import load
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
-    from nbtrack.models.flavors import pyfunc, sklearn
     from nbtrack.pipelines import run_pipeline, step
     from nbtrack.registry import (
         Client,
+        approve,
         get_model,
         history,
         list_models,
         promote,
         register_model,
         set_alias,
+        set_gates,
         set_line,
         set_policy,
+        set_stages,
         undo,
     )
     from nbtrack.serving import ModelServer, serve
@@ -75,11 +87,12 @@ if TYPE_CHECKING:
 
 # Which room each public name lives in; the imports above say the same to type checkers.
 _ROOMS = {
+    "capture.libraries": "keras lightgbm onnx pyfunc pytorch sklearn statsmodels xgboost",
     "magics": "load",
     "models": "infer_signature load_model log_model predict save_model select_best",
-    "models.flavors": "pyfunc sklearn",
     "pipelines": "run_pipeline step",
-    "registry": "Client get_model history list_models promote register_model set_alias set_line set_policy undo",
+    "registry": """Client approve get_model history list_models promote register_model set_alias set_gates set_line
+        set_policy set_stages undo""",
     "serving": "ModelServer serve",
     "tracking": """ActiveRun active_run create_experiment delete_run delete_tag end_run get_experiment
         get_experiment_by_name get_metric_history get_run get_tracking_uri last_active_run log_artifact log_artifacts
@@ -94,6 +107,7 @@ __all__ = [
     "Client",
     "ModelServer",
     "active_run",
+    "approve",
     "compare",
     "create_experiment",
     "delete_run",
@@ -107,7 +121,9 @@ __all__ = [
     "get_tracking_uri",
     "history",
     "infer_signature",
+    "keras",
     "last_active_run",
+    "lightgbm",
     "list_models",
     "load",
     "load_model",
@@ -124,9 +140,11 @@ __all__ = [
     "log_params",
     "log_table",
     "log_text",
+    "onnx",
     "predict",
     "promote",
     "pyfunc",
+    "pytorch",
     "register_model",
     "restore_run",
     "run_pipeline",
@@ -136,15 +154,19 @@ __all__ = [
     "serve",
     "set_alias",
     "set_experiment",
+    "set_gates",
     "set_line",
     "set_policy",
+    "set_stages",
     "set_tag",
     "set_tags",
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "statsmodels",
     "step",
     "undo",
+    "xgboost",
 ]
 
 

@@ -35,17 +35,17 @@ def test_object_with_predict_comes_back_with_params(store: Store) -> None:
 
 def test_function_written_in_the_notebook_is_a_model(tmp_path: Path) -> None:
     limit = 3
-    pyfunc.save_model(lambda rows: [len(row) > limit for row in rows], tmp_path / "m", input_example=["abcd", "a"])
+    nbtrack.pyfunc.save_model(lambda rows: [len(row) > limit for row in rows], tmp_path / "m", input_example=["abcd", "a"])
     assert nbtrack.predict(tmp_path / "m", ["abc", "abcdef"]) == [False, True]
 
 
 def test_strangers_code_is_refused_and_trusted_by_its_digest(tmp_path: Path, as_stranger: Any) -> None:
-    pyfunc.save_model(Doubler(1), tmp_path / "m")
+    nbtrack.pyfunc.save_model(Doubler(1), tmp_path / "m")
     with as_stranger(), pytest.raises(UntrustedModelError, match="brings code of its own") as refusal:
         nbtrack.load_model(tmp_path / "m")
     digest = str(refusal.value).rsplit("'", 2)[1]
     with as_stranger():
-        assert pyfunc.load_model(tmp_path / "m", trust=digest).factor == 1
+        assert nbtrack.pyfunc.load_model(tmp_path / "m", trust=digest).factor == 1
 
 
 def test_what_cannot_predict_is_refused(store: Store) -> None:
@@ -53,7 +53,7 @@ def test_what_cannot_predict_is_refused(store: Store) -> None:
         nbtrack.start_run(),
         pytest.raises(InvalidInputError, match="expected a function, or an object with a predict"),
     ):
-        pyfunc.log_model(3)
+        nbtrack.pyfunc.log_model(3)
 
 
 def test_flavors_are_the_files_that_are_there() -> None:

@@ -14,16 +14,20 @@ A flavor imports its library only inside its functions, and has::
 
 from __future__ import annotations
 
+import io
 import pickle
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol
 
 from nbtrack.entities import MANIFEST_NAME
-from nbtrack.errors import IntegrityError, InvalidInputError, MissingLibraryError
+from nbtrack.errors import IntegrityError, InvalidInputError, MissingLibraryError, UntrustedModelError
+
+OVERRIDES = "overrides.pkl"
+_MODEL = "model"  # how the overrides name the model that they belong to
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,39 @@ def cloudpickle() -> Any:
             return need("cloudpickle", "cloudpickle")
 
 
-def unpickled(data: bytes, what: str) -> Any:
+def pickled(value: Any, named: Callable[[Any], str | None] | None = None, kind: str = "") -> bytes:
+    """Return a pickle of protocol 5; code that no other process could import goes in by value.
+
+    Parameters
+    ----------
+    value
+        What to pickle.
+    named
+        Says of each part by which name it goes in, if not by value.
+    kind
+        What it is called in messages; the class of `value` if not given.
+
+    Raises
+    ------
+    InvalidInputError
+        If a part of it cannot be pickled.
+    """
+
+    buffer = io.BytesIO()
+    pickler = cloudpickle().CloudPickler(buffer, protocol=5)
+    if named is not None:
+        pickler.persistent_id = named
+    try:
+        pickler.dump(value)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidInputError(
+            f"log_model: {kind or type(value).__name__} holds something that cannot be saved ({error}). Remove open"
+            " files, connections, locks and generators from it."
+        ) from None
+    return buffer.getvalue()
+
+
+def unpickled(data: bytes, what: str, named: Callable[[str], Any] | None = None) -> Any:
     """Return what the user's own pickle holds.
 
     Raises
@@ -122,8 +158,11 @@ def unpickled(data: bytes, what: str) -> Any:
     IntegrityError
         If the packages that are installed cannot make sense of it.
     """
+    reader = pickle.Unpickler(io.BytesIO(data))
+    if named is not None:
+        reader.persistent_load = named  # type: ignore[method-assign]
     try:
-        return pickle.loads(data)
+        return reader.load()
     except ImportError:
         raise
     except (pickle.UnpicklingError, AttributeError, EOFError, TypeError, ValueError, KeyError) as error:
@@ -131,3 +170,60 @@ def unpickled(data: bytes, what: str) -> Any:
             f"{what}: it cannot be loaded with the packages installed here ({type(error).__name__}: {error}). Install"
             f" the versions that its {MANIFEST_NAME} names."
         ) from error
+
+
+def file_of(files: Mapping[str, bytes], name: str, what: str) -> bytes:
+    """Return the bytes of a model's file; raises IntegrityError if it is missing."""
+    data = files.get(name)
+    if data is None:
+        raise IntegrityError(f"{what}: its file {name!r} is missing. Log the model again.")
+    return data
+
+
+def check_kind(found: bool, model: Any, flavor: str, expected: str) -> None:
+    """Raise InvalidInputError unless a model is `found` to be what its flavor saves."""
+    if not found:
+        raise InvalidInputError(
+            f"{flavor}.log_model: expected {expected}, got {type(model).__name__}. nbtrack.log_model finds the flavor"
+            " that fits."
+        )
+
+
+def overrides_of(model: Any, only: Collection[str] = ()) -> dict[str, bytes]:
+    """Return the methods that were replaced on the instance (``model.predict = …``) as a file, if there are any.
+
+    For formats that hold data alone. `only` names the methods to look at, where a library replaces some itself.
+    """
+    kind = type(model)
+    found = {
+        name: value
+        for name, value in vars(model).items()
+        if callable(value) and callable(getattr(kind, name, None)) and (not only or name in only)
+    }
+    if not found:
+        return {}
+    return {OVERRIDES: pickled(found, lambda part: _MODEL if part is model else None, kind.__name__)}
+
+
+def put_overrides(model: Any, files: Mapping[str, bytes], trusted: bool, what: str) -> Any:
+    """Return `model` with the methods that were replaced on it; raises UntrustedModelError for a stranger's."""
+    data = files.get(OVERRIDES)
+    if data is None:
+        return model
+    if not trusted:
+        raise UntrustedModelError(
+            f"{what}: methods of this model were replaced by code of its author, and it was not logged by you on this"
+            " machine. If you trust its author, load it with the trust= argument."
+        )
+    for name, method in unpickled(data, what, lambda _: model).items():
+        setattr(model, name, method)
+    return model
+
+
+def rows_of(data: Any) -> Any:
+    """Return a frame, series or sparse matrix as a plain array; anything else as numpy takes it."""
+    import numpy as np
+
+    if hasattr(data, "to_numpy"):
+        return data.to_numpy()
+    return np.asarray(data.toarray() if hasattr(data, "toarray") else data)

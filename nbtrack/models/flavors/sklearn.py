@@ -6,22 +6,13 @@ value, so that another process has them, too.
 
 from __future__ import annotations
 
-import io
-import pickle
 import sys
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nbtrack.errors import IntegrityError, InvalidInputError
 from nbtrack.models.compiled import COMPILED_NAME, compile_model
-from nbtrack.models.flavors import Saved, cloudpickle, comes_from, need, unpickled
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from nbtrack.entities import ModelInfo, Signature
-    from nbtrack.tracking import ActiveRun
+from nbtrack.models.flavors import Saved, check_kind, comes_from, file_of, need, pickled, unpickled
 
 NAME = "sklearn"
 PACKAGE = "scikit-learn"
@@ -43,28 +34,16 @@ def save(model: Any) -> Saved:
     InvalidInputError
         If a part of it cannot be pickled.
     """
-    if not handles(model):
-        raise InvalidInputError(
-            f"sklearn.log_model: expected an estimator of scikit-learn, got {type(model).__name__}."
-            " nbtrack.log_model finds the flavor that fits."
-        )
+    check_kind(handles(model), model, NAME, "an estimator of scikit-learn")
     need(MODULE, PACKAGE)
-    buffer = io.BytesIO()
-    try:
-        # like pickle, and code that no other process could import goes in by value
-        cloudpickle().CloudPickler(buffer, protocol=5).dump(model)
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInputError(
-            f"log_model: {type(model).__name__} holds something that cannot be saved ({error}). Remove open files,"
-            " connections, locks and generators from it."
-        ) from None
+    data = pickled(model)
     options: dict[str, Any] = {}
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
         options["feature_names"] = [str(name) for name in names]
     if isinstance(getattr(model, "n_features_in_", None), int):
         options["n_features"] = model.n_features_in_
-    files = {_FILE: buffer.getvalue()}
+    files = {_FILE: data}
     compiled = compile_model(model)
     if compiled is not None:
         files[COMPILED_NAME] = compiled
@@ -74,9 +53,7 @@ def save(model: Any) -> Saved:
 def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, what: str) -> Any:
     """Return the estimator; a stranger's only through the list of what may be in it."""
     need(MODULE, PACKAGE)
-    data = files.get(_FILE)
-    if data is None:
-        raise IntegrityError(f"{what}: its file {_FILE!r} is missing. Log the model again.")
+    data = file_of(files, _FILE, what)
     from sklearn.exceptions import InconsistentVersionWarning
 
     with warnings.catch_warnings():
@@ -114,44 +91,3 @@ def modules(model: Any) -> set[str]:
         parts = [model]
     own = {type(part).__module__.partition(".")[0] for part in parts if hasattr(part, "get_params")}
     return own | {"sklearn", "scipy", "joblib"}
-
-
-# -- under the library's own name: nbtrack.sklearn.log_model and so on -------------------------------------------------
-def log_model(
-    sk_model: Any,
-    name: str | None = None,
-    *,
-    artifact_path: str | None = None,
-    signature: Signature | None = None,
-    input_example: Any = None,
-    registered_model_name: str | None = None,
-    run: ActiveRun | None = None,
-) -> ModelInfo:
-    """Log an estimator as artifacts of the active run; see :func:`nbtrack.log_model`."""
-    from nbtrack.models import saving
-
-    return saving.log_model(
-        sk_model,
-        name or artifact_path or "model",
-        flavor=NAME,
-        signature=signature,
-        input_example=input_example,
-        registered_model_name=registered_model_name,
-        run=run,
-    )
-
-
-def save_model(
-    sk_model: Any, path: str | Path, *, signature: Signature | None = None, input_example: Any = None
-) -> ModelInfo:
-    """Save an estimator as a folder; see :func:`nbtrack.save_model`."""
-    from nbtrack.models import saving
-
-    return saving.save_model(sk_model, path, flavor=NAME, signature=signature, input_example=input_example)
-
-
-def load_model(model_uri: str | Path, *, trust: str | None = None) -> Any:
-    """Return the estimator that a URI or folder holds; see :func:`nbtrack.load_model`."""
-    from nbtrack.models import loading
-
-    return loading.load_model(model_uri, trust=trust)

@@ -1,0 +1,111 @@
+"""``nbtrack.sklearn``, ``nbtrack.xgboost`` and so on: what one does with models of one library, under its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nbtrack.entities import ModelInfo, Signature
+    from nbtrack.tracking import ActiveRun
+
+
+class Library:
+    """One library that autolog knows.
+
+    Attributes
+    ----------
+    name : str
+        What it is called here: ``"xgboost"``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<nbtrack.{self.name}>"
+
+
+class ModelLibrary(Library):
+    """One library whose models are logged, saved and loaded.
+
+    Parameters
+    ----------
+    name
+        The flavor: ``"sklearn"``.
+    keyword
+        Under which name `log_model` and `save_model` take the model, too: ``sk_model=``.
+    """
+
+    def __init__(self, name: str, keyword: str) -> None:
+        super().__init__(name)
+        self._keyword = keyword
+
+    def _model(self, function: str, model: Any, named: dict[str, Any]) -> Any:
+        if model is None and self._keyword in named:
+            model = named.pop(self._keyword)
+        if named:
+            raise TypeError(f"nbtrack.{self.name}.{function}() got an unexpected keyword argument {min(named)!r}")
+        return model
+
+    def log_model(
+        self,
+        model: Any = None,
+        name: str | None = None,
+        *,
+        artifact_path: str | None = None,
+        signature: Signature | None = None,
+        input_example: Any = None,
+        registered_model_name: str | None = None,
+        run: ActiveRun | None = None,
+        **named: Any,
+    ) -> ModelInfo:
+        """Log a fitted model as artifacts of the active run; see :func:`nbtrack.log_model`."""
+        from nbtrack.models import saving
+
+        return saving.log_model(
+            self._model("log_model", model, named),
+            name or artifact_path or "model",
+            flavor=self.name,
+            signature=signature,
+            input_example=input_example,
+            registered_model_name=registered_model_name,
+            run=run,
+        )
+
+    def save_model(
+        self,
+        model: Any = None,
+        path: str | Path = "model",
+        *,
+        signature: Signature | None = None,
+        input_example: Any = None,
+        **named: Any,
+    ) -> ModelInfo:
+        """Save a fitted model as a folder; see :func:`nbtrack.save_model`."""
+        from nbtrack.models import saving
+
+        return saving.save_model(
+            self._model("save_model", model, named),
+            path,
+            flavor=self.name,
+            signature=signature,
+            input_example=input_example,
+        )
+
+    def load_model(self, model_uri: str | Path, *, trust: str | None = None) -> Any:
+        """Return the model that a URI or folder holds; see :func:`nbtrack.load_model`."""
+        from nbtrack.models import loading
+
+        return loading.load_model(model_uri, trust=trust)
+
+
+sklearn: Final = ModelLibrary("sklearn", "sk_model")
+xgboost: Final = ModelLibrary("xgboost", "xgb_model")
+lightgbm: Final = ModelLibrary("lightgbm", "lgb_model")
+pytorch: Final = ModelLibrary("pytorch", "pytorch_model")
+keras: Final = ModelLibrary("keras", "keras_model")
+onnx: Final = ModelLibrary("onnx", "onnx_model")
+statsmodels: Final = ModelLibrary("statsmodels", "statsmodels_model")
+pyfunc: Final = ModelLibrary("pyfunc", "python_model")
