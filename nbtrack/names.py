@@ -24,6 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SAFE_FILENAME: Final = "-_ "
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
+_STAGE = re.compile(r"[A-Za-z](?:[A-Za-z0-9_. -]{0,58}[A-Za-z0-9])?")
 
 
 def _shown(value: object) -> str:
@@ -184,6 +185,25 @@ def check_stage(value: object, stages: tuple[str, ...] = STAGES) -> str:
     raise InvalidNameError(f"stage: expected one of {', '.join(stages)}, got {_shown(value)}.")
 
 
+def check_new_stage(value: object) -> str:
+    """Return `value` if it may name a stage, one of the four that are always known in their own spelling.
+
+    Raises
+    ------
+    InvalidNameError
+        Unless it is a letter, then up to 59 letters, digits, spaces, ``-``, ``_`` or ``.``, and neither ``latest`` nor
+        ``v`` and a number.
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if not isinstance(text, str) or not _STAGE.fullmatch(text):
+        raise InvalidNameError(
+            f"stage: expected a letter and then up to 59 letters, digits, spaces, '-', '_' or '.', got {_shown(value)}."
+        )
+    if text.lower() == "latest" or re.fullmatch(r"[vV][0-9]+", text):
+        raise InvalidNameError(f"stage: {_shown(value)} already means a version. Choose another word.")
+    return next((stage for stage in STAGES if stage.lower() == text.lower()), text)
+
+
 def to_filename(name: str) -> str:
     """Return a file name for `name` that is safe and unique on Linux, macOS and Windows.
 
@@ -278,5 +298,5 @@ def parse_model_uri(uri: object) -> RunURI | ModelURI:
             return ModelURI(name, version=int(which))
         if which.lower() == "latest":
             return ModelURI(name, latest=True)
-        return ModelURI(name, stage=check_stage(which))
+        return ModelURI(name, stage=check_new_stage(which))  # whether this model has it, its registry knows
     raise InvalidNameError(f"model URI: {hint}")

@@ -75,10 +75,22 @@ def test_check_run_id_not_hex_raises(bad: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["x", "http://h/m", "models:/", "models:/a", "models:/a/Nowhere", "runs:/", "runs:/abc/x", "models:/a@", 3]
+    "bad",
+    [
+        "x",
+        "http://h/m",
+        "models:/",
+        "models:/a",
+        "models:/a/v2",
+        "models:/a/x'y",
+        "runs:/",
+        "runs:/abc/x",
+        "models:/a@",
+        3,
+    ],
 )
 def test_parse_model_uri_unreadable_raises(bad: object) -> None:
-    with pytest.raises(InvalidNameError, match=r"expected|must|is not allowed"):
+    with pytest.raises(InvalidNameError, match=r"expected|must|is not allowed|already means"):
         names.parse_model_uri(bad)
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import InvalidInputError, NbtrackError, NotFoundError
 from nbtrack.models.flavors import need
 from nbtrack.models.loading import load_bundle
-from nbtrack.registry import Promotion, allowed_versions, edit_model, get_model, promote
+from nbtrack.registry import Promotion, allowed_versions, get_policies, promote, record_decision
 
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
-
-_TAG: Final = "nbtrack.decision."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class Decision:
 
     `scores` maps each version that was scored to its score, `refused` each other one to the reason; `dataset` is the
     fingerprint of the data; `comparable` is false if the decision before this one was made on other data;
-    `promotion` tells what was promoted, if that was asked for.
+    `promotion` tells what was promoted, if that was asked for; `policy` is the environment's specifier.
     """
 
     name: str
@@ -39,6 +35,7 @@ class Decision:
     comparable: bool = True
     previous: Mapping[str, Any] | None = None
     promotion: Promotion | None = None
+    policy: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.name}: v{self.best} is the best for {self.environment or 'any environment'} by {self.metric}"]
@@ -95,6 +92,7 @@ def select_best(
         If the metric or the data set cannot be used.
     """
     inputs, truth = _pair(dataset)
+    digest = _fingerprint(inputs, truth)  # before any model sees the data: one could change it
     measure, metric_name = _measure(metric)
     candidates, refused = allowed_versions(name, environment, store=store)
     scores: dict[int, float] = {}
@@ -104,35 +102,36 @@ def select_best(
         except (NbtrackError, ValueError, TypeError) as error:
             refused[version.version] = f"it cannot be scored ({type(error).__name__}: {error})"
             continue
-        if math.isnan(score):
-            refused[version.version] = "its score is not a number"
+        if not math.isfinite(score):
+            refused[version.version] = f"its score is {score}, not a number to compare"
             continue
         scores[version.version] = score
     if not scores:
         reasons = "; ".join(f"v{version}: {why}" for version, why in sorted(refused.items())) or "it has no versions"
         raise NotFoundError(f"select_best: no version of {name!r} can be picked for {environment!r}: {reasons}.")
     best = max(scores, key=lambda version: (scores[version], version))
-    return _recorded(
-        Decision(name, (environment or "").upper(), metric_name, _fingerprint(inputs, truth), best, scores, refused),
-        promote_to,
-        note,
-        store,
-    )
+    wanted = (environment or "").upper()
+    policy = get_policies(store=store).get(wanted, "") if wanted else ""
+    decision = Decision(name, wanted, metric_name, digest, best, scores, refused, policy=policy)
+    return _recorded(decision, promote_to, note, store)
 
 
 def _recorded(decision: Decision, promote_to: str | None, note: str | None, store: Store | None) -> Decision:
-    key = _TAG + (decision.environment or "ANY")
-    text = get_model(decision.name, store=store).tags.get(key)
-    previous = None if text is None else msgspec.json.decode(text, type=dict[str, Any])
     why = note or f"best {decision.metric} for {decision.environment or 'any environment'}"
-    fields = {k: v for k, v in asdict(decision).items() if k not in {"promotion", "previous", "comparable"}}
-    edit_model(decision.name, tags={key: msgspec.json.encode(fields).decode()}, note=why, store=store)
+    record = {
+        "metric": decision.metric,
+        "dataset": decision.dataset,
+        "best": decision.best,
+        "scores": {str(version): score for version, score in decision.scores.items()},
+        "refused": {str(version): why_not for version, why_not in decision.refused.items()},
+        "policy": decision.policy,
+    }
+    previous = record_decision(decision.name, decision.environment, record, decision.scores, note=why, store=store)
     promotion = None
     if promote_to is not None:  # last, so that it is what undo() takes back
         promotion = promote(decision.name, decision.best, promote_to, note=why, store=store)
-    fields["scores"], fields["refused"] = decision.scores, decision.refused
     same = previous is None or previous.get("dataset") == decision.dataset
-    return Decision(**fields, comparable=same, previous=previous, promotion=promotion)
+    return replace(decision, comparable=same, previous=previous, promotion=promotion)
 
 
 def _pair(dataset: Any) -> tuple[Any, Any]:

@@ -26,6 +26,9 @@ from nbtrack.registry.models import (
     resolve,
 )
 from nbtrack.registry.policies import allowed_versions, get_policies, set_line, set_policy
+from nbtrack.registry.renaming import rename_model
+from nbtrack.registry.rules import approve, set_gates, set_stages
+from nbtrack.registry.scores import record_decision
 from nbtrack.registry.stages import Promotion, preview_promotion, promote, undo
 from nbtrack.registry.words import describe
 
@@ -33,6 +36,7 @@ __all__ = [
     "Client",
     "Promotion",
     "allowed_versions",
+    "approve",
     "create_model",
     "delete_alias",
     "delete_model",
@@ -49,12 +53,16 @@ __all__ = [
     "logged_models",
     "preview_promotion",
     "promote",
+    "record_decision",
     "register_model",
+    "rename_model",
     "resolve",
     "restore_model",
     "restore_version",
     "set_alias",
+    "set_gates",
     "set_line",
     "set_policy",
+    "set_stages",
     "undo",
 ]

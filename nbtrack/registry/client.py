@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbtrack.entities import ModelVersion, RegisteredModel
 from nbtrack.errors import FilterSyntaxError, InvalidInputError, NotFoundError
-from nbtrack.names import ModelURI, check_alias, check_stage
-from nbtrack.registry import edits, models, stages
+from nbtrack.names import ModelURI, check_alias, check_new_stage, check_stage
+from nbtrack.registry import edits, models, renaming, stages
 from nbtrack.registry.filters import parse_filter
 from nbtrack.registry.ledger import existing
 
@@ -58,18 +58,28 @@ class Client:
 
     # -- registered models -----------------------------------------------------------------------------------------
     def create_registered_model(
-        self, name: str, tags: Mapping[str, Any] | None = None, description: str | None = None
+        self,
+        name: str,
+        tags: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        deployment_job_id: str | None = None,
     ) -> RegisteredModel:
-        """Create a registered model without versions; raises AlreadyExistsError."""
+        """Create a registered model without versions; raises AlreadyExistsError. There are no deployment jobs here."""
         return models.create_model(name, tags=tags, description=description or "", store=self._store)
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """Return a registered model; raises NotFoundError."""
         return models.get_model(name, store=self._store)
 
-    def update_registered_model(self, name: str, description: str | None = None) -> RegisteredModel:
-        """Change the description of a registered model."""
+    def update_registered_model(
+        self, name: str, description: str | None = None, deployment_job_id: str | None = None
+    ) -> RegisteredModel:
+        """Change the description of a registered model. There are no deployment jobs here."""
         return edits.edit_model(name, description=description, store=self._store)
+
+    def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
+        """Give a registered model another name; see :func:`nbtrack.registry.rename_model`."""
+        return renaming.rename_model(name, new_name, store=self._store)
 
     def delete_registered_model(self, name: str) -> None:
         """Move a registered model to the trash."""
@@ -114,7 +124,7 @@ class Client:
     def get_latest_versions(self, name: str, stages: Sequence[str] | None = None) -> list[ModelVersion]:
         """Return the newest version of each of `stages`, or of every stage that has one."""
         model = models.get_model(name, store=self._store)
-        wanted = None if stages is None else {check_stage(stage) for stage in stages}
+        wanted = None if stages is None else {check_stage(stage, model.stages) for stage in stages}
         live = RegisteredModel(name, tuple(version for version in model.versions if not version.deleted))
         return [v for v in live.latest_versions if wanted is None or v.current_stage in wanted]
 
@@ -127,11 +137,13 @@ class Client:
         tags: Mapping[str, Any] | None = None,
         run_link: str | None = None,
         description: str | None = None,
+        await_creation_for: int = 300,
+        model_id: str | None = None,
     ) -> ModelVersion:
         """Make a logged model the next version of a registered model that exists.
 
         `source` is ``runs:/RUN_ID/PATH``, ``models:/NAME/VERSION``, or with `run_id` the path of the model in that
-        run; `run_link` is not kept.
+        run; `run_link`, `await_creation_for` (a version is there at once) and `model_id` mean nothing here.
         """
         store = self._store
         existing(name, store)
@@ -165,10 +177,8 @@ class Client:
 
     def get_model_version_stages(self, name: str, version: int | str) -> list[str]:
         """Return all stages that a version can be in."""
-        from nbtrack.names import STAGES
-
         self.get_model_version(name, version)
-        return list(STAGES)
+        return list(models.get_model(name, store=self._store).stages)
 
     def set_model_version_tag(
         self,
@@ -199,7 +209,7 @@ class Client:
             )
         if version is not None:
             return version
-        return models.find_version(ModelURI(name, stage=check_stage(stage)), self._store).version
+        return models.find_version(ModelURI(name, stage=check_new_stage(stage)), self._store).version
 
     def search_model_versions(
         self,
@@ -238,7 +248,7 @@ class Client:
         Staging and Production hold one version: the one that is there gives way, to Archived with
         `archive_existing_versions`, else to where :func:`promote` puts it.
         """
-        former = "Archived" if archive_existing_versions and check_stage(stage) in stages.GIVES_WAY_TO else None
+        former = "Archived" if archive_existing_versions else None
         stages.promote(name, version, stage, former=former, store=self._store)
         return self.get_model_version(name, version)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nbtrack.entities import ModelVersion, RegisteredModel
+from nbtrack.names import STAGES
 
 # Field of a version in a patch -> attribute of ModelVersion.
 _VERSION_FIELDS = {
@@ -31,23 +32,38 @@ _VERSION_FIELDS = {
     "deleted": "deleted",
     "user": "user_id",
 }
+# Fields of a version or a model that hold keys of their own: a patch sets single keys, and None takes one away.
+_VERSION_MAPS = ("tags", "approvals", "scores")
+_MODEL_MAPS = ("tags", "gates", "decisions")
 _GONE: Mapping[str, Any] = {"deleted": True, "stage": "None"}  # what a version or model was before its first commit
 
 
 @dataclass(slots=True)
 class State:
-    """One registered model after its commit `number`."""
+    """One registered model after its commit `number`.
 
-    name: str
+    `log` is the name that its commits lie under: its first one, `name` being what it was renamed to since. A log that
+    only keeps a name for another one `stands_for` that.
+    """
+
+    log: str
+    name: str = ""
     number: int = 0
     at_ms: int = 0
     created_ms: int = 0
     description: str = ""
     deleted: bool = True
+    stands_for: str | None = None
+    stages: tuple[str, ...] = STAGES
     tags: dict[str, str] = field(default_factory=dict)
+    gates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    decisions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     aliases: dict[str, int] = field(default_factory=dict)
     versions: dict[int, ModelVersion] = field(default_factory=dict)
     lost: int = 0  # damaged commits since the newest version: each may have been a version of its own
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.log
 
     @property
     def next_version(self) -> int:
@@ -58,6 +74,15 @@ class State:
     def exists(self) -> bool:
         """Whether the model is there and not in the trash."""
         return self.number > 0 and not self.deleted
+
+    @property
+    def ladder(self) -> tuple[str, ...]:
+        """The stages that hold one version at a time, lowest first: all but the first and the last."""
+        return self.stages[1:-1]
+
+    def gives_way_to(self, stage: str) -> str:
+        """Where the version goes that gives way in `stage`, unless the caller says otherwise."""
+        return self.stages[-1] if stage == self.ladder[-1] else self.stages[0]
 
     def live(self) -> Iterable[ModelVersion]:
         """Versions that are not in the trash, newest first."""
@@ -78,6 +103,9 @@ class State:
             creation_timestamp=self.created_ms,
             last_updated_timestamp=self.at_ms,
             deleted=self.deleted,
+            stages=self.stages,
+            gates=dict(self.gates),
+            decisions=dict(self.decisions),
         )
 
 
@@ -89,12 +117,7 @@ def apply(state: State, body: Mapping[str, Any]) -> None:
     state.at_ms = max(state.at_ms, at_ms)
     state.created_ms = state.created_ms or at_ms
     patch = body.get("patch", {})
-    model = patch.get("model", {})
-    if "description" in model:
-        state.description = str(model["description"])
-    if "deleted" in model:
-        state.deleted = bool(model["deleted"])
-    state.tags = merged(state.tags, model.get("tags", {}))
+    _apply_model(state, patch.get("model", {}))
     for text, fields in patch.get("versions", {}).items():
         number = int(text)
         if number not in state.versions:
@@ -103,16 +126,34 @@ def apply(state: State, body: Mapping[str, Any]) -> None:
             state.name, number, creation_timestamp=at_ms, user_id=str(body.get("user", ""))
         )
         changed = {attr: fields[key] for key, attr in _VERSION_FIELDS.items() if key in fields}
-        if "tags" in fields:
-            changed["tags"] = merged(known.tags, fields["tags"])
+        changed |= {key: merged(getattr(known, key), fields[key]) for key in _VERSION_MAPS if key in fields}
         state.versions[number] = replace(known, last_updated_timestamp=at_ms, **changed)
     for alias, target in patch.get("aliases", {}).items():
         _point(state, alias, target)
 
 
-def merged(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    """Return `tags` with `changes`; a value of None removes a tag."""
-    return {key: value for key, value in {**tags, **changes}.items() if value is not None}
+def _apply_model(state: State, fields: Mapping[str, Any]) -> None:
+    if "description" in fields:
+        state.description = str(fields["description"])
+    if "deleted" in fields:
+        state.deleted = bool(fields["deleted"])
+        state.stands_for = None
+    if "stands_for" in fields:
+        state.stands_for = str(fields["stands_for"])
+    if "stages" in fields:
+        state.stages = tuple(fields["stages"])
+    if "name" in fields and fields["name"] != state.name:
+        state.name = str(fields["name"])
+        state.versions = {number: replace(known, name=state.name) for number, known in state.versions.items()}
+    for key in _MODEL_MAPS:
+        if key in fields:
+            setattr(state, key, merged(getattr(state, key), fields[key]))
+
+
+def merged(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `known` with `changes`; a value of None removes a key. A list in a commit is a tuple in a record."""
+    both = {**known, **changes}
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in both.items() if value is not None}
 
 
 def _point(state: State, alias: str, target: int | None) -> None:
@@ -139,13 +180,8 @@ def inverse(before: State, body: Mapping[str, Any]) -> dict[str, Any]:
     patch = body.get("patch", {})
     back: dict[str, Any] = {}
     if model := patch.get("model"):
-        fields: dict[str, Any] = {}
-        if "description" in model:
-            fields["description"] = before.description
-        if "deleted" in model:
-            fields["deleted"] = before.deleted
-        if "tags" in model:
-            fields["tags"] = {key: before.tags.get(key) for key in model["tags"]}
+        fields = {key: getattr(before, key) for key in ("description", "deleted", "stages", "name") if key in model}
+        fields |= {key: _before(getattr(before, key), model[key]) for key in _MODEL_MAPS if key in model}
         back["model"] = fields
     versions: dict[str, Any] = {}
     for text, fields in patch.get("versions", {}).items():
@@ -154,14 +190,16 @@ def inverse(before: State, body: Mapping[str, Any]) -> dict[str, Any]:
             versions[text] = dict(_GONE)
             continue
         old = {key: getattr(known, attr) for key, attr in _VERSION_FIELDS.items() if key in fields}
-        if "tags" in fields:
-            old["tags"] = {key: known.tags.get(key) for key in fields["tags"]}
-        versions[text] = old
+        versions[text] = old | {k: _before(getattr(known, k), fields[k]) for k in _VERSION_MAPS if k in fields}
     if versions:
         back["versions"] = versions
     if aliases := patch.get("aliases"):
         back["aliases"] = {alias: before.aliases.get(alias) for alias in aliases}
     return back
+
+
+def _before(known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: known.get(key) for key in changes}
 
 
 def moves(before: State, patch: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ Change = Callable[[State], "Mapping[str, Any] | None"]
 
 _UNFINISHED_S = 6.0  # a commit that cannot be read for so long is damaged
 _RETRY_S = 60.0  # 20 processes that promote in a loop need well under one second
+CLAIM_MS = 60_000  # a name that was claimed for a renamed model is free again if nothing came of it for so long
 _lock = threading.Lock()
 _ledgers: WeakKeyDictionary[Store, dict[str, Ledger]] = WeakKeyDictionary()
 
@@ -72,18 +73,18 @@ class _Pace:
 class Ledger:
     """All commits of one model seen so far, and what they add up to."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, log: str) -> None:
         self._store = store
-        self.name = name
+        self.log = log
         self.bodies: list[Mapping[str, Any]] = []
-        self.state = State(name)
+        self.state = State(log)
         self.lock = threading.RLock()
         self.settled: set[int] = set()  # versions whose run has ended, so that their metrics are final
 
     def refresh(self) -> State:
         """Read the commits that are new; return the state now."""
         with self.lock:
-            for body in self._store.read_commits(self.name, after=self.state.number):
+            for body in self._store.read_commits(self.log, after=self.state.number):
                 apply(self.state, body)
                 self.bodies.append(body)
             return self.state
@@ -93,19 +94,24 @@ class Ledger:
         with self.lock:
             self.bodies = []
             self.settled = set()
-            self.state = State(self.name)
+            self.state = State(self.log)
             return self.refresh()
+
+    @property
+    def name(self) -> str:
+        """What the model is called now."""
+        return self.state.name
 
     def at(self, at_ms: int) -> State:
         """Return the state at a moment of the past."""
         with self.lock:
             self.refresh()
-            return fold(self.name, (body for body in self.bodies if int(body.get("at", 0)) <= at_ms))
+            return fold(self.log, (body for body in self.bodies if int(body.get("at", 0)) <= at_ms))
 
     def before(self, number: int) -> State:
         """Return the state just before the commit `number`."""
         with self.lock:
-            return fold(self.name, (body for body in self.bodies if int(body["number"]) < number))
+            return fold(self.log, (body for body in self.bodies if int(body["number"]) < number))
 
     def commit(self, action: str, change: Change, note: str | None, expect: int | None) -> Commit | None:
         """Put one commit on top.
@@ -145,7 +151,7 @@ class Ledger:
                     body["note"] = note
                 body.update(rest)
                 try:
-                    number = self._store.append_commit(self.name, body, expect=state.number + pace.over)
+                    number = self._store.append_commit(self.log, body, expect=state.number + pace.over)
                 except ConflictError:
                     if not pace.go_on(self._moved_on(state.number)):
                         raise
@@ -182,11 +188,39 @@ class Ledger:
         return f"you saw {f'v{there[0].version}' if there else 'nobody'} there"
 
 
-def ledger(name: str, store: Store) -> Ledger:
-    """Return the ledger of a model, which may have no commit yet."""
-    check_model_name(name)
+def ledger_of(log: str, store: Store) -> Ledger:
+    """Return the ledger of the commits that lie under a name, whatever the model is called now."""
+    check_model_name(log)
     with _lock:
-        return _ledgers.setdefault(store, {}).setdefault(name, Ledger(store, name))
+        return _ledgers.setdefault(store, {}).setdefault(log, Ledger(store, log))
+
+
+def ledger(name: str, store: Store) -> Ledger:
+    """Return the up-to-date ledger of a model, which may have no commit yet: the one that goes by this name now.
+
+    Raises
+    ------
+    NotFoundError
+        If the model that began under this name is called otherwise now.
+    """
+    own = ledger_of(name, store)
+    state = own.refresh()
+    if state.stands_for is not None:
+        renamed = ledger_of(state.stands_for, store)
+        if renamed.refresh().name == name:
+            return renamed
+    elif state.name != name:
+        raise NotFoundError(
+            f"model {name!r}: it is called {state.name!r} now, and its old name stays with it. Use the new name, or"
+            f" Client().rename_registered_model({state.name!r}, {name!r})."
+        )
+    return own
+
+
+def names(store: Store) -> list[str]:
+    """Return the names of all registered models, sorted, also of those in the trash."""
+    states = [ledger_of(log, store).refresh() for log in store.list_models()]
+    return sorted(state.name for state in states if state.number and state.stands_for is None)
 
 
 def existing(name: str, store: Store, trashed: bool = False) -> Ledger:
@@ -198,9 +232,9 @@ def existing(name: str, store: Store, trashed: bool = False) -> Ledger:
         If there is none of this name, or (unless `trashed`) it is in the trash.
     """
     found = ledger(name, store)
-    state = found.refresh()
-    if not state.number:
-        known = ", ".join(repr(model) for model in store.list_models()[:10]) or "none yet"
+    state = found.state
+    if not state.number or state.stands_for is not None:
+        known = ", ".join(repr(model) for model in names(store)[:10]) or "none yet"
         raise NotFoundError(
             f"model {name!r}: there is no registered model of this name in {store.name!r}; there are: {known}."
             " nbtrack.register_model(URI, NAME) makes one."

@@ -12,9 +12,9 @@ import msgspec
 
 from nbtrack.entities import MANIFEST_NAME, Commit, ModelManifest, ModelVersion, RegisteredModel, Run, Signature
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError
-from nbtrack.names import ModelURI, RunURI, check_key, check_model_name, parse_model_uri
+from nbtrack.names import ModelURI, RunURI, check_key, check_model_name, check_stage, parse_model_uri
 from nbtrack.registry.fold import State
-from nbtrack.registry.ledger import Ledger, existing, ledger
+from nbtrack.registry.ledger import CLAIM_MS, Ledger, existing, ledger, names, now_ms
 from nbtrack.registry.words import commit_of
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def create_model(
     fields = {"deleted": False, "description": description, "tags": _texts(tags)}
 
     def change(state: State) -> Mapping[str, Any] | None:
-        if state.number and state.deleted:
-            raise AlreadyExistsError(_in_trash(name))
+        _check_free(state)
         if state.exists:
             if exist_ok:
                 return None
@@ -111,11 +110,10 @@ def register_model(
 
     def change(state: State) -> Mapping[str, Any]:
         nonlocal made
-        if state.number and state.deleted:
-            raise AlreadyExistsError(_in_trash(name))
+        _check_free(state)
         made = state.next_version
         patch: dict[str, Any] = {"versions": {str(made): fields}}
-        if not state.number:
+        if not state.exists:
             patch["model"] = {"deleted": False}
         return {"patch": patch}
 
@@ -123,11 +121,19 @@ def register_model(
     return get_version(name, made, store=store)
 
 
-def _in_trash(name: str) -> str:
-    return (
-        f"model {name!r}: a model of this name is in the trash. Client().restore_registered_model({name!r}) brings it"
-        " back; or choose another name."
-    )
+def _check_free(state: State) -> None:
+    """Refuse to write to a model in the trash, or under a name that another one is just being given."""
+    if state.stands_for is not None:
+        if now_ms() - state.at_ms < CLAIM_MS:
+            raise AlreadyExistsError(
+                f"model {state.name!r}: {state.stands_for!r} is being renamed to this. Choose another name, or wait a"
+                " minute."
+            )
+    elif state.number and state.deleted:
+        raise AlreadyExistsError(
+            f"model {state.name!r}: a model of this name is in the trash."
+            f" Client().restore_registered_model({state.name!r}) brings it back; or choose another name."
+        )
 
 
 def _texts(tags: Mapping[str, Any] | None) -> dict[str, str]:
@@ -262,7 +268,7 @@ def _finite(run: Run) -> dict[str, float]:
 def list_models(*, trashed: bool = False, store: Store | None = None) -> list[RegisteredModel]:
     """Return all registered models, sorted by name; those in the trash only with `trashed`."""
     store = the_store(store)
-    found = [get_model(name, trashed=True, store=store) for name in store.list_models()]
+    found = [get_model(name, trashed=True, store=store) for name in names(store)]
     return [model for model in found if trashed or not model.deleted]
 
 
@@ -310,7 +316,7 @@ def find_version(uri: ModelURI, store: Store) -> ModelVersion:
             known = ", ".join(sorted(state.aliases)) or "none"
             raise NotFoundError(f"{uri}: model {uri.name!r} has no alias {uri.alias!r}; its aliases are: {known}.")
         return version_in(state, target)
-    there = list(state.live()) if uri.latest else state.in_stage(uri.stage or "None")
+    there = list(state.live()) if uri.latest else state.in_stage(check_stage(uri.stage, state.stages))
     if not there:
         stages = (
             ", ".join(f"v{v.version} in {v.current_stage}" for v in list(state.live())[:10]) or "no versions at all"
@@ -337,9 +343,9 @@ def resolve(model_uri: str, *, store: Store | None = None) -> ModelVersion | Run
 def history(name: str, *, store: Store | None = None) -> list[Commit]:
     """Return every change of a registered model, newest first: who, when, what, why."""
     book = existing(name, the_store(store), trashed=True)
-    return [commit_of(name, body) for body in reversed(book.bodies)]
+    return [commit_of(book.name, body) for body in reversed(book.bodies)]
 
 
 def last_commit(name: str, *, store: Store | None = None) -> int:
     """Return the number of the last change of a model: what the next one may `expect`. 0 for a model never seen."""
-    return ledger(name, the_store(store)).refresh().number
+    return ledger(name, the_store(store)).state.number

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.entities import Commit, ModelVersion
 from nbtrack.errors import GateError, InvalidInputError
 from nbtrack.names import check_stage
+from nbtrack.registry.facts import facts_of
 from nbtrack.registry.fold import State, inverse, moves
-from nbtrack.registry.gates import check_gates
-from nbtrack.registry.ledger import existing
-from nbtrack.registry.models import signature_of, the_store, version_in, with_metrics
+from nbtrack.registry.gates import GateResult, check_gates, gates_of
+from nbtrack.registry.ledger import Ledger, existing
+from nbtrack.registry.models import the_store, version_in
+from nbtrack.registry.renaming import claim
 from nbtrack.registry.words import describe, moves_text
 
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
 
-# Stages that hold one version at a time, and where the version that gives way goes unless the caller says otherwise.
-GIVES_WAY_TO: Final = {"Staging": "None", "Production": "Archived"}
+BELOW: Final = "below"  # as `former`: the stage one step down
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,26 @@ class Promotion:
     """What a promotion did or, previewed, would do.
 
     `changes` lists the moves, `text` says them in words, `commit` is None for a preview and where there was nothing
-    to do; `refusals` are the gates that a previewed promotion would not pass.
+    to do; `gates` says what each gate found, `expect` is the commit that a preview looked at.
     """
 
     name: str
     changes: tuple[Mapping[str, Any], ...]
     text: str
     commit: Commit | None = None
-    refusals: tuple[str, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    expect: int = 0
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why the gates refuse, one text each; none if all pass."""
+        return tuple(str(result) for result in self.gates if not result.passed)
 
     def __str__(self) -> str:
         return self.text
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # what a notebook shows
-        printer.text(f"{self.name}: {self.text}")
+        printer.text("\n".join([f"{self.name}: {self.text}", *(f"  refused by {why}" for why in self.refusals)]))
 
 
 def _plan(state: State, version: int | str, stage: str, former: str | None) -> tuple[ModelVersion, dict[str, Any]]:
@@ -50,29 +56,41 @@ def _plan(state: State, version: int | str, stage: str, former: str | None) -> t
     if target.current_stage == stage:
         return target, {}
     patch: dict[str, Any] = {str(target.version): {"stage": stage}}
-    if stage in GIVES_WAY_TO:
-        back = GIVES_WAY_TO[stage] if former is None else former
+    if stage in state.ladder:
+        back = _former(state, stage, former)
         leaving = state.in_stage(stage)
         for other in leaving:
             patch[str(other.version)] = {"stage": back}
-        if leaving and back in GIVES_WAY_TO:  # whoever is pushed back may push somebody out, in turn
+        if leaving and back in state.ladder:  # whoever is pushed back may push somebody out, in turn
             for other in state.in_stage(back):
                 if str(other.version) not in patch:
-                    patch[str(other.version)] = {"stage": GIVES_WAY_TO[back]}
+                    patch[str(other.version)] = {"stage": state.gives_way_to(back)}
     return target, {"versions": patch}
 
 
-def _checked(stage: str, former: str | None) -> tuple[str, str | None]:
-    stage = check_stage(stage)
+def _former(state: State, stage: str, former: str | None) -> str:
     if former is None:
-        return stage, None
-    former = check_stage(former)
-    if former == stage and stage in GIVES_WAY_TO:
+        return state.gives_way_to(stage)
+    if isinstance(former, str) and former.strip().lower() == BELOW:
+        return state.stages[state.stages.index(stage) - 1]
+    former = check_stage(former, state.stages)
+    if former == stage:
         raise InvalidInputError(
             f"promote: the version now in {stage} cannot stay there; {stage} holds one version at a time."
             " Name another stage for former, or leave it out."
         )
-    return stage, former
+    return former
+
+
+def _judged(
+    state: State, target: ModelVersion, stage: str, require: str | Sequence[str] | None, store: Store
+) -> tuple[GateResult, ...]:
+    """Return what the gates of the stage, and those that the caller adds, find."""
+    gates = dict.fromkeys([*state.gates.get(stage, ()), *gates_of(require)])
+    if not gates:
+        return ()
+    there = state.in_stage(stage) if stage in state.ladder else []
+    return tuple(check_gates(list(gates), facts_of(target, there[0] if there else None, stage, store)))
 
 
 def promote(
@@ -93,17 +111,20 @@ def promote(
     name, version
         Which version.
     stage
-        ``None``, ``Staging``, ``Production`` or ``Archived``, in any case. Staging and Production hold one version.
+        ``None``, ``Staging``, ``Production`` or ``Archived`` (or one of the model's own, :func:`set_stages`), in any
+        case. All but the first and the last hold one version.
     note
         Why, for the history.
     expect
         The number of the last commit that the caller has seen (:func:`last_commit`); if there is a newer one,
         nothing is done.
     former
-        Where the version that gives way goes: by default from Staging back to None, from Production to Archived.
+        Where the version that gives way goes: a stage, or ``"below"`` for the one below. By default from the highest
+        stage to Archived, from the others back to None.
     require
-        Gates that the version must pass: ``"accuracy >= 0.9"``, ``"accuracy better by 0.01"`` than the version that
-        is there now, ``"signature compatible"`` with it.
+        Gates that the version must pass besides those of the stage (:func:`set_gates`): ``"accuracy >= 0.9"``,
+        ``"accuracy better by 0.01"`` than the version that is there now, ``"signature compatible"`` with it, ``"input
+        example predicts"``, ``"reproduced"``, ``"approved by ana"``.
     store
         The store; the one used now if not given.
 
@@ -119,35 +140,37 @@ def promote(
     ConflictError
         If somebody changed the model after commit `expect`; the message says who, what and when.
     GateError
-        If the version does not pass one of `require`; the message says which, with both numbers.
+        If the version does not pass a gate; the message says which, with both numbers.
 
     Examples
     --------
     >>> nbtrack.promote("clf", 3, "Production", note="recall is up")  # doctest: +SKIP
     """
     store = the_store(store)
-    stage, former = _checked(stage, former)
     book = existing(name, store)
+    gates_of(require)
     text = ""
+    judged: tuple[GateResult, ...] = ()
 
     def change(state: State) -> Mapping[str, Any] | None:
-        nonlocal text
-        target, patch = _plan(state, version, stage, former)
+        nonlocal text, judged
+        where = check_stage(stage, state.stages)
+        target, patch = _plan(state, version, where, former)
         if not patch:
-            text = f"v{target.version} is in {stage} already"
+            text = f"v{target.version} is in {where} already"
             return None
-        rivals = _rivals(state, target, stage, store)
-        refusals = check_gates(require, *rivals, partial(signature_of, store=store))
+        judged = _judged(state, target, where, require, store)
+        refusals = [str(result) for result in judged if not result.passed]
         if refusals:
             raise GateError(
-                f"promote {name!r} v{target.version} to {stage}: {'; '.join(refusals)}. Nothing was changed."
+                f"promote {name!r} v{target.version} to {where}: {'; '.join(refusals)}. Nothing was changed."
             )
         return {"changes": moves(state, patch), "patch": patch}
 
     commit = book.commit("promote", change, note, expect)
     if commit is None:
-        return Promotion(name, (), text)
-    return Promotion(name, commit.changes, describe(commit), commit)
+        return Promotion(name, (), text, expect=book.state.number)
+    return Promotion(name, commit.changes, describe(commit), commit, judged, commit.number)
 
 
 def preview_promotion(
@@ -163,24 +186,17 @@ def preview_promotion(
 ) -> Promotion:
     """Return what :func:`promote` with the same arguments would do, without doing it."""
     store = the_store(store)
-    stage, former = _checked(stage, former)
     state = existing(name, store).state
+    stage = check_stage(stage, state.stages)
     target, patch = _plan(state, version, stage, former)
     changes = moves(state, patch)
-    rivals = _rivals(state, target, stage, store)
-    refusals = check_gates(require, *rivals, partial(signature_of, store=store)) if patch else []
     return Promotion(
         name,
         tuple(changes),
         moves_text(changes) or f"v{target.version} is in {stage} already",
-        refusals=tuple(refusals),
+        gates=_judged(state, target, stage, require, store) if patch else (),
+        expect=state.number,
     )
-
-
-def _rivals(state: State, target: ModelVersion, stage: str, store: Store) -> tuple[ModelVersion, ModelVersion | None]:
-    """Return the version and the one that would give way to it, with their metrics."""
-    there = state.in_stage(stage) if stage in GIVES_WAY_TO else []
-    return with_metrics(target, store), with_metrics(there[0], store) if there else None
 
 
 def undo(name: str, *, expect: int | None = None, note: str | None = None, store: Store | None = None) -> Promotion:
@@ -202,7 +218,9 @@ def undo(name: str, *, expect: int | None = None, note: str | None = None, store
     ConflictError
         If somebody changed the model after commit `expect`.
     """
-    book = existing(name, the_store(store), trashed=True)
+    store = the_store(store)
+    book = existing(name, store, trashed=True)
+    _claim_former_name(book, store)
 
     def change(state: State) -> Mapping[str, Any]:
         last = book.bodies[-1]
@@ -213,4 +231,11 @@ def undo(name: str, *, expect: int | None = None, note: str | None = None, store
     commit = book.commit("undo", change, note, expect)
     if commit is None:
         raise AssertionError("an undo always has something to do")
-    return Promotion(name, commit.changes, describe(commit), commit)
+    return Promotion(book.name, commit.changes, describe(commit), commit, expect=commit.number)
+
+
+def _claim_former_name(book: Ledger, store: Store) -> None:
+    """Keep the name that an undo would give back, where the last change was a new one."""
+    before = book.before(book.state.number)
+    if before.number and before.name != book.name:
+        claim(before.name, book.log, store)

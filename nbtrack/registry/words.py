@@ -52,8 +52,34 @@ def _trash_text(patch: Mapping[str, Any]) -> str:
 
 
 def _edit_text(patch: Mapping[str, Any]) -> str:
-    fields = [*patch.get("model", {}), *(key for fields in patch.get("versions", {}).values() for key in fields)]
+    model = patch.get("model", {})
+    if gates := model.get("gates"):
+        told = [f"gates of {stage}: {'; '.join(rules) if rules else 'none'}" for stage, rules in gates.items()]
+        return ", ".join(told)
+    if stages := model.get("stages"):
+        return f"stages: {', '.join(stages)}"
+    fields = [*model, *(key for fields in patch.get("versions", {}).values() for key in fields)]
     return f"{_versions_text(patch)}: {' and '.join(dict.fromkeys(fields))} changed"
+
+
+def _approval_text(patch: Mapping[str, Any]) -> str:
+    told = [
+        f"v{number} approved for {' and '.join(stages)} by {person}"
+        if stages
+        else f"v{number}: {person} takes the approval back"
+        for number, fields in patch.get("versions", {}).items()
+        for person, stages in fields.get("approvals", {}).items()
+    ]
+    return ", ".join(told)
+
+
+def _decision_text(patch: Mapping[str, Any]) -> str:
+    told = [
+        f"{environment}: v{record.get('best')} is the best by {record.get('metric')}"
+        for environment, record in patch.get("model", {}).get("decisions", {}).items()
+        if record
+    ]
+    return ", ".join(told) or "the decision before"
 
 
 def describe(commit: Commit) -> str:
@@ -67,6 +93,12 @@ def describe(commit: Commit) -> str:
             return f"{_versions_text(patch)} registered" + (f", {moved}" if moved else "")
         case "promote":
             return moved
+        case "rename":
+            return f"renamed to {patch.get('model', {}).get('name')}"
+        case "approve":
+            return _approval_text(patch)
+        case "decide":
+            return _decision_text(patch)
         case "alias":
             return _aliases_text(patch)
         case "delete":
@@ -74,7 +106,8 @@ def describe(commit: Commit) -> str:
         case "restore":
             return f"{_versions_text(patch)} restored"
         case "undo":
-            rest = [moved, _aliases_text(patch), _trash_text(patch)]
+            name = patch.get("model", {}).get("name")
+            rest = [moved, _aliases_text(patch), _trash_text(patch), f"named {name}" if name else ""]
             told = ", ".join(part for part in rest if part) or f"{_versions_text(patch)} as before"
             return f"commit {commit.body.get('undoes')} undone: {told}"
         case "edit":
