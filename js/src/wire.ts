@@ -399,6 +399,127 @@ export interface Failure {
   message: string;
 }
 
+/**
+ * One column: `values` has one entry a run, null where the run has no such key.
+ *
+ * `better` is the direction of a metric where it is known; `varies` says whether the shown runs differ in it.
+ */
+export interface Column {
+  kind: "attribute" | "metric" | "param" | "tag";
+  key: string;
+  values: (number | string | null)[];
+  varies: boolean;
+  numeric: boolean;
+  better: "higher" | "lower" | null;
+}
+
+/**
+ * Runs as columns; `colors` gives each run its stable colour and shape (an index into 8 colours by 8 shapes).
+ *
+ * `offset` is the place of the first run among the `total` that fit. Not `whole`: too many for one answer.
+ */
+export interface Runs {
+  run_ids: string[];
+  columns: Column[];
+  colors: number[];
+  total: number;
+  revision: string;
+  offset: number;
+  whole: boolean;
+}
+
+/** A column without its values; `count` runs have one. */
+export interface CatalogColumn {
+  kind: "attribute" | "metric" | "param" | "tag";
+  key: string;
+  count: number;
+  varies: boolean;
+  numeric: boolean;
+  better: "higher" | "lower" | null;
+}
+
+/** The columns that the runs which fit have. */
+export interface Catalog {
+  columns: CatalogColumn[];
+  total: number;
+  revision: string;
+}
+
+/** A metric over the runs of a group that have it; nothing where none has. */
+export interface Spread {
+  count: number;
+  mean: number | string | null;
+  min: number | string | null;
+  max: number | string | null;
+}
+
+/** Runs with the same value in the grouping column (null: none); `metrics` in the order of the request. */
+export interface Group {
+  value: number | string | null;
+  count: number;
+  metrics: Spread[];
+}
+
+/** Groups, largest first; `total` counts all, of which at most a thousand are told. */
+export interface Groups {
+  groups: Group[];
+  total: number;
+  revision: string;
+}
+
+/** A saved view: whatever the table wrote, with when and by whom. */
+export interface SavedView {
+  name: string;
+  view: Record<string, unknown>;
+  at: number;
+  user: string;
+}
+
+/** All saved views, sorted by name. */
+export interface Views {
+  views: SavedView[];
+}
+
+/**
+ * One thing in which runs differ, and which may be why their metrics do.
+ *
+ * `kind` is ``param``, ``cell`` (the code of the tracked cell), ``upstream`` (the code of a cell that it used),
+ * ``data``, ``seed``, ``environment`` (Python and packages) or ``git``. `values` has one entry a run, null where a run
+ * has no such thing. `weight` (0 to 1) says how likely it matters. `patches` is empty but for code: one entry a run,
+ * a unified diff from the first run's code to this one's, empty where both are the same.
+ */
+export interface Difference {
+  kind: "cell" | "data" | "environment" | "git" | "param" | "seed" | "upstream";
+  key: string;
+  values: (string | null)[];
+  weight: number;
+  text: string;
+  patches: string[];
+}
+
+/** A metric in which runs differ: one value a run, null where a run has none. */
+export interface MetricDifference {
+  key: string;
+  values: (number | string | null)[];
+  better: "higher" | "lower" | null;
+}
+
+/**
+ * Why runs are different: `differences` holds what most likely matters first.
+ *
+ * `verdict` says it in one sentence; `same` and `unknown` say in words what was compared without a difference, and
+ * what could not be compared.
+ */
+export interface RunDiff {
+  run_ids: string[];
+  run_names: string[];
+  verdict: string;
+  metrics: MetricDifference[];
+  differences: Difference[];
+  same: string[];
+  unknown: string[];
+}
+
 /** One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC, `start` its first. */
 export interface Series {
   run_id: string;
