@@ -3,6 +3,7 @@ import { CallError, type Client } from "../client";
 import type {
   Answers,
   AnyRequest,
+  ArtifactContent,
   Change,
   Column,
   CommitEntry,
@@ -25,6 +26,8 @@ export interface FakeRun {
   metrics?: Record<string, number | number[]>;
   tags?: Record<string, string>;
   logged?: boolean;
+  capture?: Record<string, unknown>;
+  files?: Record<string, Partial<ArtifactContent>>;
 }
 
 const STAGES = ["None", "Staging", "Production", "Archived"];
@@ -44,6 +47,8 @@ export class FakeClient implements Client {
   readonly requests: AnyRequest[] = [];
   /** Throw this instead of answering an op. */
   readonly failing = new Map<string, { code: string; message: string }>();
+  /** How to answer an op instead: for what a store in memory cannot work out, such as a figure. */
+  readonly answering = new Map<string, (request: AnyRequest) => Answers[keyof Answers]>();
   /** Hold answers back until released. */
   gate: Promise<void> = Promise.resolve();
 
@@ -62,8 +67,9 @@ export class FakeClient implements Client {
     if (failure !== undefined) {
       throw new CallError(failure);
     }
+    const instead = this.answering.get(request.op);
     // A copy, as over a wire: what the interface holds never changes under its hands.
-    return structuredClone(this.answer(request)) as Answers[R["op"]];
+    return structuredClone(instead?.(request) ?? this.answer(request)) as Answers[R["op"]];
   }
 
   subscribe(changed: (revision: string) => void): () => void {
@@ -139,7 +145,21 @@ export class FakeClient implements Client {
       }
       case "invoke":
         return invoke(request.body);
+      case "artifact":
+        return this.file(this.run(request.run_id), request.path);
+      default:
+        throw new CallError({ code: "invalid", message: `request: a store in memory does not know '${request.op}'.` });
     }
+  }
+
+  private file(run: FakeRun, path: string): ArtifactContent {
+    const file = run.files?.[path];
+    if (file === undefined) {
+      throw new CallError({ code: "not_found", message: `artifact: the run has no file '${path}'.` });
+    }
+    const size_bytes = file.text?.length ?? 182_044;
+    const unknown = { media_type: "application/octet-stream", text: "", data: "", table: null, cut: false } as const;
+    return { path, kind: "binary", size_bytes, ...unknown, ...file };
   }
 
   private run(run_id: string): FakeRun {
@@ -190,6 +210,8 @@ export class FakeClient implements Client {
       colors: runs.map((run) => this.runs.indexOf(run) % 8),
       total: runs.length,
       revision: String(this.revision),
+      offset: 0,
+      whole: true,
     };
   }
 
@@ -229,8 +251,10 @@ export class FakeClient implements Client {
         };
       }),
       tags: run.tags ?? {},
-      artifacts:
-        run.logged === false ? [] : [{ path: "model/model.pkl", size_bytes: 182_044, digest: "ab".repeat(32) }],
+      artifacts: [
+        ...(run.logged === false ? [] : ["model/model.pkl"]),
+        ...Object.keys(run.files ?? {}),
+      ].map((path) => ({ path, size_bytes: run.files?.[path]?.text?.length ?? 182_044, digest: "ab".repeat(32) })),
       models:
         run.logged === false
           ? []
@@ -243,8 +267,13 @@ export class FakeClient implements Client {
                 versions,
               },
             ],
-      capture: { cell: { source: `%%track ${run.run_name}\nmodel = fit()` } },
+      capture: run.capture ?? { source: `%%track ${run.run_name}\nmodel = fit()` },
       previous_run: previous === undefined ? null : [previous.run_id, previous.run_name],
+      parent: null,
+      children: this.runs
+        .filter((one) => one.tags?.["nbtrack.parent_run_id"] === run.run_id)
+        .map((one) => [one.run_id, one.run_name, one.status ?? "FINISHED"]),
+      inputs: [],
     };
   }
 
@@ -256,7 +285,8 @@ export class FakeClient implements Client {
       }
       const all = Array.isArray(value) ? value : [value];
       const time = all.map((_, i) => NOW + i * 1000);
-      return [{ run_id: run.run_id, key, step: all.map((_, i) => i), value: all.map(said), time, count: all.length }];
+      const points = { step: all.map((_, i) => i), value: all.map(said), time, count: all.length };
+      return [{ run_id: run.run_id, key, ...points, start: NOW, smooth: null }];
     });
   }
 
