@@ -22,6 +22,7 @@ from nbtrack.entities import (
     Status,
     ViewType,
 )
+from nbtrack.store.views import TableViews
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,7 +152,7 @@ class RunWriter(ABC):
         """Whether the log is sealed."""
 
 
-class Store(ABC):
+class Store(TableViews, ABC):
     """Where runs, models and their files live."""
 
     uri: str

@@ -30,6 +30,7 @@ from nbtrack.store.layout import (
     LOG_SUFFIX,
     MODELS,
     STORE_FILE,
+    VIEWS,
     commit_file,
     split_run_file,
 )
@@ -235,6 +236,7 @@ class Checker:
     # -- commits ---------------------------------------------------------------------------------------------------
     def _commit_folders(self) -> Iterator[str]:
         yield f"{self.root}/{EXPERIMENTS}"
+        yield f"{self.root}/{VIEWS}"
         with suppress(OSError), os.scandir(f"{self.root}/{MODELS}") as entries:
             yield from sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
 

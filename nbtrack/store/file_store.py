@@ -19,6 +19,7 @@ from nbtrack.errors import (
 from nbtrack.names import check_key, check_model_name, check_run_id, check_run_name
 from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, Progress, RunTable, Store
 from nbtrack.store.blobs import Blobs
+from nbtrack.store.catalog import RunCatalog
 from nbtrack.store.commits import CommitLog, list_models
 from nbtrack.store.edits import edit_record
 from nbtrack.store.experiments import Experiments
@@ -33,6 +34,7 @@ from nbtrack.store.layout import (
     MODELS,
     RUNS,
     STORE_FILE,
+    VIEWS,
     check_time,
     day_of,
     day_of_id,
@@ -44,6 +46,7 @@ from nbtrack.store.lines import clean_text, seal
 from nbtrack.store.run_names import new_run_name
 from nbtrack.store.runs import header_of, run_files
 from nbtrack.store.state import RunState, to_run
+from nbtrack.store.views import Views
 from nbtrack.store.writer import FileRunWriter
 
 if TYPE_CHECKING:
@@ -302,12 +305,13 @@ class FileStore(Store):
         offset: int = 0,
         view: ViewType = "ACTIVE_ONLY",
     ) -> dict[str, Any]:
-        """The same as numpy arrays by MLflow's column names: what a DataFrame of very many runs is made of.
-
-        Texts are arrays of objects with None where there is none; ``metrics.…`` are float64 with NaN; ``start_time``
-        and ``end_time`` are int64 milliseconds, -1 where a run has not ended.
-        """
         return self._search.frame(experiment_ids, filter_string, order_by, max_results, offset, view)
+
+    def _catalog(self, *asked: Any) -> RunCatalog:
+        return self._search.catalog(*asked)
+
+    def _views(self) -> Views:
+        return Views(f"{self.root}/{VIEWS}")
 
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
         folder, names = self._finder.files(run_id)

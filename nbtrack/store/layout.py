@@ -9,6 +9,7 @@
     runs/2026-11-21/<run>.cols        the metrics of a finished run, moved out of its log into compact columns
     experiments/00000001.json         numbered commits: experiments
     models/<name>/00000001.json       numbered commits: the registry
+    views/00000001.json               numbered commits: saved views of the run table
     blobs/ab/<sha256>                 bytes of artifacts
     index/                            derived; delete at will
 
@@ -28,7 +29,8 @@ from nbtrack.names import to_filename
 
 FORMAT_VERSION: Final = 1
 STORE_FILE: Final = "nbtrack.json"
-RUNS, EXPERIMENTS, MODELS, BLOBS, INDEX = "runs", "experiments", "models", "blobs", "index"
+RUNS, EXPERIMENTS, MODELS, VIEWS = "runs", "experiments", "models", "views"
+BLOBS, INDEX = "blobs", "index"
 LOG_SUFFIX: Final = ".jsonl"
 COLS_SUFFIX: Final = ".cols"
 

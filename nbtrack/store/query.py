@@ -5,6 +5,7 @@
     metrics.acc > 0.9 and (params.kind = 'rf' or tags.`my tag` like '%x%') and attributes.status = 'FINISHED'
     min(metrics.loss) < 0.1        metrics.loss.min < 0.1        params.lr >= 0.01        tags.note is not null
     at_max(metrics.loss, metrics.acc) < 0.2                       the loss at the step at which acc was highest
+    number(params.lr) desc                                        a param or tag as a number, in a filter or an order
     run_id in ('…', '…')           not params.kind in ('rf')
 
 A key that a run does not have satisfies no comparison, not even ``!=``. A filter is read by this file's own tokenizer
@@ -217,6 +218,11 @@ class _Parser:
         name = token.text.lower()
         if name in AT_BEST and not token.quoted and self.sign("("):
             return self.at_best(name)
+        if name == "number" and not token.quoted and self.sign("("):
+            inner = self.field()
+            if inner.kind not in {"param", "tag"} or inner.aggregate or not self.sign(")"):
+                self.fail("expected number(params.KEY) or number(tags.KEY)")
+            return Field(inner.kind, inner.key, "number")
         if name in AGGREGATES and not token.quoted and self.sign("("):
             inner = self.field()
             if inner.kind != "metric" or inner.aggregate or not self.sign(")"):
@@ -317,7 +323,9 @@ def _as_number(text: str, fail: Callable[[str], NoReturn]) -> float:
 
 
 def _numeric(field: Field) -> bool:
-    return field.kind == "metric" or (field.kind == "attribute" and field.key in NUMERIC_ATTRIBUTES)
+    if field.kind == "attribute":
+        return field.key in NUMERIC_ATTRIBUTES
+    return field.kind == "metric" or field.aggregate == "number"
 
 
 def parse_filter(text: str) -> Node | None:

@@ -75,10 +75,9 @@ def value_of(state: RunState, field: Field) -> Any:
                 raise NotImplementedError("what a metric was at another's best step is in the logs, not in the summary")
             summary = state.metrics.get(field.key)
             return None if summary is None else summary[AGGREGATE_AT[field.aggregate]]
-        case "param":
-            return state.params.get(field.key)
-        case "tag":
-            return state.tags.get(field.key)
+        case "param" | "tag":
+            text = (state.params if field.kind == "param" else state.tags).get(field.key)
+            return to_number(text) if text is not None and field.aggregate == "number" else text
     return attribute_of(state, field.key)
 
 

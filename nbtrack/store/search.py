@@ -11,6 +11,7 @@ import numpy as np
 from nbtrack.entities import TAG_USER, MetricSummary, Run, RunData, RunInfo, ViewType
 from nbtrack.errors import InvalidInputError
 from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
+from nbtrack.store.catalog import RunCatalog, catalog_of_rows
 from nbtrack.store.columns import Array, SnapshotDamagedError, TextColumn, is_logged
 from nbtrack.store.index import RunIndex
 from nbtrack.store.query import parse_field, parse_filter, parse_order
@@ -327,6 +328,21 @@ class Search:
         column = (table.params if kind == "param" else table.tags)[key]
         codes = column.take(rows, table.rows)
         return column.texts.some(codes) if (codes >= 0).any() else None
+
+    def catalog(
+        self,
+        experiment_ids: Sequence[str] | None,
+        filter_string: str,
+        view: ViewType,
+        run_ids: Sequence[str] | None,
+    ) -> RunCatalog:
+        """Return which columns the runs that fit have."""
+
+        def look() -> RunCatalog:
+            rows, count = self._select(experiment_ids, filter_string, (), None, 0, view, run_ids)
+            return RunCatalog(catalog_of_rows(self.index.table, rows), count, self._revision())
+
+        return self._answer(look)
 
     def frame(
         self,

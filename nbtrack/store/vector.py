@@ -73,6 +73,8 @@ class Vectors:
                 return self._at_best(field)
             stats = metric.stats.dense(rows)
             return stats[_STAT_FIELDS[field.aggregate]], stats["count"] > 0
+        if field.aggregate == "number":
+            return self._as_numbers(field)
         if field.kind != "attribute":
             return None
         start, end = table.numbers["start"].dense(rows), table.numbers["end"].dense(rows)
@@ -84,6 +86,17 @@ class Vectors:
             case "duration":
                 return end - start, end >= 0
         return None
+
+    def _as_numbers(self, field: Field) -> tuple[Array, Array]:
+        """Return the texts of a param or tag as numbers, and which rows have one that is."""
+        column = self.text_column(field)
+        if column is None:
+            return np.zeros(self.rows), np.zeros(self.rows, bool)
+        found = [to_number(text) for text in column.texts.all()]
+        has = np.array([value is not None for value in [*found, None]])  # the last one is for the missing code
+        values = np.array([value or 0.0 for value in [*found, None]])
+        codes = column.dense(self.rows)
+        return values[codes], has[codes]
 
     def _at_best(self, field: Field) -> tuple[Array, Array]:
         """Return the values of one metric at the step at which another was best, and which runs have both.

@@ -141,7 +141,7 @@ def _compare_bundle(
     from nbtrack.capture.view import view_bundle
     from nbtrack.reprs import compare_html, compare_text
 
-    colors = [plots.PALETTE[index] for index in plots.color_indexes(table.run_ids)]
+    colors = [plots.PALETTE[index % len(plots.PALETTE)] for index in plots.color_indexes(table.run_ids)]
     html = compare_html(table, curves=_curves(store, table), colors=colors)
     bundle = view_bundle("compare", store, run_ids or [], html, compare_text(table))
     # A comparison of "all runs" stays one when the notebook is opened again: it does not freeze on those of today.

@@ -23,6 +23,7 @@ from .promises.query import QueryPromises
 from .promises.runs import RunPromises
 from .promises.search import SearchPromises
 from .promises.table import TablePromises
+from .promises.views import ViewPromises
 
 
 class StoreContract(
@@ -33,6 +34,7 @@ class StoreContract(
     SearchPromises,
     QueryPromises,
     TablePromises,
+    ViewPromises,
     CommitPromises,
     CarePromises,
     NamePromises,
