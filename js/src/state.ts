@@ -28,6 +28,8 @@ export interface State {
   /** Grows whenever the store changed; components ask again when it does. */
   readonly revision: Signal<number>;
   readonly filter: Signal<string>;
+  /** What is brushed in a plot, in the language of `search_runs`; "" for nothing. Rows must fit it as well. */
+  readonly brush: Signal<string>;
   readonly showAll: Signal<boolean>;
   readonly sort: Signal<SortKey[]>;
   /** Drawn in the charts; null until the user chose. */
@@ -134,6 +136,7 @@ export function createState(client: Client, options: ViewOptions = {}): State {
     loading,
     revision,
     filter,
+    brush: signal(""),
     showAll,
     sort,
     chosen,
