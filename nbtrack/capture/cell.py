@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import contextvars
 import hashlib
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbtrack.capture import fingerprints, progress, seeds
 from nbtrack.capture import fitted as models_of
 from nbtrack.capture.environment import GitProbe, package_roots, package_versions, python_facts
+from nbtrack.capture.figures import Gallery
 from nbtrack.capture.metrics import find_metrics
 from nbtrack.capture.params import find_params
+from nbtrack.capture.pins import Choice, Kind, keep
 from nbtrack.capture.printed import printed_metrics
 from nbtrack.capture.resolve import MISSING, plain, scalar
+from nbtrack.capture.usage import Usage
 from nbtrack.entities import MANIFEST_NAME
 from nbtrack.names import MAX_KEY
 from nbtrack.reprs.numbers import plural
@@ -21,12 +26,16 @@ from nbtrack.tracking.failure import describe_error
 from nbtrack.tracking.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from nbtrack.capture.displays import Displays
+    from nbtrack.capture.live import Watched
     from nbtrack.capture.options import TrackOptions
     from nbtrack.capture.scan import Scan
+    from nbtrack.capture.showing import Card
     from nbtrack.capture.streams import Streams
+    from nbtrack.entities import Run
     from nbtrack.tracking import ActiveRun
 
 MAX_SOURCE = 200_000
@@ -43,15 +52,24 @@ class Cell:
     scan: Scan | None
     names: Mapping[str, Any]
     notebook: Path | None = None
+    card: Card | None = None
+    wants_card: bool = False  # whether somebody sees a card before the cell has ended
     git: GitProbe | None = None
     streams: Streams | None = None
+    displays: Displays | None = None
+    gallery: Gallery = field(default_factory=Gallery)
+    readings: fingerprints.Readings | None = None
+    usage: Usage = field(default_factory=Usage)
+    watched: Watched | None = None
+    pins: Mapping[str, Choice] = field(default_factory=dict)
+    history: list[Any] = field(default_factory=list)  # the texts of the cells before
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    seen: tuple[int, Run] | None = None
     held: dict[str, int] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor)
     captured: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
-    started_s: float = field(default_factory=time.perf_counter)
-    cpu_s: float = field(default_factory=time.process_time)
     ended_ms: int | None = None
     error: BaseException | None = None
     result: Any = None
@@ -61,6 +79,23 @@ class Cell:
     def wants(self, part: str) -> bool:
         """Return whether this part is to be captured."""
         return part not in self.options.no_capture
+
+    @property
+    def tree(self) -> ast.AST | None:
+        """The parsed cell."""
+        return self.scan.tree if self.scan is not None else None
+
+    @property
+    def trainers(self) -> list[str]:
+        """The names that the cell assigns or calls a method of: where a trainer would be held."""
+        if self.scan is None:
+            return []
+        called = [call.func.value for call in self.scan.calls if isinstance(call.func, ast.Attribute)]
+        return list({*self.scan.assigned, *(node.id for node in called if isinstance(node, ast.Name))})
+
+    def expected_steps(self) -> int | None:
+        """Return how many values a loop of the cell will log, if its text says so."""
+        return progress.expected_steps(self.tree, self.names)
 
     def remember_names(self) -> None:
         """Remember, by identity only, what the names that the cell assigns hold before it runs."""
@@ -110,12 +145,33 @@ def _asked(cell: Cell, expression: str, what: str) -> Any:
         return MISSING
 
 
+def _scalar(value: Any) -> Any:
+    number = scalar(value)
+    return MISSING if number is None else number
+
+
+def _pinned_names(cell: Cell, kind: Kind, read: Callable[[Any], Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a pinned name of the cell holds, where nothing else says that it is a param or a metric."""
+    assigned = cell.scan.assigned if cell.scan is not None else {}
+    held = cell.known_names()
+    keys = [pin.partition(":")[2] for pin, choice in cell.pins.items() if pin.startswith(kind) and choice == "pinned"]
+    values = {key: read(held[key]) for key in keys if key in assigned and key in held and key not in found}
+    return {key: value for key, value in values.items() if value is not MISSING and value is not None}
+
+
+def _pinned(cell: Cell, kind: Kind, found: dict[str, Any]) -> dict[str, Any]:
+    kept, left_out = keep(kind, found, cell.pins)
+    cell.missing += [f"{kind} {key} (unpinned)" for key in left_out]
+    return kept
+
+
 def capture_params(cell: Cell) -> None:
     """Log the params found, and those asked for with ``-p``; explicit ones stay as they are."""
     found: dict[str, Any] = {}
     if cell.scan is not None and cell.wants("params"):
         estimators = {one.name: one.estimator for one in models_of.outermost(cell.estimators)}
         found = find_params(cell.scan, cell.known_names(), estimators)
+        found = _pinned(cell, "param", {**_pinned_names(cell, "param", plain, found), **found})
     for expression in cell.options.params:
         value = _asked(cell, expression, "param")
         if value is not MISSING:
@@ -146,6 +202,7 @@ def capture_metrics(cell: Cell, printed: str = "") -> None:
         found = find_metrics(cell.scan, cell.known_names(), cell.result)
         logged = dict.fromkeys(cell.run.logged_metrics, 0.0)
         found |= printed_metrics(printed, found | logged)
+        found = _pinned(cell, "metric", {**_pinned_names(cell, "metric", _scalar, found), **found})
     for expression in cell.options.metrics:
         value = _asked(cell, expression, "metric")
         if value is MISSING:
@@ -192,14 +249,46 @@ def capture_models(cell: Cell) -> None:
 def measure(cell: Cell) -> None:
     """Stop the clocks: what we do afterwards is not the cell's time."""
     cell.ended_ms = time.time_ns() // 1_000_000
-    cell.record["wall_s"] = round(time.perf_counter() - cell.started_s, 6)
-    cell.record["cpu_s"] = round(time.process_time() - cell.cpu_s, 6)
-    try:
-        import resource
-    except ImportError:  # Windows
+    usage = cell.usage.stop()
+    cell.record |= {"wall_s": usage["wall_s"], "cpu_s": usage["cpu_s"], "usage": usage}
+    if "peak_memory_bytes" in usage:
+        cell.record["peak_memory_mb"] = round(usage["peak_memory_bytes"] / 2**20, 1)
+
+
+def look_at_data(cell: Cell, cache: fingerprints.Cache) -> None:
+    """Look at the data that the cell reads, before it does."""
+    if cell.tree is not None:
+        cell.readings = fingerprints.Readings(cache)
+        cell.readings.before(fingerprints.read_names(cell.tree), cell.names)
+        cell.readings.files(fingerprints.read_files([cell.tree], cell.names))
+
+
+def note_data(cell: Cell) -> None:
+    """Say which data are fingerprinted; that is done later."""
+    if cell.readings is not None and cell.tree is not None:
+        made = [
+            name for name in fingerprints.read_names(cell.tree) if name in (cell.scan.assigned if cell.scan else ())
+        ]
+        cell.readings.after(made, cell.known_names())
+        cell.readings.files(fingerprints.read_files([cell.tree], cell.names))
+        cell.captured += cell.readings.captured()
+
+
+def note_shown(cell: Cell) -> None:
+    """Say which figures and tables are kept; they are written later."""
+    cell.captured += cell.gallery.captured()
+    if cell.gallery.beyond:
+        cell.missing.append(f"{plural(cell.gallery.beyond, 'more figure or table')}")
+
+
+def capture_seeds(cell: Cell) -> None:
+    """Keep the seeds that the cell sets, and those that earlier cells left in force."""
+    if cell.tree is None:
         return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, KiB elsewhere
-    cell.record["peak_memory_mb"] = round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+    found = {**seeds.set_earlier(cell.history, cell.names), **seeds.seeds_in([cell.tree], cell.names)}
+    if found:
+        cell.record["seeds"] = found
+        cell.captured.append(f"{plural(len(found), 'seed')}: {', '.join(found)}"[:300])
 
 
 def note_environment(cell: Cell) -> None:

@@ -19,6 +19,9 @@ PARTS: Final[dict[str, str]] = {
     "output": "the last lines of what the cell printed",
     "packages": "Python, the platform and versions of imported packages",
     "git": "commit and changed lines",
+    "data": "fingerprints of the frames, arrays and files that the cell reads",
+    "figures": "figures and tables that the cell displays",
+    "seeds": "seeds of random numbers",
 }
 OPTIONS: Final[dict[str, str]] = {
     "-e": "experiment",

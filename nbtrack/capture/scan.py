@@ -48,6 +48,7 @@ class Scan:
     imports: set[str] = field(default_factory=set)
     last: ast.expr | None = None
     empty: bool = True
+    tree: ast.Module | None = None
 
 
 def _python_in_magic(call: ast.Call) -> ast.Module | None:
@@ -171,6 +172,7 @@ def scan_cell(source: str) -> Scan | None:
         reader.visit(statement)
     scan = reader.scan
     scan.empty = not tree.body
+    scan.tree = tree
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         scan.last = tree.body[-1].value
     return scan

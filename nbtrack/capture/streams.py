@@ -39,6 +39,10 @@ class Tee:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def peek(self) -> str:
+        """Return the newest pieces while more are being written: some thousand characters."""
+        return "".join(list(self._kept)[-40:])
+
     def tail(self) -> str:
         """Return the end of what was written, lines overwritten by ``\\r`` (progress bars) in their last form."""
         self._keeps = False  # somebody may hold on to this object; what they write now belongs to no run
@@ -62,6 +66,10 @@ class Streams:
         """Take the place of the streams."""
         for name, tee in self._tees.items():
             setattr(sys, name, tee)
+
+    def peek(self) -> str:
+        """Return the newest pieces of both streams, errors first: progress bars write there, loops print."""
+        return self._tees["stderr"].peek() + "\n" + self._tees["stdout"].peek()
 
     def stop(self) -> dict[str, str]:
         """Give the streams back, unless somebody else has replaced them since; return what was kept of each."""

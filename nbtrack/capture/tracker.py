@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.capture import cell as parts
+from nbtrack.capture import seeds
 from nbtrack.capture.cell import Cell
+from nbtrack.capture.displays import Displays
+from nbtrack.capture.ending import Ending
 from nbtrack.capture.environment import GitProbe
 from nbtrack.capture.failsafe import Failsafe
+from nbtrack.capture.fingerprints import Cache
+from nbtrack.capture.live import Pulse, Watched
 from nbtrack.capture.notebook import notebook_path
 from nbtrack.capture.options import TrackOptions, parse_options
+from nbtrack.capture.pins import pins_of
 from nbtrack.capture.scan import fits_or_logs, scan_cell
+from nbtrack.capture.showing import Card, Cards
 from nbtrack.capture.streams import Streams
 from nbtrack.capture.transform import track_line, transform
-from nbtrack.capture.view import view_bundle
-from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_NOTE, TAG_PARENT, TAG_RESUMED, Run, Status
+from nbtrack.entities import TAG_NOTE, TAG_RESUMED, Status
 from nbtrack.errors import InvalidInputError, NbtrackError
-from nbtrack.reprs import run_card_html, run_card_text
-from nbtrack.tracking import begin_run, pending, set_source, stack
+from nbtrack.tracking import begin_run, set_source, source_tag, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, get_or_create_experiment, store_for_writing
 from nbtrack.tracking.run import status_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
-    from nbtrack.store.base import RunWriter, Store
+    from nbtrack.store.base import Store
 
 TAG_STEP = "nbtrack.step"
-MAX_CURVE_POINTS = 200
 
 
 class CellTracker:
@@ -44,7 +48,10 @@ class CellTracker:
         self.failsafe = Failsafe()
         self._open: list[tuple[ExecutionInfo, int, Cell | None]] = []
         self._lock = threading.Lock()
-        self._before: dict[tuple[str, str], Run | None] = {}
+        self._cards = Cards()
+        self._data = Cache()
+        self._pulse = Pulse(partial(self.failsafe.fail, "live"))
+        self._ending = Ending(self.failsafe, self._show)
 
     # -- coming and going ------------------------------------------------------------------------------------------
     def install(self) -> None:
@@ -141,7 +148,7 @@ class CellTracker:
         around = stack.current()
         nested = around is not None and around.scope == "cell"
         run = begin_run(None, experiment_id, options.name, nested, None, tags, scope="cell", store=store)
-        cell = Cell(run, options, raw, scan, names, notebook)
+        cell = Cell(run, options, raw, scan, names, notebook, Card(self.shell))
         try:
             self._prepare(cell, info)
         except BaseException:
@@ -162,11 +169,29 @@ class CellTracker:
         if cell.wants("git"):
             cell.git = guard("git", lambda: GitProbe((cell.notebook or Path.cwd() / "x").parent), cell.missing)
         guard("names", cell.remember_names, cell.missing)
+        cell.pins = guard("pins", lambda: pins_of(cell.run.store, source_tag(cell.run.store)), cell.missing) or {}
+        cell.history = list(self.shell.user_ns.get("In", ()))[-seeds.MAX_CELLS :]
         if cell.wants("output"):
             cell.streams = guard("output", Streams, cell.missing)
             if cell.streams is not None:
                 cell.streams.start()
-        cell.started_s, cell.cpu_s = time.perf_counter(), time.process_time()
+        if cell.wants("figures"):
+            guard("figures", lambda: self._listen(cell), cell.missing)
+        if cell.wants("data"):
+            guard("data", lambda: parts.look_at_data(cell, self._data), cell.missing)
+        cell.wants_card = getattr(self.shell, "kernel", None) is not None
+        cell.watched = Watched(cell, self._show_running)
+        cell.usage.start()
+        guard("live", lambda: self._pulse.watch(cell.watched), cell.missing)  # type: ignore[arg-type]
+
+    def _listen(self, cell: Cell) -> None:
+        told = partial(self.failsafe.fail, "figures", missing=cell.missing)
+        cell.displays = Displays(self.shell, cell.gallery.see, told)
+        cell.displays.start()
+
+    def _show_running(self, cell: Cell, live: dict[str, Any]) -> None:
+        if cell.card is not None:
+            cell.card.publish(cell, self._cards.running(cell, live), running=True)
 
     def _find_run(self, store: Store, wanted: str) -> str:
         found = store.run_table(view="ALL", keys=[]).run_ids
@@ -201,9 +226,17 @@ class CellTracker:
             self._collect(cell)
             self._show(cell, status)
         finally:
+            if cell.displays is not None:
+                cell.displays.stop()
             if cell.streams is not None:
                 cell.streams.stop()
-            self._seal(cell, status)
+            self._ending.seal(cell, status)
+
+    def _show(self, cell: Cell, status: Status) -> None:
+        """Show how the cell ended, in place of what showed it running."""
+        card = cell.card
+        if card is not None:
+            self.failsafe.run("card", lambda: card.publish(cell, self._cards.final(cell, status)))
 
     def _index(self, info: ExecutionInfo) -> int | None:
         """Return which open cell has ended; IPython makes a second record of it where showing its exception failed."""
@@ -223,7 +256,14 @@ class CellTracker:
         def guard(part: str, function: Any) -> None:
             self.failsafe.run(part, function, cell.missing)
 
-        parts.measure(cell)
+        if cell.watched is not None:
+            self._pulse.end(cell.watched)
+            if cell.watched.last is not None:
+                cell.record["progress"] = cell.watched.last
+        guard("usage", lambda: parts.measure(cell))
+        if cell.displays is not None:
+            guard("figures", cell.displays.stop)
+            guard("figures", lambda: parts.note_shown(cell))
         kept = cell.streams.stop() if cell.streams is not None else {}
         cell.streams = None
         guard("traceback", lambda: parts.capture_error(cell, self._file_name(cell)))
@@ -232,6 +272,10 @@ class CellTracker:
         guard("metrics", lambda: parts.capture_metrics(cell, kept.get("stdout", "")))
         guard("model", lambda: parts.capture_models(cell))
         guard("output", lambda: parts.capture_output(cell, kept))
+        if cell.wants("data"):
+            guard("data", lambda: parts.note_data(cell))
+        if cell.wants("seeds"):
+            guard("seeds", lambda: parts.capture_seeds(cell))
         guard("packages", lambda: parts.note_environment(cell))
         if found := sum(cell.redactor.found.values()):
             cell.captured.append(f"{found} secret{'' if found == 1 else 's'} redacted")
@@ -250,68 +294,3 @@ class CellTracker:
                 return name
             trace = trace.tb_next
         return None
-
-    def _show(self, cell: Cell, status: Status) -> None:
-        def show() -> None:
-            run, store = cell.run, cell.run.store
-            seen = store.get_run(run.run_id)
-            seen = dataclasses.replace(seen, info=dataclasses.replace(seen.info, status=status))
-            previous = self._previous(store, seen)
-            name = ""
-            if seen.info.experiment_id != DEFAULT_EXPERIMENT_ID:
-                name = store.get_experiment(seen.info.experiment_id).name
-            curves = {
-                key: store.get_metric_history(run.run_id, key).value[-MAX_CURVE_POINTS:].tolist()
-                for key, summary in seen.summaries.items()
-                if summary.count > 1
-            }
-            html = run_card_html(seen, previous, experiment=name, curves=curves)
-            text = run_card_text(seen, previous)
-            bundle = view_bundle("card", store, [run.run_id], html, text, cell.notebook)
-            self.shell.display_pub.publish(data=bundle, metadata={})
-            where = store.uri, seen.info.experiment_id
-            self._before[where] = seen if seen.summaries else previous
-
-        self.failsafe.run("card", show)
-
-    def _previous(self, store: Store, run: Run) -> Run | None:
-        """Return the run to show the change against: the one before it in its experiment that has metrics."""
-        where = store.uri, run.info.experiment_id
-        if where in self._before:
-            return self._before[where]
-        before = store.search_runs([run.info.experiment_id], max_results=10)
-        return next(
-            (one for one in before if one.run_id != run.run_id and one.summaries and TAG_PARENT not in one.data.tags),
-            None,
-        )
-
-    def _seal(self, cell: Cell, status: Status) -> None:
-        """End the run: at once if all is known, else in a thread that the next cell does not wait for."""
-        run_id = cell.run.run_id
-        writer = cell.run.release()
-        if cell.git is None or cell.git.ready:
-            self._last_words(cell, writer, status)
-            return
-        thread = threading.Thread(
-            target=self._last_words, args=(cell, writer, status), name=f"nbtrack-end-{run_id[-8:]}"
-        )
-        pending.add(run_id)
-        thread.start()
-
-    def _last_words(self, cell: Cell, writer: RunWriter, status: Status) -> None:
-        said = len(cell.missing)
-        late: dict[str, Any] = {}
-        try:
-            if cell.wants("packages"):
-                late |= self.failsafe.run("packages", lambda: parts.environment(cell), cell.missing) or {}
-            git = cell.git
-            if git is not None and git.root is not None:
-                late["git"] = self.failsafe.run("git", git.answer, cell.missing)
-                if late["git"] is None:
-                    late["captured"] = [part for part in cell.captured if part != parts.GIT]
-            if len(cell.missing) > said:
-                late["not_captured"] = list(cell.missing)
-            self.failsafe.run("record", lambda: writer.log_capture(cell.redactor.json(late)))
-        finally:
-            self.failsafe.run("end of the run", lambda: writer.end(status, cell.ended_ms))
-            pending.done(cell.run.run_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nbtrack.entities import VIEW_MIME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from nbtrack.store.base import Store
 
@@ -30,7 +30,8 @@ def view_bundle(
     html: str,
     text: str,
     notebook: Path | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return one output in three forms: for our JupyterLab extension, for browsers, for terminals."""
     live = {"version": 1, "view": view, "store": store_hint(store, notebook), "run_ids": list(run_ids)}
-    return {VIEW_MIME: live, "text/html": html, "text/plain": text}
+    return {VIEW_MIME: {**live, **(more or {})}, "text/html": html, "text/plain": text}

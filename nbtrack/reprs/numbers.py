@@ -95,3 +95,10 @@ def short_id(run_id: str) -> str:
 def plural(count: int, word: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def json_number(value: float) -> float | str:
+    """Return a number as JSON can carry it: NaN and the infinities as text."""
+    if math.isfinite(value):
+        return float(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -18,6 +18,7 @@ from nbtrack.entities import (
     Artifact,
     DatasetInput,
     Experiment,
+    MetricSummary,
     Run,
     Status,
     ViewType,
@@ -133,6 +134,10 @@ class RunWriter(ABC):
     @abstractmethod
     def log_capture(self, record: Mapping[str, Any]) -> None:
         """Merge plain JSON values into ``run.capture``, key by key."""
+
+    def summaries(self) -> Mapping[str, MetricSummary]:
+        """Each metric that this writer logged, in one line, from memory; empty where a store cannot say it so."""
+        return {}
 
     @abstractmethod
     def set_name(self, run_name: str) -> None:

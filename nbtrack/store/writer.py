@@ -15,7 +15,7 @@ from zlib import crc32
 
 from orjson import dumps
 
-from nbtrack.entities import Artifact, DatasetInput, Status
+from nbtrack.entities import Artifact, DatasetInput, MetricSummary, Status
 from nbtrack.errors import CaptureWarning, InvalidInputError, RunStateError
 from nbtrack.names import check_artifact_path, check_key, check_run_name
 from nbtrack.store.appender import SEAL_BYTES, Appender, live
@@ -266,6 +266,14 @@ class FileRunWriter(Appender, RunWriter):
     def ended(self) -> bool:
         """Whether the log is sealed."""
         return self._ended
+
+    def summaries(self) -> Mapping[str, MetricSummary]:
+        """Each metric in one line, from memory: what a live view looks at, in any thread."""
+        return {
+            key: MetricSummary(s[LAST], s[STEP], s[TIME], s[MIN], s[MAX], s[COUNT])
+            for key, s in list(self._stats.items())
+            if s[COUNT]
+        }
 
     @property
     def run_name(self) -> str:

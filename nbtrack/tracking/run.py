@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
-from nbtrack.entities import DatasetInput, Run, RunData, RunInfo, RunInputs, Status
+from nbtrack.entities import DatasetInput, MetricSummary, Run, RunData, RunInfo, RunInputs, Status
 from nbtrack.errors import InvalidInputError, RunStateError
 from nbtrack.names import check_artifact_path, check_key
 from nbtrack.tracking import stack
@@ -85,6 +85,7 @@ class ActiveRun:
         self._ended = False
         self.entered = False
         self.recreate: Callable[[], ActiveRun] | None = None
+        self.goes_on: dict[str, int] = {}  # metric -> the step at which this run takes over the curve of another
 
     # -- what it is ------------------------------------------------------------------------------------------------
     def _run(self) -> Run:
@@ -141,6 +142,8 @@ class ActiveRun:
             value = as_number(value, key)
         if key not in self.logged_metrics:
             self.logged_metrics.add(check_key(key, "metric key"))
+            if step is None:
+                step = self.goes_on.get(key)
         self._writer.log_metric(key, value, step, timestamp)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp: int | None = None) -> None:
@@ -148,7 +151,14 @@ class ActiveRun:
         values = {key: as_number(value, key) for key, value in metrics.items()}
         for key in values.keys() - self.logged_metrics:
             self.logged_metrics.add(check_key(key, "metric key"))
-        self._writer.log_metrics(values, step, timestamp)
+            if step is None and key in self.goes_on:
+                self._writer.log_metric(key, values.pop(key), self.goes_on[key], timestamp)
+        if values:
+            self._writer.log_metrics(values, step, timestamp)
+
+    def summaries(self) -> Mapping[str, MetricSummary]:
+        """Each metric logged up to now, in one line; from memory, so it may be asked often."""
+        return self._writer.summaries()
 
     def set_tag(self, key: str, value: Any) -> None:
         """Set one tag, as text; later wins."""

@@ -10,7 +10,7 @@ import pytest
 
 import nbtrack
 from nbtrack.capture import cell as parts
-from nbtrack.capture import tracker
+from nbtrack.capture import showing, tracker
 from nbtrack.errors import CaptureWarning
 from nbtrack.store import layout
 from nbtrack.tracking import stack
@@ -35,7 +35,13 @@ BROKEN = {
     "output": (parts, "capture_output"),
     "packages": (parts, "environment"),
     "git": (tracker, "GitProbe"),
-    "card": (tracker, "run_card_html"),
+    "card": (showing, "run_card_html"),
+    "data": (parts, "look_at_data"),
+    "seeds": (parts, "capture_seeds"),
+    "figures": (parts, "note_shown"),
+    "usage": (parts, "measure"),
+    "pins": (tracker, "pins_of"),
+    "live": (tracker.Pulse, "watch"),
 }
 
 
