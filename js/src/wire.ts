@@ -108,12 +108,15 @@ export interface GetBands {
  * A plotly figure about runs.
  *
  * `metric` is the key of the metric it is about; `columns` are columns by id, such as ``param:lr`` or
- * ``metric:loss``; `color` is one such column; `path` is the logged table of an evaluation plot.
+ * ``metric:loss``; `color` is one such column; `path` is the logged table of an evaluation plot. Without `run_ids`
+ * it is about all runs of the `experiment` that fit the `filter`.
  */
 export interface GetFigure {
   op: "figure";
   kind: "best" | "confusion" | "curves" | "importance" | "matrix" | "parallel" | "pr" | "roc" | "scatter";
-  run_ids: string[];
+  run_ids?: string[] | null;
+  experiment?: string | null;
+  filter?: string;
   metric?: string;
   columns?: string[];
   color?: string;

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nbtrack.errors import InvalidInputError
-from nbtrack.plots.palette import DASHES, PALETTE, SCALE, color_indexes, plain
+from nbtrack.plots.palette import DASHES, PALETTE, SCALE, color_indexes, color_of, plain
 from nbtrack.plots.spec import Spec, Table, empty
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def curves(predictions: Sequence[Predictions], kind: str) -> Spec:
                 {
                     "type": "scatter", "mode": "lines", "x": x[keep].tolist(), "y": y[keep].tolist(),
                     "name": f"{plain(label, 40)} ({'AUC' if roc else 'AP'} {area:.3f})",
-                    "line": {"color": PALETTE[color], "width": 2, "dash": DASHES[(number or len(data)) % len(DASHES)],
+                    "line": {"color": color_of(color), "width": 2, "dash": DASHES[(number or len(data)) % len(DASHES)],
                              "shape": "linear" if roc else "vh"},
                 }
             )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from nbtrack.plots.columns import START, Axis, RunColumns
 from nbtrack.plots.importance import importance_of
-from nbtrack.plots.palette import DASHES, PALETTE, SCALE, SYMBOLS, color_indexes, plain
+from nbtrack.plots.palette import PALETTE, SCALE, SYMBOLS, color_indexes, color_of, plain, symbol_of
 from nbtrack.plots.spec import MOST_ROWS, Spec, Table, empty
 from nbtrack.reprs.numbers import format_number
 
@@ -122,7 +122,7 @@ def _looks(columns: RunColumns, rows: Sequence[int], color: Axis | None) -> dict
     """Return the colour and the shape of each run's mark: a scale for numbers, a colour and a shape for categories."""
     if color is None or not any(color.numbers[row] is not None for row in rows):
         shades = color_indexes([columns.run_ids[row] for row in rows])
-        return {"color": [PALETTE[i] for i in shades], "symbol": [SYMBOLS[i] for i in shades], "size": 9}
+        return {"color": [color_of(i) for i in shades], "symbol": [symbol_of(i) for i in shades], "size": 9}
     if color.categories or len(set(color.numbers)) <= 2:
         kinds = sorted({str(value) for value in color.values})
         place = [kinds.index(str(color.values[row])) % len(PALETTE) for row in rows]
@@ -308,8 +308,3 @@ def importance(columns: RunColumns, metric_key: str = "") -> Spec:
     )
     rows = [[one.label, one.share, one.trend, one.runs] for one in reversed(found)]
     return Spec(title, [trace], layout, note, Table(["param", "share", "rank correlation", "runs"], rows))
-
-
-def dash(place: int) -> str:
-    """Return the dash of the n-th line of a figure."""
-    return DASHES[place % len(DASHES)]

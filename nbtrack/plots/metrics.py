@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.plots.curves import curve
-from nbtrack.plots.palette import DASHES, PALETTE, color_indexes, plain
+from nbtrack.plots.palette import color_indexes, color_of, dash_of, plain
 from nbtrack.plots.spec import MOST_ROWS, Spec, Table, empty
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def metrics(store: Store, run_ids: Sequence[str], keys: Sequence[str] | None = N
         )  # fmt: skip
         several = any(run.summaries[key].count > 1 for run in runs if key in run.summaries)
         layout[f"xaxis{suffix}"] = {"anchor": f"y{suffix}"} | ({"title": {"text": "step"}} if several else {})
-        for place, (run, color) in enumerate(zip(runs, color_indexes(run_ids), strict=True)):
+        for run, color in zip(runs, color_indexes(run_ids), strict=True):
             if key not in run.data.metrics:
                 continue
             name = plain(run.info.run_name)
@@ -59,14 +59,14 @@ def metrics(store: Store, run_ids: Sequence[str], keys: Sequence[str] | None = N
             }  # fmt: skip
             if several:
                 drawn = curve(store.get_metric_history(run.run_id, key))
-                line = {"color": PALETTE[color], "dash": DASHES[place // len(PALETTE) % len(DASHES)]}
+                line = {"color": color_of(color), "dash": dash_of(color)}
                 data.append(
                     {"type": "scatter", "mode": "lines", "x": drawn.step.tolist(), "y": drawn.value.tolist(),
                      "line": line, **look}
                 )  # fmt: skip
             else:
                 value = [run.data.metrics[key]]
-                data.append({"type": "bar", "x": [name], "y": value, "marker": {"color": PALETTE[color]}, **look})
+                data.append({"type": "bar", "x": [name], "y": value, "marker": {"color": color_of(color)}, **look})
             summary = run.summaries[key]
             rows.append([run.info.run_name, key, summary.last, summary.min, summary.max, summary.count])
     names = ["run", "metric", "last", "min", "max", "points"]

@@ -44,6 +44,21 @@ def color_indexes(run_ids: Sequence[str]) -> list[int]:
     return [chosen[run_id] for run_id in run_ids]
 
 
+def color_of(index: int) -> str:
+    """Return the colour of an index of :func:`color_indexes`."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def symbol_of(index: int) -> str:
+    """Return the shape of an index of :func:`color_indexes`: of runs that share a colour each has another one."""
+    return SYMBOLS[(index + index // len(PALETTE)) % len(SYMBOLS)]
+
+
+def dash_of(index: int) -> str:
+    """Return the dash of an index of :func:`color_indexes`: of runs that share a colour each has another one."""
+    return DASHES[index // len(PALETTE) % len(DASHES)]
+
+
 def plain(text: object, limit: int = 80) -> str:
     """Return `text` for plotly, which reads ``<b>`` and friends as markup: names are never markup.
 

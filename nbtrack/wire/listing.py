@@ -50,7 +50,7 @@ def _better(kind: str, key: str) -> Any:
     return better_direction(key)
 
 
-def _experiment_ids(store: Store, name: str | None) -> list[str] | None:
+def experiment_ids(store: Store, name: str | None) -> list[str] | None:
     if name is None:
         return None
     experiment = store.get_experiment_by_name(name)
@@ -83,10 +83,10 @@ def _columns(store: Store, table: RunTable) -> list[m.Column]:
     return found
 
 
-def _too_many(store: Store, request: m.ListRuns, experiment_ids: list[str] | None) -> m.Runs | None:
+def _too_many(store: Store, request: m.ListRuns, within: list[str] | None) -> m.Runs | None:
     if not request.max_cells:
         return None
-    catalog = store.run_catalog(experiment_ids, request.filter, _view(request.deleted), request.run_ids)
+    catalog = store.run_catalog(within, request.filter, _view(request.deleted), request.run_ids)
     width = len(catalog.columns) if request.columns is None else len(request.columns)
     if catalog.total <= request.limit and catalog.total * width <= request.max_cells:
         return None
@@ -94,12 +94,12 @@ def _too_many(store: Store, request: m.ListRuns, experiment_ids: list[str] | Non
 
 
 def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
-    experiment_ids = _experiment_ids(store, request.experiment)
-    if (refusal := _too_many(store, request, experiment_ids)) is not None:
+    within = experiment_ids(store, request.experiment)
+    if (refusal := _too_many(store, request, within)) is not None:
         return refusal
     offset = max(0, request.offset)
     table = store.run_table(
-        experiment_ids=experiment_ids,
+        experiment_ids=within,
         filter_string=request.filter,
         order_by=request.order_by,
         max_results=max(0, min(request.limit, MOST_RUNS)),
@@ -127,7 +127,7 @@ def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
 
 def get_catalog(store: Store, request: m.GetCatalog) -> m.Catalog:
     catalog = store.run_catalog(
-        _experiment_ids(store, request.experiment), request.filter, _view(request.deleted), request.run_ids
+        experiment_ids(store, request.experiment), request.filter, _view(request.deleted), request.run_ids
     )
     columns = [
         m.CatalogColumn(one.kind, one.key, one.count, one.varies, one.numeric, _better(one.kind, one.key))
@@ -148,7 +148,7 @@ def group_runs(store: Store, request: m.GroupRuns) -> m.Groups:
     if any(kind != "metric" for kind, _ in keys[1:]):
         raise InvalidInputError(f"groups: expected metrics such as metrics.acc, got {request.metrics!r}.")
     table = store.run_table(
-        _experiment_ids(store, request.experiment), request.filter, view=_view(request.deleted), keys=keys
+        experiment_ids(store, request.experiment), request.filter, view=_view(request.deleted), keys=keys
     )
     by = next((c for c in _columns(store, table) if (c.kind, c.key) == _shown_key(keys[0])), None)
     values = [None] * len(table.run_ids) if by is None else by.values

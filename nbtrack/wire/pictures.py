@@ -46,11 +46,14 @@ class GetFigure(Request, frozen=True, tag="figure"):
     """A plotly figure about runs.
 
     `metric` is the key of the metric it is about; `columns` are columns by id, such as ``param:lr`` or
-    ``metric:loss``; `color` is one such column; `path` is the logged table of an evaluation plot.
+    ``metric:loss``; `color` is one such column; `path` is the logged table of an evaluation plot. Without `run_ids`
+    it is about all runs of the `experiment` that fit the `filter`.
     """
 
     kind: Literal["curves", "parallel", "scatter", "matrix", "importance", "best", "confusion", "roc", "pr"]
-    run_ids: list[str]
+    run_ids: list[str] | None = None
+    experiment: str | None = None
+    filter: str = ""
     metric: str = ""
     columns: list[str] = []
     color: str = ""

@@ -20,6 +20,7 @@ from nbtrack.plots.tables import SUFFIXES, read_table
 from nbtrack.store.base import Store
 from nbtrack.wire import pictures as p
 from nbtrack.wire.base import Number
+from nbtrack.wire.listing import experiment_ids
 from nbtrack.wire.reading import number
 
 MOST_CURVES: Final = 2000  # of one request
@@ -113,10 +114,14 @@ def data_table(columns: list[str], rows: list[list[Any]], most: int) -> p.DataTa
 
 
 def get_figure(store: Store, request: p.GetFigure) -> p.Figure:
+    run_ids = request.run_ids
+    if run_ids is None:
+        ids = experiment_ids(store, request.experiment)
+        run_ids = list(store.run_table(ids, request.filter, max_results=MOST_RUNS, keys=[]).run_ids)
     spec = plots.spec_of(
         store,
         request.kind,
-        request.run_ids[:MOST_RUNS],
+        run_ids[:MOST_RUNS],
         metric=request.metric,
         columns=request.columns,
         color=request.color,
