@@ -164,6 +164,16 @@ class Column:
         self._few = (at, values)
         return at, values
 
+    def filled(self, rows: int) -> Array:
+        """Return which of the first `rows` rows have something else than the filling; no column of NaN."""
+        if not self.is_sparse:
+            found: Array = self.dense(rows) != self.fill
+            return found
+        at, values = self.sparse()
+        found = np.zeros(rows, bool)
+        found[at[values != self.fill]] = True
+        return found
+
     def take(self, rows: Array, total: int) -> Array:
         """Return the values of some rows, without reading the whole column if a few pieces will do."""
         if self.is_sparse:

@@ -21,12 +21,10 @@ from nbtrack.store.collecting import no_collecting
 from nbtrack.store.columns import SnapshotDamagedError
 from nbtrack.store.files import remove, temp_name
 from nbtrack.store.layout import DAY, INDEX, LOG_SUFFIX, RUNS, split_run_file
-from nbtrack.store.lines import unseal
-from nbtrack.store.log import OPEN_FLAGS, LogFold
+from nbtrack.store.log import LogFold
 from nbtrack.store.rows import Rows
-from nbtrack.store.runs import header_of, read_run
+from nbtrack.store.runs import header_of, read_run, read_sealed
 from nbtrack.store.snapshot import Snapshot, write_snapshot
-from nbtrack.store.state import RunState, summary_from_json
 
 SETTLE_S: Final = 2.0
 _SMALL_LOG: Final = 64 << 10
@@ -35,7 +33,7 @@ _NO_SKEW_NS: Final = 3600 * 10**9  # clocks of hosts do not differ by that much
 
 
 class _Day:
-    """What is known of one day's folder."""
+    """What is known of one day's folder; of the folder of all days, its times."""
 
     __slots__ = ("changed_at", "extras", "listed_at", "mtime", "names", "settled")
 
@@ -74,8 +72,7 @@ class RunIndex(Rows):
         self.root = root
         self.path = f"{root}/{INDEX}/snapshot"
         self.lock = RLock()
-        self._runs_mtime = -1
-        self._runs_changed_at = -10.0
+        self._runs = _Day()  # the folder that holds those of the days
         self._days: dict[str, _Day] = {}
         self._live: dict[tuple[str, str], _Live] = {}
         self._folded_bytes = 0
@@ -91,6 +88,7 @@ class RunIndex(Rows):
             days = {
                 day: _Day(mtime, settled=True, extras=set(extras)) for day, (mtime, extras) in cursor["days"].items()
             }
+            runs = _Day(int(cursor["runs"]), settled=True)
             damage = {str(run_id): tuple(texts) for run_id, texts in cursor["damage"].items()}
             live = [
                 _Live(
@@ -110,6 +108,7 @@ class RunIndex(Rows):
             folder, name = os.path.split(one.path)
             self._live[os.path.basename(folder), name] = one
         self._unsettled = sum(known.mtime < 0 for known in days.values())
+        self._runs = runs
 
     def clear(self) -> None:
         """Forget everything; the next refresh builds the index anew."""
@@ -134,7 +133,8 @@ class RunIndex(Rows):
             [day, name, one.run_id, one.size, one.alive, None if one.fold is None else one.fold.save()]
             for (day, name), one in self._live.items()
         ]
-        cursor = {"days": days, "live": live, "damage": self.damage}
+        runs = self._runs.mtime if self._runs.settled else -1
+        cursor = {"runs": runs, "days": days, "live": live, "damage": self.damage}
         with suppress(OSError):
             write_snapshot(self.path, table, cursor, keep)
             self._new_rows = self._folded_bytes = 0
@@ -154,7 +154,7 @@ class RunIndex(Rows):
         finally:
             remove(probe)
         now = time.monotonic()
-        for known in self._days.values():
+        for known in (self._runs, *self._days.values()):
             if known.mtime >= 0 and known.mtime / 1e9 + SETTLE_S < server_now - (now - known.listed_at):
                 known.settled = True
 
@@ -207,16 +207,19 @@ class RunIndex(Rows):
                     self._look(day, name, live)
 
     def _refresh_days(self, now: float) -> None:
-        folder = f"{self.root}/{RUNS}"
+        folder, known = f"{self.root}/{RUNS}", self._runs
         try:
             mtime = os.stat(folder).st_mtime_ns
         except OSError:
             mtime = -2
-        if mtime == self._runs_mtime and now - self._runs_changed_at > SETTLE_S:
+        if mtime != known.mtime:
+            known.mtime, known.changed_at = mtime, now
+            known.settled = 0 <= mtime < time.time_ns() - _NO_SKEW_NS
+        elif known.settled:
             return
-        if mtime != self._runs_mtime:
-            long_ago = 0 <= mtime < time.time_ns() - _NO_SKEW_NS
-            self._runs_mtime, self._runs_changed_at = mtime, now - SETTLE_S - 1 if long_ago else now
+        else:
+            known.settled = now - known.changed_at > SETTLE_S
+        known.listed_at = now
         try:
             with os.scandir(folder) as entries:
                 days = {e.name for e in entries if DAY.fullmatch(e.name) and e.is_dir(follow_symlinks=False)}
@@ -291,24 +294,11 @@ class RunIndex(Rows):
 
     def _read_first(self, day: str, run_id: str, name: str) -> None:
         """Read a run that has one file only."""
-        path = f"{self.root}/{RUNS}/{day}/{name}"
-        try:
-            fd = os.open(path, OPEN_FLAGS)
-        except OSError:
-            return
-        try:
-            data = os.read(fd, _SMALL_LOG)
-        except OSError:
-            return
-        finally:
-            os.close(fd)
-        if len(data) < _SMALL_LOG and data.endswith(b"\n"):
-            at = data.rfind(b"\n", 0, -1) + 1
-            if data.startswith(b'{"end":', at) and (end := unseal(data[at:])) is not None and end.get("run") == run_id:
-                with suppress(ValueError, KeyError, TypeError):
-                    self._put(day, _state_of_end(run_id, end))
-                    return
-        self._read_whole(day, run_id, [name])
+        state = read_sealed(f"{self.root}/{RUNS}/{day}/{name}", run_id, _SMALL_LOG)
+        if state is not None:
+            self._put(day, state)
+        else:
+            self._read_whole(day, run_id, [name])
 
     def _read_whole(self, day: str, run_id: str, names: list[str]) -> None:
         """Read a run from all its files; of logs that are live only what is new."""
@@ -356,6 +346,13 @@ class RunIndex(Rows):
         if (day, name) in self._live:
             live.alive = alive
 
+    def is_one_sealed_log(self, run_id: str, day: str) -> bool:
+        """Return whether a run is its one log, whose last line says all that a search knows of it."""
+        known = self._days[day]
+        if run_id in self.damage or (self._live and (day, f"{run_id}{LOG_SUFFIX}") in self._live):
+            return False
+        return not known.extras or not any(name.startswith(run_id) for name in known.extras)
+
     def files_of(self, row: int) -> tuple[str, list[str]]:
         """Return the folder of a run and the names of its files."""
         table = self.table
@@ -370,21 +367,8 @@ class RunIndex(Rows):
     def fingerprint(self) -> tuple[Any, ...]:
         """Return what changes whenever a row may have changed."""
         return (
-            self._runs_mtime,
+            self._runs.mtime,
             tuple((day, known.mtime, len(known.extras)) for day, known in sorted(self._days.items())),
             tuple((key, live.size, live.alive) for key, live in sorted(self._live.items())),
             self.table.rows,
         )
-
-
-def _state_of_end(run_id: str, end: dict[str, Any]) -> RunState:
-    """Return a run with one sealed log from its last line."""
-    start = end["start"]
-    tags = end.get("tags") or {}
-    state = RunState(run_id)
-    state.name, state.exp, state.status = end.get("name", ""), end["exp"], end["end"]
-    state.start, state.end = start, start + end["t"]
-    state.params = end.get("params") or {}
-    state.tags = {key: value for key, value in tags.items() if value is not None}
-    state.metrics = {key: summary_from_json(row, start) for key, row in end["last"].items()}
-    return state

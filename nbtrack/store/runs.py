@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from nbtrack.store import liveness
 from nbtrack.store.edits import read_edit
 from nbtrack.store.layout import LOG_SUFFIX
 from nbtrack.store.lines import unseal
-from nbtrack.store.log import LogFold, open_log, pread, read_log
-from nbtrack.store.state import Digest, RunState, merge, overlapping
+from nbtrack.store.log import OPEN_FLAGS, LogFold, open_log, pread, read_log
+from nbtrack.store.state import Digest, RunState, merge, overlapping, summary_from_json
+
+_TAIL: Final = 16 << 10
 
 
 def header_of(path: str) -> dict[str, Any] | None:
@@ -25,6 +27,39 @@ def header_of(path: str) -> dict[str, Any] | None:
         return unseal(data[: data.find(b"\n") + 1])
     finally:
         os.close(fd)
+
+
+def read_sealed(path: str, run_id: str, most: int = 1 << 62) -> RunState | None:
+    """Return a run with one sealed log from its last line, without captures, inputs and artifacts.
+
+    None if the log is larger than `most`, or if it takes more than its end to know the run.
+    """
+    try:
+        fd = os.open(path, OPEN_FLAGS)
+        try:
+            size = os.lseek(fd, 0, os.SEEK_END)
+            data = pread(fd, min(size, _TAIL), max(size - _TAIL, 0)) if size < most else b""
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
+    at = data.rfind(b"\n", 0, -1) + 1
+    if not data.startswith(b'{"end":', at) or not data.endswith(b"\n") or not (at or size == len(data)):
+        return None
+    end = unseal(data[at:])
+    if end is None or end.get("run") != run_id:
+        return None
+    state = RunState(run_id)
+    try:
+        start = end["start"]
+        state.name, state.exp, state.status = end.get("name", ""), end["exp"], end["end"]
+        state.start, state.end = start, start + end["t"]
+        state.params = end.get("params") or {}
+        state.tags = {key: value for key, value in (end.get("tags") or {}).items() if value is not None}
+        state.metrics = {key: summary_from_json(row, start) for key, row in end["last"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return state
 
 
 def log_is_live(path: str) -> bool:

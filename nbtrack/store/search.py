@@ -14,11 +14,13 @@ from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
 from nbtrack.store.catalog import RunCatalog, catalog_of_rows
 from nbtrack.store.columns import Array, SnapshotDamagedError, TextColumn, is_logged
 from nbtrack.store.index import RunIndex
+from nbtrack.store.page import is_worth_it, read_page
 from nbtrack.store.query import parse_field, parse_filter, parse_order
 from nbtrack.store.state import as_status
 from nbtrack.store.vector import Vectors
 
 ATTRIBUTES: Final = ("run_name", "status", "experiment_id", "start_time", "end_time", "user_id", "lifecycle_stage")
+_PAGES_FROM_LOGS: Final = 4  # a process that searches more often is better off with the columns in memory
 _VIEWS: Final = {"ACTIVE_ONLY": 0, "DELETED_ONLY": 1, "ALL": None}
 _KINDS: Final[tuple[ColumnKind, ...]] = ("param", "metric", "tag")
 
@@ -86,6 +88,7 @@ class Search:
         self._commits_changed = commits_changed
         self._warn = warn
         self._values: dict[tuple[bytes, str, int, int], float | None] = {}
+        self._pages = 0  # that were read from logs
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Bring the index up to date."""
@@ -159,7 +162,7 @@ class Search:
         else:
             mask = table.numbers["alive"].dense(total) != 0
         if (deleted := _VIEWS[view]) is not None:
-            mask &= (table.numbers["deleted"].dense(total) != 0) == deleted
+            mask &= table.numbers["deleted"].filled(total) == bool(deleted)
         if experiment_ids:
             mask &= self._in_experiments(experiment_ids)
         vectors = Vectors(table, self._value_at)
@@ -214,6 +217,11 @@ class Search:
         tags: list[dict[str, str]] = [{} for _ in range(size)]
         metrics: list[dict[str, float]] = [{} for _ in range(size)]
         ids = [run_id.decode() for run_id in table.ids.take(rows, total).tolist()]
+        if self._pages < _PAGES_FROM_LOGS and is_worth_it(size, total):
+            self._pages += 1
+            found = read_page(self.index, rows, ids)
+            if found is not None:
+                return found
         summaries = _Summaries(self.index, rows, ids)
         for columns, targets in ((table.params, params), (table.tags, tags)):
             for key in sorted(columns):
@@ -310,8 +318,9 @@ class Search:
         found = Vectors(self.index.table, self._value_at).numbers(parse_field(text))
         if found is None:
             raise InvalidInputError(f"column {text!r}: expected a number, such as min(metrics.loss).")
-        values, has = found[0][rows].tolist(), found[1][rows].tolist()
-        return [value if there else None for value, there in zip(values, has, strict=True)]
+        values = found[0][rows]
+        has = is_logged(values) if found[1] is None else found[1][rows]
+        return [value if there else None for value, there in zip(values.tolist(), has.tolist(), strict=True)]
 
     def _column(self, kind: ColumnKind, key: str, rows: Array) -> list[Any] | None:
         """Return the values of a key, None if none of the rows has it."""

@@ -8,7 +8,7 @@ A metric's summary is a list, as it stands in the file: ``[step, t, last, min, m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf, nan
 from typing import Any, Final
 
@@ -265,6 +265,33 @@ def _apply_in_time(state: RunState, digests: list[Digest]) -> None:
         _apply_texts(state, event)
 
 
+class _Summaries(Mapping[str, MetricSummary]):
+    """The summaries of a run, each made when somebody asks for it: few do."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: dict[str, list[Any]]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, key: str) -> MetricSummary:
+        row = self._rows[key]
+        return MetricSummary(row[LAST], row[STEP], row[TIME], row[MIN], row[MAX], row[COUNT])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 def to_run(state: RunState) -> Run:
     """Return the record that other rooms see."""
     metrics = state.metrics
@@ -282,10 +309,7 @@ def to_run(state: RunState) -> Run:
         ),
         data=RunData(state.params, {key: row[LAST] for key, row in metrics.items()}, state.tags),
         inputs=RunInputs(tuple(_dataset(item) for item in state.inputs)),
-        summaries={
-            key: MetricSummary(row[LAST], row[STEP], row[TIME], row[MIN], row[MAX], row[COUNT])
-            for key, row in metrics.items()
-        },
+        summaries=_Summaries(metrics),
         artifacts={path: Artifact(path, digest, size) for path, (digest, size) in sorted(state.artifacts.items())},
         capture=state.capture,
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from nbtrack.entities import TAG_USER
 from nbtrack.store.columns import Array, TextColumn, is_logged
-from nbtrack.store.query import Compare, Field, Join, Node, Not, Order, like
-from nbtrack.store.scan import COMPARE, resolve, to_number
+from nbtrack.store.query import AGGREGATES, Compare, Field, Join, Node, Not, Order, like
 from nbtrack.store.snapshot import Table
 
 _TEXT_ATTRIBUTES = {"run_name": "name", "status": "status", "experiment_id": "exp"}
@@ -22,6 +22,33 @@ _STAT_FIELDS = {
     "min_step": "min_step",
     "max_step": "max_step",
 }
+
+COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def resolve(field: Field, metric_keys: Iterable[str]) -> Field:
+    """Return `field`, with ``metrics.loss.min`` read as the minimum of ``loss`` unless a metric has that very name."""
+    if field.kind != "metric" or field.aggregate:
+        return field
+    key, dot, last = field.key.rpartition(".")
+    if dot and key and last in AGGREGATES and field.key not in metric_keys:
+        return Field("metric", key, last)
+    return field
+
+
+def to_number(text: str) -> float | None:
+    """Return a text of a param as a number, or None if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 class Vectors:
@@ -59,16 +86,18 @@ class Vectors:
             return self.table.tags.get(TAG_USER)
         return self.table.texts.get(_TEXT_ATTRIBUTES.get(field.key, ""))
 
-    def numbers(self, field: Field) -> tuple[Array, Array] | None:
-        """Return ``(values, which rows have one)`` of a number; None if the field is no number."""
+    def numbers(self, field: Field) -> tuple[Array, Array | None] | None:
+        """Return ``(values, which rows have one)`` of a number; None if the field is no number.
+
+        Where the second is None, :func:`is_logged` of the values tells, and those that are missing are NaN.
+        """
         table, rows = self.table, self.rows
         if field.kind == "metric":
             metric = table.metrics.get(field.key)
             if metric is None:
                 return np.zeros(rows), np.zeros(rows, bool)
             if field.aggregate in {"", "last"}:
-                values = metric.last.dense(rows)
-                return values, is_logged(values)
+                return metric.last.dense(rows), None
             if field.by:
                 return self._at_best(field)
             stats = metric.stats.dense(rows)
@@ -169,68 +198,80 @@ class Vectors:
         return np.fromiter((test(prefix + run_id.decode()) for run_id in ids.tolist()), bool, self.rows)
 
     # -- order -----------------------------------------------------------------------------------------------------
-    def sort_keys(self, order: Order) -> tuple[Array, Array]:
+    def ordered(self, rows: Array, orders: Sequence[Order], limit: int | None) -> Array:
+        """Return `rows` in order, the first `limit` of them; equal ones newest first."""
+        keys = [key for order in orders for key in self._sort_keys(order, rows)]
+        if not orders:
+            keys = [np.zeros(len(rows), np.int8), self._newest_first(rows)]
+        if limit is not None and 0 < limit < len(rows) // 2:
+            leading = _leading(keys[0], keys[1], limit)
+            rows, keys = rows[leading], [key[leading] for key in keys]
+        order = np.lexsort(keys[::-1])
+        rows, keys = rows[order], [key[order] for key in keys]
+        for next_key in (self._newest_first, self._ids_descending):
+            groups = _groups(keys)
+            if groups is None:
+                break
+            keys = [groups, next_key(rows)]
+            order = np.lexsort(keys[::-1])
+            rows, keys = rows[order], [key[order] for key in keys]
+        return rows[:limit]
+
+    def _newest_first(self, rows: Array) -> Array:
+        newest: Array = -self.table.numbers["start"].dense(self.rows)[rows]
+        return newest
+
+    def _ids_descending(self, rows: Array) -> Array:
+        return -_ranks(self.table.ids.take(rows, self.rows))
+
+    def _sort_keys(self, order: Order, rows: Array) -> tuple[Array, Array]:
         """Return what sorts rows in the order asked for: their class (0 a value, 1 NaN, 2 nothing), then a number."""
         field = resolve(order.field, self.table.metrics)
         numbers = self.numbers(field)
         if numbers is not None:
-            values, has = numbers
-            odd = np.isnan(values) if values.dtype.kind == "f" else np.zeros(self.rows, bool)
+            values, has = numbers[0][rows], numbers[1]
+            has = is_logged(values) if has is None else has[rows]
+            odd = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(rows), bool)
             kind = np.where(has, odd.astype(np.int8), np.int8(2))
             keys = np.where(kind == 0, values, 0)
         elif field.kind == "attribute" and field.key in {"run_id", "artifact_uri"}:
-            keys, kind = _ranks(self.table.ids.dense(self.rows)), np.zeros(self.rows, np.int8)
+            keys, kind = _ranks(self.table.ids.take(rows, self.rows)), np.zeros(len(rows), np.int8)
         elif field.kind == "attribute" and field.key == "lifecycle_stage":
-            keys = (self.table.numbers["deleted"].dense(self.rows) != 0).astype(np.int8)
-            kind = np.zeros(self.rows, np.int8)
+            keys = (self.table.numbers["deleted"].take(rows, self.rows) != 0).astype(np.int8)
+            kind = np.zeros(len(rows), np.int8)
         else:
-            keys, kind = self._text_keys(field)
+            keys, kind = self._text_keys(field, rows)
         return kind, -keys if order.descending else keys
 
-    def _text_keys(self, field: Field) -> tuple[Array, Array]:
+    def _text_keys(self, field: Field, rows: Array) -> tuple[Array, Array]:
         column = self.text_column(field)
         if column is None:
-            return np.zeros(self.rows, np.int64), np.zeros(self.rows, np.int8)
-        codes = column.dense(self.rows)
+            return np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int8)
+        codes = column.dense(self.rows)[rows]
         ranks = np.append(_ranks(np.array([*column.texts.all(), ""], dtype=object))[:-1], -1)
         keys: Array = ranks[codes].astype(np.int64)
         if field.kind == "attribute":  # a run without a user has the empty one
-            return keys, np.zeros(self.rows, np.int8)
+            return keys, np.zeros(len(rows), np.int8)
         return keys, np.where(codes < 0, np.int8(2), np.int8(0))
 
-    def ordered(self, rows: Array, orders: Sequence[Order], limit: int | None) -> Array:
-        """Return `rows` in order, the first `limit` of them; equal ones newest first."""
-        keys = [key for order in orders for key in self.sort_keys(order)]
-        start = self.table.numbers["start"].dense(self.rows)
-        keys += [np.zeros(self.rows, np.int8), -start]
-        if limit is not None and 0 < limit < len(rows) // 2:
-            rows = _leading(rows, keys[0][rows], keys[1][rows], limit)
-        sorted_rows = rows[np.lexsort([key[rows] for key in reversed(keys)])]
-        return self._by_id_within_ties(sorted_rows, keys)[:limit]
 
-    def _by_id_within_ties(self, rows: Array, keys: list[Array]) -> Array:
-        """Let the ids decide, newest first, where everything else is equal."""
-        if len(rows) < 2:
-            return rows
-        same = np.ones(len(rows) - 1, bool)
-        for key in keys:
-            values = key[rows]
-            same &= values[1:] == values[:-1]
-        if not same.any():
-            return rows
-        group = np.concatenate([[0], np.cumsum(~same)])
-        ids = self.table.ids.take(rows, self.rows)
-        return rows[np.lexsort([-_ranks(ids), group])]
-
-
-def _leading(rows: Array, kinds: Array, keys: Array, limit: int) -> Array:
-    """Return the rows that may be among the first `limit`, without sorting them all."""
+def _leading(kinds: Array, keys: Array, limit: int) -> Array:
+    """Return the places of what may be among the first `limit`, without sorting everything."""
     good = kinds == 0
     if np.count_nonzero(good) < limit:
-        return rows
+        return np.arange(len(kinds))
     edge = np.partition(keys[good], limit - 1)[limit - 1]
-    leading: Array = rows[good & (keys <= edge)]
-    return leading
+    return np.flatnonzero(good & (keys <= edge))
+
+
+def _groups(keys: list[Array]) -> Array | None:
+    """Return the number of the group of equals that each of some sorted rows is in; None if no two are equal."""
+    same = np.ones(max(len(keys[0]) - 1, 0), bool)
+    for key in keys:
+        same &= key[1:] == key[:-1]
+    if not same.any():
+        return None
+    return np.concatenate([[0], np.cumsum(~same)])
 
 
 def _ranks(values: Array) -> Array:
@@ -238,7 +279,12 @@ def _ranks(values: Array) -> Array:
     return np.unique(values, return_inverse=True)[1]
 
 
-def _compare_numbers(values: Array, has: Array, op: str, wanted: Any) -> Array:
+def _compare_numbers(values: Array, has: Array | None, op: str, wanted: Any) -> Array:
+    if has is None:
+        if op in {"<", "<=", ">", ">=", "="}:  # NaN satisfies none of them, whether it was logged or is missing
+            with np.errstate(invalid="ignore"):
+                return np.asarray(COMPARE[op](values, wanted))
+        has = is_logged(values)
     if op == "is null":
         return ~has
     if op == "is not null":

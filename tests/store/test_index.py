@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nbtrack.store import FileStore
+from nbtrack.store import FileStore, page, search
 from nbtrack.store.finder import Finder
 from nbtrack.store.query import parse_filter, parse_order
-from nbtrack.store.scan import matches, ordered
 from nbtrack.store.state import RunState, to_run
+
+from .plain_search import matches, ordered
 
 T0 = 1_700_000_000_000
 DAY_MS = 86_400_000
@@ -180,6 +181,23 @@ def test_search_agrees_with_the_plain_meaning_of_filter_and_order(
     table = store.run_table(filter_string=text, order_by=order, max_results=limit, view="ALL", keys=[])
     assert list(table.run_ids) == expected[:limit]
     assert table.total == len(expected)
+
+
+def test_pages_read_from_logs_say_what_the_files_say(
+    lived: tuple[FileStore, list[RunState]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "_WORTH", 0)
+    monkeypatch.setattr(search, "_PAGES_FROM_LOGS", 10**9)
+    store, states = lived
+    from_logs = 0
+    for state in states:
+        (run,) = store.search_runs(filter_string=f"run_id = '{state.run_id}'", view="ALL")
+        params, tags, summaries = (sorted(x.items()) for x in (run.data.params, run.data.tags, run.summaries))
+        assert repr((run.info, params, tags, summaries)) == plain(state)
+        assert sorted(run.data.metrics) == sorted(state.metrics)
+        folder, _ = store._finder.files(state.run_id)
+        from_logs += store._search.index.is_one_sealed_log(state.run_id, Path(folder).name)
+    assert 5 < from_logs < len(states), "both kinds were asked"
 
 
 @settings(max_examples=150, deadline=None)

@@ -170,13 +170,17 @@ def _copy_folders(folder: str, run_id: str, total: int) -> None:
 
 
 def search(folder: str, _count: str) -> dict[str, float]:
-    """Return seconds to find the best hundred, the first time in this process."""
-    client = use(folder).MlflowClient()
+    """Return seconds to open the store and find the best hundred; and once more in the open store."""
+    mlflow = use(folder)
     start = clock()
+    client = mlflow.MlflowClient()
     found = client.search_runs(["0"], FILTER, max_results=100, order_by=["metrics.acc DESC"])
+    fresh = clock() - start
+    start = clock()
+    again = client.search_runs(["0"], FILTER, max_results=100, order_by=["metrics.acc DESC"])
     taken = clock() - start
-    assert len(found) == 100 and found[0].data.metrics["acc"] > 0.99
-    return {"fresh": taken, "open": taken}
+    assert len(found) == len(again) == 100 and found[0].data.metrics["acc"] > 0.99
+    return {"fresh": fresh, "open": taken}
 
 
 def small(folder: str) -> dict[str, float]:

@@ -1,15 +1,15 @@
-"""Evaluates filters and orders run by run: the plain meaning of the language, which the index must agree with."""
+"""Filters and orders run by run: the plain meaning of the language, which the index must agree with."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Any, Final
 
 from nbtrack.entities import TAG_USER
-from nbtrack.store.query import AGGREGATES, Compare, Field, Join, Node, Not, Order, like
+from nbtrack.store.query import Compare, Field, Join, Node, Not, Order, like
 from nbtrack.store.state import COUNT, LAST, MAX, MAX_STEP, MIN, MIN_STEP, STEP, RunState
+from nbtrack.store.vector import COMPARE, resolve, to_number
 
 AGGREGATE_AT: Final = {
     "": LAST,
@@ -21,24 +21,6 @@ AGGREGATE_AT: Final = {
     "min_step": MIN_STEP,
     "max_step": MAX_STEP,
 }
-COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def resolve(field: Field, metric_keys: Iterable[str]) -> Field:
-    """Return `field`, with ``metrics.loss.min`` read as the minimum of ``loss`` unless a metric has that very name."""
-    if field.kind != "metric" or field.aggregate:
-        return field
-    key, dot, last = field.key.rpartition(".")
-    if dot and key and last in AGGREGATES and field.key not in metric_keys:
-        return Field("metric", key, last)
-    return field
 
 
 def attribute_of(state: RunState, key: str) -> Any:
@@ -71,8 +53,7 @@ def value_of(state: RunState, field: Field) -> Any:
     """What a run has for `field`, None if nothing."""
     match field.kind:
         case "metric":
-            if field.by:
-                raise NotImplementedError("what a metric was at another's best step is in the logs, not in the summary")
+            assert not field.by, "what a metric was at another's best step is in the logs, not in the summary"
             summary = state.metrics.get(field.key)
             return None if summary is None else summary[AGGREGATE_AT[field.aggregate]]
         case "param" | "tag":
@@ -98,14 +79,6 @@ def compare_value(op: str, found: Any, wanted: Any) -> bool:
         number = to_number(found)
         return number is not None and COMPARE[op](number, wanted)
     return COMPARE[op](found, wanted)
-
-
-def to_number(text: str) -> float | None:
-    """Return a text of a param as a number, or None if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def matches(node: Node | None, state: RunState, metric_keys: Iterable[str]) -> bool:
