@@ -161,6 +161,19 @@ export interface EditRun {
   deleted?: boolean | null;
 }
 
+/**
+ * Keep (``pinned``) or leave out (``unpinned``) a param or metric that is found in the notebook of a run.
+ *
+ * It holds from the notebook's next run on; null takes the choice back.
+ */
+export interface Pin {
+  op: "pin";
+  run_id: string;
+  kind: "metric" | "param";
+  key: string;
+  choice?: "pinned" | "unpinned" | null;
+}
+
 /** Make a model that a run logged a version of a registered model. */
 export interface Register {
   op: "register";
@@ -288,6 +301,7 @@ export interface RunDetail {
   parent: [string, string] | null;
   children: [string, string, string][];
   inputs: DataInput[];
+  pins: Record<string, string>;
 }
 
 /** One version of a registered model. */
@@ -612,6 +626,7 @@ export type AnyRequest =
   | GetHistory
   | ListServers
   | EditRun
+  | Pin
   | Register
   | Promote
   | Undo
@@ -639,6 +654,7 @@ export interface Answers {
   history: History;
   servers: Servers;
   edit_run: Done;
+  pin: Done;
   register: Registered;
   promote: Promoted;
   undo: Promoted;

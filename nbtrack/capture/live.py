@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture import progress
 from nbtrack.reprs.numbers import json_number
+from nbtrack.tracking.resumed import joined_history, resumed_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +36,15 @@ class Curves:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[list[int], list[float]]] = {}
         self._counts: dict[str, int] = {}
+        self._before: dict[str, str] | None = None  # the runs that this one goes on from
 
     def update(self, cell: Cell) -> bool:
         """Look at the metrics; return whether there is anything new."""
         summaries = cell.run.summaries()
         changed = False
+        store, run_id = cell.run.store, cell.run.run_id
+        if self._before is None:
+            self._before = resumed_runs(store, [run_id]) if cell.options.resume else {}
         for key, summary in summaries.items():
             count = summary.count
             if self._counts.get(key) == count:
@@ -48,7 +53,7 @@ class Curves:
             self._counts[key] = count
             steps, values = self._seen.setdefault(key, ([], []))
             if count <= EXACT_POINTS and len(self._seen) <= MAX_CURVES:
-                history = cell.run.store.get_metric_history(cell.run.run_id, key)
+                history = joined_history(store, run_id, key, self._before)
                 self._seen[key] = (history.step.tolist(), history.value.tolist())
             else:
                 steps.append(summary.step)

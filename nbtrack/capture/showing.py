@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.capture.view import view_bundle
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_PARENT, Run, Status
 from nbtrack.reprs import run_card_html, run_card_text
+from nbtrack.tracking.resumed import joined_history, resumed_runs
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -75,8 +76,9 @@ class Cards:
         seen = dataclasses.replace(seen, info=dataclasses.replace(seen.info, status=status))
         experiment_id = seen.info.experiment_id
         previous = self._previous(store, seen)
+        before = resumed_runs(store, [run.run_id]) if cell.options.resume else {}
         curves = {
-            key: store.get_metric_history(run.run_id, key).value[-MAX_CURVE_POINTS:].tolist()
+            key: joined_history(store, run.run_id, key, before).value[-MAX_CURVE_POINTS:].tolist()
             for key, summary in seen.summaries.items()
             if summary.count > 1
         }

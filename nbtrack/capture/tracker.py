@@ -29,6 +29,7 @@ from nbtrack.entities import TAG_NOTE, TAG_RESUMED, Status
 from nbtrack.errors import InvalidInputError, NbtrackError
 from nbtrack.tracking import begin_run, set_source, source_tag, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, get_or_create_experiment, store_for_writing
+from nbtrack.tracking.resumed import next_steps
 from nbtrack.tracking.run import status_of
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class CellTracker:
         around = stack.current()
         nested = around is not None and around.scope == "cell"
         run = begin_run(None, experiment_id, options.name, nested, None, tags, scope="cell", store=store)
+        if options.resume:
+            run.goes_on = next_steps(store, tags[TAG_RESUMED])
         cell = Cell(run, options, raw, scan, names, notebook, Card(self.shell))
         try:
             self._prepare(cell, info)

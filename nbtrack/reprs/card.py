@@ -12,6 +12,7 @@ from nbtrack.reprs.html import (
     BAD,
     DIM,
     GOOD,
+    LINE,
     STATUS,
     TEXT,
     box,
@@ -137,6 +138,34 @@ def _error(run: Run) -> str:
     )
 
 
+def progress_text(run: Run) -> str:
+    """Return how far a running cell is, in words: ``3 of 10 epochs, about 12 s left``; "" if nothing told."""
+    told = run.capture.get("progress")
+    if run.info.status != "RUNNING" or not isinstance(told, dict):
+        return ""
+    done, total = told.get("done"), told.get("total")
+    if not isinstance(done, (int, float)) or not isinstance(total, (int, float)) or total <= 0:
+        return ""
+    unit = clean(told.get("unit") or "step", 20)
+    text = f"{format_number(done)} of {format_number(total)} {unit}{'s' if unit not in {'it', 's'} else ''}"
+    left = told.get("remaining_s")
+    return text + (f", about {format_duration(left)} left" if isinstance(left, (int, float)) else "")
+
+
+def _progress(run: Run) -> str:
+    text = progress_text(run)
+    if not text:
+        return ""
+    told = run.capture["progress"]
+    share = max(0.0, min(1.0, told["done"] / told["total"]))
+    return (
+        f'<div style="display:flex;align-items:center;gap:8px;margin-top:4px">'
+        f'<div style="flex:0 1 240px;height:4px;border-radius:2px;background:{LINE}">'
+        f'<div style="width:{100 * share:.1f}%;height:4px;border-radius:2px;background:{ACCENT}"></div></div>'
+        f"{dim(esc(text))}</div>"
+    )
+
+
 def _captured(run: Run) -> str:
     parts = [str(part) for part in run.capture.get("captured") or []]
     missing = [str(part) for part in run.capture.get("not_captured") or []]
@@ -185,7 +214,12 @@ def _card(
     most_params: int,
 ) -> str:
     colour = ACCENT if run.info.status == "FINISHED" else STATUS.get(run.info.status, ("", "", ACCENT))[2]
-    facts = [f"in {esc(_duration(run))}" if _duration(run) else "", esc(experiment, 60), f"run {short_id(run.run_id)}"]
+    took = esc(_duration(run))
+    facts = [
+        f"{'for' if run.info.status == 'RUNNING' else 'in'} {took}" if took else "",
+        esc(experiment, 60),
+        f"run {short_id(run.run_id)}",
+    ]
     head = (
         f'<div style="overflow-wrap:anywhere">{status_mark(run.info.status)}&ensp;<b>{esc(run.info.run_name, 80)}</b>'
         f"&ensp;{dim(' · '.join(fact for fact in facts if fact))}</div>"
@@ -201,7 +235,7 @@ def _card(
             "<div>No params or metrics found. Assign results to names such as <code>accuracy</code>, or use"
             " <code>-m NAME</code> and <code>-p NAME</code>.</div>"
         )
-    inner = [head, f"<div>{dim(esc(note, 500))}</div>" if note else "", _error(run), empty]
+    inner = [head, f"<div>{dim(esc(note, 500))}</div>" if note else "", _error(run), _progress(run), empty]
     if metrics:
         inner.append(f'<div style="margin-top:4px;overflow-x:auto">{metrics}{against}</div>')
     if params := _params(run, most_params):
@@ -214,9 +248,12 @@ def run_card_text(run: Run, previous: Run | None = None) -> str:
     """Return the card of a run as plain text, for terminals and consoles."""
     sign, word, _ = STATUS.get(run.info.status, ("?", run.info.status.lower(), ""))
     took = _duration(run)
+    since = "for" if run.info.status == "RUNNING" else "in"
     lines = [
-        f"{sign} {clean(run.info.run_name, 80)}  {word}{f' in {took}' if took else ''}  run {short_id(run.run_id)}"
+        f"{sign} {clean(run.info.run_name, 80)}  {word}{f' {since} {took}' if took else ''}  run {short_id(run.run_id)}"
     ]
+    if progress := progress_text(run):
+        lines.append(f"  {progress}")
     error: Any = run.capture.get("error")
     if isinstance(error, dict):
         lines.append(f"  {clean(error.get('type', 'Error'), 80)}: {clean(error.get('message', ''), 200)}")

@@ -53,6 +53,7 @@ HANDLERS: dict[type[Request], Callable[[Store, Any], Answer]] = {
     m.GetHistory: reading.get_history,
     m.ListServers: reading.list_servers,
     m.EditRun: changing.edit_run,
+    m.Pin: changing.pin,
     m.Register: changing.register,
     m.Promote: changing.promote,
     m.Undo: changing.undo,

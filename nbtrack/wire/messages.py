@@ -53,6 +53,18 @@ class EditRun(Request, frozen=True, tag="edit_run"):
     deleted: bool | None = None
 
 
+class Pin(Request, frozen=True, tag="pin"):
+    """Keep (``pinned``) or leave out (``unpinned``) a param or metric that is found in the notebook of a run.
+
+    It holds from the notebook's next run on; null takes the choice back.
+    """
+
+    run_id: str
+    kind: Literal["param", "metric"]
+    key: str
+    choice: Literal["pinned", "unpinned"] | None = None
+
+
 class Register(Request, frozen=True, tag="register"):
     """Make a model that a run logged a version of a registered model."""
 
@@ -124,6 +136,7 @@ AnyRequest = (
     | GetHistory
     | ListServers
     | EditRun
+    | Pin
     | Register
     | Promote
     | Undo
@@ -215,6 +228,7 @@ class RunDetail(Answer, frozen=True):
     parent: tuple[str, str] | None = None  # id and name of the run that this is a part of
     children: list[tuple[str, str, str]] = []  # id, name and status of the runs that are parts of this one
     inputs: list[DataInput] = []
+    pins: dict[str, str] = {}  # "param:C" or "metric:loss" -> "pinned" or "unpinned", as chosen for its notebook
 
 
 class Version(Answer, frozen=True):
@@ -352,6 +366,7 @@ ANSWERS: dict[str, type[Answer]] = {
     "history": History,
     "servers": Servers,
     "edit_run": Done,
+    "pin": Done,
     "register": Registered,
     "promote": Promoted,
     "undo": Promoted,

@@ -7,6 +7,7 @@ import gzip
 import math
 import mimetypes
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from nbtrack import plots
 from nbtrack.errors import InvalidInputError, NotFoundError
 from nbtrack.plots.tables import SUFFIXES, read_table
 from nbtrack.store.base import Store
+from nbtrack.tracking.resumed import joined_history, resumed_runs
 from nbtrack.wire import pictures as p
 from nbtrack.wire.base import Number
 from nbtrack.wire.listing import experiment_ids
@@ -39,8 +41,8 @@ def _numbers(values: np.ndarray[Any, Any]) -> list[Number]:
     return [number(value) for value in values.tolist()]
 
 
-def _curve(store: Store, request: p.GetSeries, run_id: str, key: str) -> p.Series | None:
-    history = store.get_metric_history(run_id, key)
+def _curve(store: Store, request: p.GetSeries, run_id: str, key: str, before: Mapping[str, str]) -> p.Series | None:
+    history = joined_history(store, run_id, key, before)
     if not len(history):
         return None
     drawn = plots.curve(history, request.max_points, request.axis, request.low, request.high, request.smooth)
@@ -60,12 +62,13 @@ def get_series(store: Store, request: p.GetSeries) -> p.SeriesList:
     pairs = [(run_id, key) for run_id in request.run_ids for key in request.keys][:MOST_CURVES]
     if not 0 <= request.smooth < 1:
         raise InvalidInputError(f"smooth: expected 0 to below 1, got {request.smooth}.")
+    before = resumed_runs(store, request.run_ids)
     if len(pairs) < 4:
-        found = [_curve(store, request, *pair) for pair in pairs]
+        found = [_curve(store, request, *pair, before=before) for pair in pairs]
     else:
         # Unpacking and numpy let other threads run meanwhile: long curves come twice as fast on two cores.
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            found = list(pool.map(lambda pair: _curve(store, request, *pair), pairs))
+            found = list(pool.map(lambda pair: _curve(store, request, *pair, before=before), pairs))
     return p.SeriesList(series=[one for one in found if one is not None])
 
 

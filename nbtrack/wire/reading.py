@@ -10,6 +10,7 @@ import msgspec
 
 from nbtrack import registry, serving
 from nbtrack._version import __version__
+from nbtrack.capture.pins import pins_of_run
 from nbtrack.entities import MANIFEST_NAME, TAG_NOTE, TAG_PARENT, ModelVersion, Run, ServerInfo
 from nbtrack.errors import NotFoundError
 from nbtrack.names import STAGES
@@ -121,6 +122,7 @@ def get_run(store: Store, request: m.GetRun) -> m.RunDetail:
         parent=_parent(store, run),
         children=_children(store, run),
         inputs=[m.DataInput(i.name, i.context, i.digest, i.source) for i in run.inputs.dataset_inputs],
+        pins=dict(pins_of_run(store, run)),
     )
 
 
