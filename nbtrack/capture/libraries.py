@@ -101,10 +101,30 @@ class ModelLibrary(Library):
         return loading.load_model(model_uri, trust=trust)
 
 
+class TorchLibrary(ModelLibrary):
+    """PyTorch."""
+
+    def load_state_dict(self, model_uri: str | Path) -> dict[str, Any]:
+        """Return the tensors of a logged module by name, on the CPU.
+
+        Also of a stranger's, for a module whose code one has oneself: ``net.load_state_dict(…)`` takes them.
+        """
+        from nbtrack.errors import InvalidInputError
+        from nbtrack.models import read_model
+        from nbtrack.models.flavors.pytorch import NAME, tensors_of
+
+        source = read_model(model_uri)
+        if source.manifest.flavor != NAME:
+            raise InvalidInputError(
+                f"load_state_dict: {source.uri} is no model of PyTorch but one of {source.manifest.flavor}."
+            )
+        return tensors_of(source.files, source.uri)
+
+
 sklearn: Final = ModelLibrary("sklearn", "sk_model")
 xgboost: Final = ModelLibrary("xgboost", "xgb_model")
 lightgbm: Final = ModelLibrary("lightgbm", "lgb_model")
-pytorch: Final = ModelLibrary("pytorch", "pytorch_model")
+pytorch: Final = TorchLibrary("pytorch", "pytorch_model")
 keras: Final = ModelLibrary("keras", "keras_model")
 onnx: Final = ModelLibrary("onnx", "onnx_model")
 statsmodels: Final = ModelLibrary("statsmodels", "statsmodels_model")

@@ -51,20 +51,38 @@ def save(model: Any) -> Saved:
     """Return the model as a ``.keras`` file, with the classes that are not Keras's own."""
     check_kind(handles(model), model, NAME, "a keras.Model")
     keras = need(MODULE, PACKAGE)
+    custom = {type(part) for part in (model, *model._flatten_layers()) if type(part).__module__.split(".")[0] != NAME}
+    known = {cls.__name__: cls for cls in custom} | {keras.saving.get_registered_name(cls): cls for cls in custom}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, _FILE)
         try:
-            model.save(path)
+            _write(model, path)
+            if custom:  # Keras notes down the defaults of a model's own __init__ for whatever it was called with
+                keras.saving.load_model(path, custom_objects=known, safe_mode=False, compile=False)
         except (ValueError, NotImplementedError, TypeError) as error:
-            raise InvalidInputError(f"keras.log_model: Keras cannot save this model ({error}).") from None
+            raise InvalidInputError(
+                f"keras.log_model: Keras cannot load what it saves of this model ({str(error).splitlines()[0]}). Give"
+                f" {', '.join(sorted(cls.__name__ for cls in custom)) or 'its parts'} a get_config() that returns the"
+                " arguments of __init__."
+            ) from None
         files = {_FILE: path.read_bytes()}
-    custom = {type(part) for part in (model, *model._flatten_layers()) if type(part).__module__.split(".")[0] != NAME}
     if custom:
-        known = {cls.__name__: cls for cls in custom}
-        known |= {keras.saving.get_registered_name(cls): cls for cls in custom}
         files[_CUSTOM] = pickled(known, kind=type(model).__name__)
     files |= overrides_of(model, ("predict", "predict_on_batch"))
     return Saved(files, {"backend": keras.backend.backend()})
+
+
+def _write(model: Any, path: Path) -> None:
+    try:
+        model.save(path)
+    except OSError:  # a loss without source code; what predicts is whole without what the model was compiled with
+        if not getattr(model, "compiled", False):
+            raise
+        model.compiled = False
+        try:
+            model.save(path)
+        finally:
+            model.compiled = True
 
 
 def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, what: str) -> Any:
@@ -88,6 +106,8 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, 
                 model = keras.saving.load_model(path, custom_objects=custom, safe_mode=False)
             except (TypeError, ValueError):  # a loss of the user's own, say: what predicts is whole without it
                 model = keras.saving.load_model(path, custom_objects=custom, safe_mode=False, compile=False)
+        except UntrustedModelError:
+            raise
         except (TypeError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise IntegrityError(f"{what}: Keras cannot read its {_FILE} ({str(error)[:300]}).") from None
     return put_overrides(model, files, trusted, what)

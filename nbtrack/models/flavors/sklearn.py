@@ -53,6 +53,10 @@ def save(model: Any) -> Saved:
 def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, what: str) -> Any:
     """Return the estimator; a stranger's only through the list of what may be in it."""
     need(MODULE, PACKAGE)
+    if _SKOPS in files:
+        from nbtrack.models import safe_skops
+
+        return safe_skops.loads(files[_SKOPS], what, trusted)
     data = file_of(files, _FILE, what)
     from sklearn.exceptions import InconsistentVersionWarning
 
