@@ -321,7 +321,9 @@ class ServerInfo:
     """A model server on this machine, as its state file and its life sign tell.
 
     `owner` is ``"kernel"``, ``"jupyter"``, ``"process"`` or ``"detached"``; `status` is ``"starting"``,
-    ``"ready"``, ``"failed"`` or ``"stopped"``.
+    ``"ready"``, ``"failed"`` or ``"stopped"``. `follow` is the URI whose meaning it follows, `held` the version that it
+    answers with all the same, `previous` the one before; `others` are its further models, `options` how it was asked to
+    serve, `checks` what was checked before it listened.
     """
 
     server_id: str
@@ -336,3 +338,9 @@ class ServerInfo:
     started_at_ms: int
     error: str = ""
     requests: int = 0
+    follow: str = ""
+    held: str = ""
+    previous: str = ""
+    others: tuple[Mapping[str, Any], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[Mapping[str, str], ...] = ()

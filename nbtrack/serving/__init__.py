@@ -2,7 +2,9 @@
 
 from nbtrack.entities import ServerInfo
 from nbtrack.serving.client import curl_command, invoke, server_example
-from nbtrack.serving.supervise import ModelServer, get_server, list_servers, serve, stop_server
+from nbtrack.serving.handle import ModelServer
+from nbtrack.serving.process import stop_server
+from nbtrack.serving.supervise import RequestLogging, get_server, list_servers, serve
 from nbtrack.serving.target import example_request
 
 default_owner: str | None = None
@@ -10,6 +12,7 @@ default_owner: str | None = None
 
 __all__ = [
     "ModelServer",
+    "RequestLogging",
     "ServerInfo",
     "curl_command",
     "default_owner",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -15,19 +15,17 @@ import orjson
 
 from nbtrack._version import __version__
 from nbtrack.serving import v2
-from nbtrack.serving.batch import Batcher
 from nbtrack.serving.codec import Decoded, encode
 from nbtrack.serving.describe import openapi, schema_json
 from nbtrack.serving.guard import Guard, Headers
-from nbtrack.serving.metrics import Metrics
+from nbtrack.serving.metrics import metrics_text
 from nbtrack.serving.page import PAGE_POLICY, render_page
 from nbtrack.serving.refusal import Refusal
-from nbtrack.serving.scorer import Scorer
-from nbtrack.serving.shadow import Shadow
-from nbtrack.serving.target import Target
+from nbtrack.serving.served import Live, Served, Split, health
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Inference = tuple[str, str | None, str]  # model, version and verb of a path of the Open Inference Protocol
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 128 << 20
@@ -37,6 +35,23 @@ _BIG_BODY_BYTES: Final = 256 << 10  # decoded in a thread, so that /ping stays q
 _JSON: Final = b"application/json"
 _TEXT: Final = b"text/plain; charset=utf-8"
 _log = logging.getLogger("nbtrack.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One scoring request, without its data; `why` says why it was refused."""
+
+    at_ms: int
+    status: int
+    rows: int
+    ms: float
+    model: str
+    why: str
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        told = {"at_ms": self.at_ms, "status": self.status, "rows": self.rows, "ms": round(self.ms, 3)}
+        return told | {"model": self.model, "why": self.why}
 
 
 @dataclass(slots=True)
@@ -51,27 +66,15 @@ class Answer:
     ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
-    """The model that answers now, and how answers name it. Replaced as a whole, between two requests."""
-
-    scorer: Scorer
-    batcher: Batcher
-    model_name: str
-    version: str
-    model_uri: str
-    digest: str
-    label: str  # name and version
-    header: bytes  # the same in a form that every client can read
-
-
 class App:
-    """The ASGI application of one served model.
+    """The ASGI application of a model server.
 
     Parameters
     ----------
-    scorer, target
-        The model, and what it is.
+    served
+        Its models. The first answers where a request names none; ``/models/NAME/…`` is about one of them.
+    split
+        Which of the first two answers where a request names none.
     guard
         Who may ask.
     counter
@@ -80,71 +83,91 @@ class App:
 
     def __init__(
         self,
-        scorer: Scorer,
-        target: Target,
+        served: Sequence[Served],
         *,
+        split: Split | None = None,
         guard: Guard | None = None,
         counter: Any = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
-        self.metrics = Metrics()
-        self.connections: Callable[[], int] = lambda: 2  # who runs this application may know how many are open
-        self.live = self.prepared(scorer, target)
+        self.served = list(served)
+        self._split = split
         self._guard = guard or Guard()
         self._counter = counter if counter is not None else [0]
         self._max_body = max_body_bytes
         self._started = time.monotonic()
-        self.shadow: Shadow | None = None
-        self.recent: deque[tuple[int, int, int, float, str]] = deque(maxlen=RECENT)
-        self._gets: dict[str, Callable[[], Answer]] = {
+        self.recent: deque[Seen] = deque(maxlen=RECENT)
+        self._gets: dict[str, Callable[[Served], Answer]] = {
             "/": self._page,
-            "/ping": lambda: Answer(b"\n", kind=_TEXT),
+            "/docs": self._page,
+            "/ping": lambda _: Answer(b"\n", kind=_TEXT),
             "/health": self._health,
-            "/version": lambda: Answer(__version__.encode(), kind=_TEXT),
-            "/schema": lambda: Answer(orjson.dumps(schema_json(self.live.scorer.signature))),
+            "/version": lambda _: Answer(__version__.encode(), kind=_TEXT),
+            "/schema": lambda served: Answer(orjson.dumps(schema_json(served.live.scorer.signature))),
             "/openapi.json": self._openapi,
             "/metrics": self._metrics_text,
             "/requests": self._requests,
+            "/drift": self._drift,
         }
 
-    def prepared(self, scorer: Scorer, target: Target) -> Live:
-        """Return what `live` may be set to."""
-        batcher = Batcher(scorer, self.metrics, lambda: self.connections())  # noqa: PLW0108 - it is set later
-        version = "" if target.version is None else str(target.version)
-        label = f"{target.model_name}/{version}" if version else target.model_name
-        header = label.encode("ascii", "backslashreplace")
-        return Live(scorer, batcher, target.model_name, version, target.uri, target.digest, label, header)
+    def count_connections(self, open_now: Callable[[], int]) -> None:
+        """Let the models know how many connections are open."""
+        for each in self.served:
+            each.connections = open_now
+
+    def _route(self, path: str) -> tuple[Served, str]:
+        """Return the model that a path is about, and the rest of the path."""
+        if path.startswith("/models/"):
+            name, slash, rest = path[8:].partition("/")
+            for each in self.served:
+                if name == each.name and slash:
+                    return each, f"/{rest}"
+            raise Refusal(
+                f"no such model is served here; served are {', '.join(each.name for each in self.served)}."
+                " Paths are /models/NAME/invocations and so on.",
+                status=404,
+            )
+        return self.served[0], path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":  # no websockets here
             return
-        method, path, headers = scope["method"], scope["path"], scope["headers"]
-        inference = v2.parse_path(path) if path.startswith("/v2/models/") else None
-        scoring = path == "/invocations" or (inference is not None and inference[2] == "/infer")
-        live = self.live  # one and the same from here to the answer, whatever takes its place meanwhile
+        method, headers = scope["method"], scope["headers"]
+        served, path, inference, scoring, why = self.served[0], scope["path"], None, False, ""
+        live = served.live
         try:
             self._guard.check(method, path, headers)
+            served, path = self._route(path)
+            if path.startswith("/v2/models/") and (inference := v2.parse_path(path)) is not None:
+                served = self._named(inference)
+            scoring = path == "/invocations" or (inference is not None and inference[2] == "/infer")
+            if self._split is not None and inference is None and scope["path"] == "/invocations":
+                served = self.served[self._split.choose(headers)]
+            live = served.live  # one and the same from here to the answer, whatever takes its place meanwhile
             if scoring and method == "POST":
-                answer = await self._invocations(live, headers, receive, inference)
+                answer = await self._invocations(served, live, headers, receive, inference)
             else:
-                answer = self._get(method, path)
+                answer = self._get(served, method, path)
         except Refusal as refusal:
-            answer = self._refuse(refusal, scoring and inference is None)
+            answer, why = self._refuse(live, refusal, scoring and inference is None), refusal.told
         except asyncio.CancelledError:
             raise
         except Exception:
             _log.exception("a request failed")
-            answer = self._refuse(Refusal("the server failed; its log says why.", status=500), scoring)
+            why = "the server failed; its log says why."
+            answer = self._refuse(live, Refusal(why, status=500), scoring)
         if scoring:
-            self.metrics.count(answer.status)
+            served.metrics.count(answer.status)
             self._counter[0] += 1
-            self.recent.append((time.time_ns(), answer.status, answer.rows, answer.ms, live.label))
+            self.recent.append(
+                Seen(time.time_ns() // 1_000_000, answer.status, answer.rows, answer.ms, live.label, why)
+            )
         await _send(send, answer, live.header, head_only=method == "HEAD")
 
     # -- scoring ---------------------------------------------------------------------------------------------------
     async def _invocations(
-        self, live: Live, headers: Headers, receive: Receive, inference: tuple[str, str | None, str] | None
+        self, served: Served, live: Live, headers: Headers, receive: Receive, inference: Inference | None
     ) -> Answer:
         content_type = ""
         length: int | None = None
@@ -162,7 +185,6 @@ class App:
         request_id = None
         decode: Callable[[], Decoded] = partial(live.scorer.codec.decode, body, content_type)
         if inference is not None:
-            self._check_model(live, inference)
             decoded, request_id = v2.decode(body, live.scorer.codec.schema)
         elif len(body) > _BIG_BODY_BYTES:
             decoded = await asyncio.get_running_loop().run_in_executor(None, decode)
@@ -171,8 +193,8 @@ class App:
         ready = time.perf_counter()
         predictions = await live.batcher.score(decoded)
         scored = time.perf_counter()
-        if self.shadow is not None and inference is None:
-            self.shadow.compare(body, content_type, predictions)
+        if served.shadow is not None and inference is None:
+            served.shadow.compare(body, content_type, predictions)
         if inference is None:
             answer = Answer(encode(predictions), rows=decoded.rows)
         else:
@@ -180,8 +202,10 @@ class App:
             answer = Answer(orjson.dumps(told, default=str), rows=decoded.rows)
         done = time.perf_counter()
         answer.ms = (done - started) * 1e3
-        self.metrics.latency.add(done - started)
-        self.metrics.rows += decoded.rows
+        served.metrics.latency.add(done - started)
+        served.metrics.rows += decoded.rows
+        if served.log is not None:
+            served.log.see(decoded.data, decoded.rows, predictions, answer.ms, live.label)
         spent = ((ready - started) * 1e3, (scored - ready) * 1e3, (done - scored) * 1e3)
         answer.headers.append((b"server-timing", b"decode;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f" % spent))
         if decoded.note:
@@ -217,29 +241,28 @@ class App:
         )
 
     # -- everything else -------------------------------------------------------------------------------------------
-    def _check_model(self, live: Live, inference: tuple[str, str | None, str]) -> None:
+    def _named(self, inference: Inference) -> Served:
+        """Return the model that a path of the Open Inference Protocol names."""
         name, version, _ = inference
-        if name != live.model_name or version not in {None, live.version}:
-            raise Refusal(
-                "another model is served here. GET /v2/models/<its name>, or /health to see which.", status=404
-            )
+        for each in self.served:
+            if name == each.name and version in {None, each.live.version}:
+                return each
+        raise Refusal("another model is served here. GET /v2/models/<its name>, or /health to see which.", status=404)
 
-    def _v2(self, path: str) -> Answer:
-        live = self.live
+    def _v2(self, path: str, served: Served) -> Answer:
+        live = served.live
         if path in {"/v2", "/v2/"}:
             return Answer(orjson.dumps({"name": "nbtrack", "version": __version__, "extensions": []}))
         if path == "/v2/health/live":
             return Answer(orjson.dumps({"live": True}))
         inference = v2.parse_path(path)
-        if inference is not None:
-            self._check_model(live, inference)
         if path == "/v2/health/ready" or (inference is not None and inference[2] == "/ready"):
             return Answer(orjson.dumps({"name": live.model_name, "ready": True}))
         if inference is None:
             raise Refusal("there is nothing here; see the Open Inference Protocol.", status=404)
         return Answer(orjson.dumps(v2.metadata(live.model_name, live.version, live.scorer.signature)))
 
-    def _get(self, method: str, path: str) -> Answer:
+    def _get(self, served: Served, method: str, path: str) -> Answer:
         handler = self._gets.get(path)
         scoring = path == "/invocations" or path.endswith("/infer")
         if handler is None and not scoring and path.startswith("/v2"):
@@ -250,45 +273,43 @@ class App:
             )
         allowed = "POST" if handler is None else "GET, HEAD"
         if handler is None or method not in {"GET", "HEAD"}:
-            answer = self._refuse(Refusal(f"only {allowed} works here.", status=405), scoring=False)
+            answer = self._refuse(served.live, Refusal(f"only {allowed} works here.", status=405), scoring=False)
             answer.headers.append((b"allow", allowed.encode()))
             return answer
-        return handler()
+        return handler(served)
 
-    def _health(self) -> Answer:
-        told: dict[str, Any] = {
-            "status": "ready",
-            "model": self.live.model_name,
-            "version": self.live.version or None,
-            "model_uri": self.live.model_uri,
-            "uptime_s": round(time.monotonic() - self._started, 3),
-        }
-        if self.shadow is not None:
-            told["shadow"] = self.shadow.counts
+    def _health(self, served: Served) -> Answer:
+        uptime_s = time.monotonic() - self._started
+        told = health(served, uptime_s)
+        if len(self.served) > 1:
+            told["models"] = [health(each, uptime_s) for each in self.served]
+        if self._split is not None:
+            told["split"] = list(self._split.weights)
         return Answer(orjson.dumps(told))
 
-    def _openapi(self) -> Answer:
-        live = self.live
+    def _openapi(self, served: Served) -> Answer:
+        live = served.live
         return Answer(
             orjson.dumps(openapi(live.model_name, live.version or "0", live.scorer.signature, live.scorer.example))
         )
 
-    def _metrics_text(self) -> Answer:
-        text = self.metrics.text(self.live.model_name, self.live.version, time.monotonic() - self._started)
-        if self.shadow is not None:
-            text += "\n".join(self.shadow.lines()) + "\n"
+    def _metrics_text(self, _: Served) -> Answer:
+        text = metrics_text(self.served, time.monotonic() - self._started)
         return Answer(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
-    def _requests(self) -> Answer:
+    def _requests(self, _: Served) -> Answer:
         """The last requests, newest first: when, how they went, how many rows, how long, which model. Never data."""
-        found = [
-            {"at_ms": at // 1_000_000, "status": status, "rows": rows, "ms": round(ms, 3), "model": label}
-            for at, status, rows, ms, label in reversed(self.recent)
-        ]
+        found = [seen.plain() for seen in reversed(self.recent)]
         return Answer(orjson.dumps({"requests": found, "total": int(self._counter[0])}))
 
-    def _page(self) -> Answer:
-        live = self.live
+    def _drift(self, served: Served) -> Answer:
+        """How the rows that were asked for differ from those that the model was trained on."""
+        if served.log is None:
+            raise Refusal("requests are not looked at here; start the server with a request log.", status=404)
+        return Answer(orjson.dumps(served.log.drift_report()))
+
+    def _page(self, served: Served) -> Answer:
+        live = served.live
         facts = {
             "model": live.model_name,
             "version": live.version,
@@ -301,9 +322,9 @@ class App:
             render_page(facts), kind=b"text/html; charset=utf-8", headers=[(b"content-security-policy", PAGE_POLICY)]
         )
 
-    def _refuse(self, refusal: Refusal, scoring: bool) -> Answer:
+    def _refuse(self, live: Live, refusal: Refusal, scoring: bool) -> Answer:
         shows_example = scoring and refusal.status in {400, 415}
-        body = orjson.dumps(refusal.body(self.live.scorer.example if shows_example else None), default=str)
+        body = orjson.dumps(refusal.body(live.scorer.example if shows_example else None), default=str)
         answer = Answer(body, refusal.status)
         if refusal.status == 401:
             answer.headers.append((b"www-authenticate", b"Bearer"))

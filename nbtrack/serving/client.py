@@ -8,7 +8,7 @@ import math
 import shlex
 import time
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from nbtrack.entities import ServerInfo
 from nbtrack.errors import InvalidInputError, NotFoundError, ServingError
@@ -41,8 +41,8 @@ def invoke(server_id: str, body: str | bytes, content_type: str = "application/j
     return post(record, body, content_type)
 
 
-def post(record: records.Record, body: str | bytes, content_type: str) -> tuple[int, str, float]:
-    """Send one scoring request to the server of a record."""
+def post(record: records.Record, body: str | bytes, content_type: str, model: str = "") -> tuple[int, str, float]:
+    """Send one scoring request to the server of a record, about one of its models if `model` names it."""
     headers = {"Content-Type": content_type}
     if record.token:
         headers["Authorization"] = f"Bearer {record.token}"
@@ -51,7 +51,9 @@ def post(record: records.Record, body: str | bytes, content_type: str) -> tuple[
     parts = urlsplit(record.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     try:
-        connection.request("POST", "/invocations", body=data, headers=headers)
+        connection.request(
+            "POST", f"/models/{quote(model)}/invocations" if model else "/invocations", body=data, headers=headers
+        )
         response = connection.getresponse()
         text = response.read().decode("utf-8", "replace")
         return response.status, text, (time.perf_counter() - started) * 1e3

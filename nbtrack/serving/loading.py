@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 
 from nbtrack.models import load_bundle
+from nbtrack.models.manifest import EXAMPLE_PREDICTIONS
+from nbtrack.models.profile import PROFILE_NAME
 from nbtrack.serving.predictors import CompiledFirst, ModelItself
 from nbtrack.serving.schema import Schema
 from nbtrack.serving.scorer import Scorer
@@ -33,7 +35,9 @@ def load_scorer(model_uri: str, store_uri: str, loop_thread: int | None = None) 
     signature = loaded.manifest.signature
     schema = Schema(signature)
     compiled = loaded.compiled
+    answer = loaded.manifest.options.get(EXAMPLE_PREDICTIONS)
+    example, profile = loaded.source.example, loaded.source.files.get(PROFILE_NAME)
     if compiled is not None and schema.width == compiled.width:
         ask = CompiledFirst(loaded, compiled, schema, loop_thread or threading.get_ident())
-        return Scorer(ask, signature, loaded.source.example)
-    return Scorer(ModelItself(loaded, schema), signature, loaded.source.example)
+        return Scorer(ask, signature, example, profile, answer)
+    return Scorer(ModelItself(loaded, schema), signature, example, profile, answer)

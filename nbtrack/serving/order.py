@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 GRACE_S: Final = 5.0  # for requests in flight, when a worker is asked to stop
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """One model: `follow` is a URI whose meaning may change, such as a stage; `resolved_uri` is what it meant."""
+
+    resolved_uri: str
+    follow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """What to serve. `follow` is a URI whose meaning may change, such as a stage; `resolved_uri` is what it meant.
+    """What to serve, and how.
 
     `share` is a duplicated socket (Windows), `fd` an inherited one (elsewhere).
 
@@ -20,9 +29,12 @@ class Order:
 
     server_id: str
     store_uri: str
-    resolved_uri: str
-    follow: str = ""
+    models: tuple[Wanted, ...]
     shadow: str = ""  # the URI of a model that is asked the same
+    split: tuple[int, ...] = ()  # how many requests of all go to each of the first two models
+    log_share: float = 0.0  # of the requests that are looked at and logged
+    log_max_bytes: int = 0
+    mask: tuple[str, ...] = ()  # columns that the log does not hold
     fd: int = -1
     share: str = ""
     tied: bool = True  # to the pipe of life
@@ -31,10 +43,9 @@ class Order:
 
     def line(self) -> bytes:
         """Return it as it travels."""
-        return json.dumps(asdict(self)).encode() + b"\n"
+        return msgspec.json.encode(self) + b"\n"
 
 
 def read_order(line: bytes) -> Order:
     """Return what a line says."""
-    raw = json.loads(line)
-    return Order(**(raw | {"allowed_hosts": tuple(raw["allowed_hosts"])}))
+    return msgspec.json.decode(line, type=Order)

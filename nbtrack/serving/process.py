@@ -92,10 +92,11 @@ def _who_holds(port: int) -> str:
 class Child:
     """A worker, its socket and its pipe of life."""
 
-    def __init__(self, record: records.Record, sock: socket.socket, order: Order) -> None:
+    def __init__(self, record: records.Record, sock: socket.socket, order: Order, python: str = "") -> None:
         self.record = record
         self._sock = sock
         self._order = order
+        self._python = python or sys.executable
         self._stopping = threading.Event()
         self._guard = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,11 +141,15 @@ class Child:
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         else:  # the interrupt button signals the kernel's whole process group: the worker is in one of its own
             options |= {"start_new_session": True, "pass_fds": (self._sock.fileno(),)}
+        if self._python != sys.executable:  # an environment of its own sees nothing of ours
+            options["env"] = {
+                k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+            }
         life, self._life = os.pipe()
         self._answers, answers = os.pipe()
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "nbtrack.serving.worker"], stdin=life, stdout=answers, stderr=log, **options
+                [self._python, "-m", "nbtrack.serving.worker"], stdin=life, stdout=answers, stderr=log, **options
             )
         except OSError:
             os.close(self._answers)
@@ -271,6 +276,14 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
+def no_server(server_id: str) -> NotFoundError:
+    """Return what is raised where no server has this id."""
+    return NotFoundError(
+        f"model server: there is none with the id {server_id[:60]!r}; it may have been stopped."
+        " nbtrack.serving.list_servers() shows those there are."
+    )
+
+
 def _ending(code: int) -> str:
     if code < 0:
         try:
@@ -281,6 +294,39 @@ def _ending(code: int) -> str:
 
 
 children: dict[str, Child] = {}  # the workers that this process owns
+
+
+def stop_server(server_id: str) -> None:
+    """Stop a server, whoever owns it; requests in flight are answered first. Nothing of it is left.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of this id; it may have ended.
+    """
+    own = children.get(server_id)
+    if own is not None:
+        own.stop()
+        return
+    record = records.read_record(server_id)
+    if record is None or not (records.is_locked(server_id) or record.status == "failed"):
+        raise no_server(server_id)
+    _signal(record.pid, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_S + 1
+    while records.is_locked(server_id):
+        if time.monotonic() > deadline:
+            _signal(record.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            deadline = float("inf")
+        time.sleep(0.02)
+    records.forget(server_id)
+
+
+def _signal(pid: int, number: int) -> None:
+    if pid > 1:
+        try:
+            os.kill(pid, number)
+        except OSError:  # it has just ended
+            return
 
 
 def _leave() -> None:

@@ -6,17 +6,18 @@ its process id says. The same file carries the counters that a listing shows.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from nbtrack.entities import ServerInfo
 from nbtrack.errors import NotFoundError, ServingError
@@ -49,8 +50,11 @@ class Record:
     status: str = "starting"
     error: str = ""
     token: str = field(default="", repr=False)
-    shadow: str = ""  # the URI of a model that is asked the same
     follow: str = ""  # a URI whose meaning may change while it runs
+    previous: str = ""  # the version that answered before this one and can at once again
+    others: tuple[Mapping[str, Any], ...] = ()  # its further models: model_uri, resolved_uri, model_name, version
+    options: Mapping[str, Any] = field(default_factory=dict)  # how it was asked to serve
+    checks: tuple[Mapping[str, str], ...] = ()  # the rehearsal: name, state ("ok", "note") and text
     example: str = ""  # the body of a request that works, if it is short
 
     @property
@@ -74,6 +78,12 @@ class Record:
             started_at_ms=self.started_at_ms,
             error=self.error,
             requests=requests,
+            follow=self.follow,
+            held=held(self.server_id),
+            previous=self.previous,
+            others=tuple(self.others),
+            options=self.options,
+            checks=tuple(self.checks),
         )
 
 
@@ -147,6 +157,27 @@ def log_path(server_id: str) -> Path:
     return record_path(server_id).with_suffix(".log")
 
 
+def _held_path(server_id: str) -> Path:
+    return record_path(server_id).with_suffix(".held")
+
+
+def held(server_id: str) -> str:
+    """Return the URI of the version that a server is to answer with whatever it follows; empty for none."""
+    try:
+        return _held_path(server_id).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def hold(server_id: str, model_uri: str) -> None:
+    """Make a server answer with one version, or, with an empty `model_uri`, follow again. It looks soon."""
+    path = _held_path(server_id)
+    if model_uri:
+        path.write_text(model_uri, encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
+
+
 def new_id() -> str:
     """Return a fresh id."""
     return os.urandom(6).hex()
@@ -157,25 +188,23 @@ def write_record(record: Record) -> None:
     path = record_path(record.server_id)
     temp = path.with_name(f".{os.urandom(6).hex()}.tmp")
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        json.dump(asdict(record), file)
+    with os.fdopen(fd, "wb") as file:
+        file.write(msgspec.json.encode(record))
     temp.replace(path)
 
 
 def read_record(server_id: str) -> Record | None:
     """Return a record, or None if there is none that can be read."""
     try:
-        raw: dict[str, Any] = json.loads(record_path(server_id).read_text(encoding="utf-8"))
-        known = {f.name for f in fields(Record)}
-        return Record(**{key: value for key, value in raw.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+        return msgspec.json.decode(record_path(server_id).read_bytes(), type=Record)
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
 
 
 def forget(server_id: str) -> None:
     """Remove every file of a server; on Windows those still open stay until a later listing."""
     path = record_path(server_id)
-    for suffix in (".json", ".life", ".log", ".log.1"):
+    for suffix in (".json", ".life", ".log", ".log.1", ".held"):
         with suppress(OSError):
             path.with_suffix(suffix).unlink(missing_ok=True)
 
@@ -187,7 +216,7 @@ class Life:
         import mmap
 
         self._fd = os.open(life_path(server_id), os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        if not _lock(self._fd):
+        if not lock(self._fd):
             raise ServingError(f"model server {server_id}: another process holds its lock.")
         os.ftruncate(self._fd, 8 * _COUNTERS)
         self._map = mmap.mmap(self._fd, 8 * _COUNTERS)
@@ -199,7 +228,7 @@ _LOCK_AT: Final = 2**62  # Windows locks are mandatory: lock a byte where no cou
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(fd: int) -> bool:
+    def lock(fd: int) -> bool:
         os.lseek(fd, _LOCK_AT, os.SEEK_SET)
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
@@ -208,12 +237,12 @@ if sys.platform == "win32":
         return True
 
     def _is_held(fd: int) -> bool:
-        return not _lock(fd)  # taken, it is given back when the file is closed
+        return not lock(fd)  # taken, it is given back when the file is closed
 
 else:
     import fcntl
 
-    def _lock(fd: int) -> bool:
+    def lock(fd: int) -> bool:
         for _ in range(50):  # a reader's probe holds it for a moment
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

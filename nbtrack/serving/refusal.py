@@ -40,6 +40,11 @@ class Refusal(Exception):
         self.path = path
         self.expected = expected
 
+    @property
+    def told(self) -> str:
+        """What is wrong, and where: for the list of the last requests."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
     def body(self, example: Any = None) -> dict[str, Any]:
         """Return what is sent back; `example` is a request body that works."""
         told: dict[str, Any] = {"error_code": CODES.get(self.status, "BAD_REQUEST"), "message": self.message}

@@ -38,11 +38,18 @@ class Scorer:
         The model's signature, if it has one.
     logged_example
         The logged input example as parsed JSON, if there is one.
+    profile
+        The profile of the training data as it was logged, if there is one.
+    logged_answer
+        What the model answered for the example when it was logged, if that is known.
     """
 
     predict: Callable[..., Any]
     signature: Signature | None = None
     logged_example: Any = None
+    profile: bytes | None = None
+    logged_answer: Any = None
+    differs: bool = field(init=False, default=False)  # from what it answered when it was logged
     batchable: bool = field(init=False, default=False)
     codec: Codec = field(init=False)
     example: dict[str, Any] = field(init=False)
@@ -115,6 +122,7 @@ class Scorer:
                 f"self-check: the model gave {len(answer)} predictions for the {decoded.rows} rows of its logged input"
                 " example; expected one for each row."
             )
+        self.differs = isinstance(self.logged_answer, list) and not _alike(answer, self.logged_answer[: len(answer)])
         try:
             self.predict_s = min(self._time(decoded.data) for _ in range(3))
         except Handover:  # its own example is not for the compiled arrays: everything goes to the thread
@@ -140,6 +148,17 @@ class Scorer:
             )
         except Exception:  # whatever it is, it is no model to put requests together for
             return False
+
+
+def _alike(mine: Any, theirs: Any) -> bool:
+    """Return whether two lists of predictions are the same but for the last digits of their numbers."""
+    try:
+        first, second = np.asarray(mine), np.asarray(theirs)
+        if first.dtype.kind in "iuf" and second.dtype.kind in "iuf":
+            return first.shape == second.shape and np.allclose(first, second, rtol=1e-6, atol=1e-9, equal_nan=True)
+    except ValueError:  # rows of different length
+        pass
+    return bool(mine == theirs)
 
 
 def _off_the_loop(ask: Callable[..., Any], *args: Any) -> Any:

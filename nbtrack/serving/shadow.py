@@ -29,11 +29,15 @@ class Shadow:
     """
 
     def __init__(self, scorer: Scorer, uri: str) -> None:
+        self.rows = self.different = self.failed = self.skipped = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.take(scorer, uri)
+
+    def take(self, scorer: Scorer, uri: str) -> None:
+        """Ask this model from now on."""
         self.scorer = scorer
         self.uri = uri
-        self.rows = self.different = self.failed = self.skipped = 0
         self._batcher = Batcher(scorer, Metrics())
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -70,16 +74,3 @@ class Shadow:
         except Exception:  # whatever it is, nobody waits for it
             self.failed += 1
             _log.info("the shadow %s failed", self.uri, exc_info=True)
-
-    def lines(self) -> list[str]:
-        """Return the counts as Prometheus reads them."""
-        out = []
-        for name, value, about in (
-            ("rows", self.rows, "Rows that the shadow was asked for, too."),
-            ("different", self.different, "Rows for which the shadow predicts something else."),
-            ("failed", self.failed, "Requests that the shadow could not answer."),
-            ("skipped", self.skipped, "Requests that the shadow was too slow for."),
-        ):
-            metric = f"nbtrack_shadow_{name}_total"
-            out += [f"# HELP {metric} {about}", f"# TYPE {metric} counter", f"{metric} {value}"]
-        return out

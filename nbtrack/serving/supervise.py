@@ -5,26 +5,25 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import nbtrack.serving as room
-from nbtrack.entities import VIEW_MIME, ServerInfo
-from nbtrack.errors import InvalidInputError, NotFoundError
+from nbtrack.entities import ServerInfo
+from nbtrack.errors import InvalidInputError
 from nbtrack.names import ModelURI, parse_model_uri
-from nbtrack.reprs import server_card_html
-from nbtrack.serving import client, logfile, records
-from nbtrack.serving.order import GRACE_S, Order
-from nbtrack.serving.process import Child, children, listen
+from nbtrack.serving import records
+from nbtrack.serving.environments import python_for
+from nbtrack.serving.handle import ModelServer
+from nbtrack.serving.order import Order, Wanted
+from nbtrack.serving.process import Child, children, listen, no_server
 from nbtrack.serving.target import Target, find_target, the_store
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from nbtrack.store.base import Store
 
 Owner = Literal["kernel", "jupyter", "process", "detached"]
@@ -85,112 +84,59 @@ def _check_reach(host: str, token: str) -> None:
         )
 
 
-class ModelServer:
-    """A running model server: ask it, look at its log, stop it.
+def _checked_split(split: str, count: int) -> tuple[int, ...]:
+    """Return ``"90:10"`` as numbers."""
+    if not split:
+        return ()
+    parts = [int(part) if part.isascii() and part.isdecimal() else 0 for part in split.split(":")]
+    if len(parts) != 2 or not all(0 < part <= 10_000 for part in parts):
+        raise InvalidInputError(f"serve: split must be two whole numbers such as '90:10', got {split[:40]!r}.")
+    if count != 2:
+        raise InvalidInputError(f"serve: split is about two models; got {count}. Name the second one, too.")
+    return tuple(parts)
 
-    As a context manager it is stopped at the end of the block, unless it had been running before.
 
-    Examples
-    --------
-    >>> with nbtrack.serve("models:/wine/Staging") as server:  # doctest: +SKIP
-    ...     server.predict(X_test)
+def _check_names(targets: Sequence[Target], split: tuple[int, ...], shadow: str) -> None:
+    names = [target.model_name for target in targets]
+    if not names:
+        raise InvalidInputError("serve: expected a model URI, got an empty list.")
+    if len(set(names)) != len(names) and not split:
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(
+            f"serve: two models are called {twice!r}, so no request could tell them apart. Serve each by a server of"
+            " its own, or say with split= how many requests each is to answer."
+        )
+    if shadow and split:
+        raise InvalidInputError("serve: split compares both models already; leave shadow= out.")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLogging:
+    """Which requests are looked at and kept in the store; see :func:`serve`.
+
+    Attributes
+    ----------
+    share
+        How many of all requests, from 0 to 1.
+    max_mb
+        How large the log may become, in MB. The drift of the columns is watched beyond that.
+    mask
+        Columns whose values are not to be written.
     """
 
-    def __init__(self, record: records.Record, *, reused: bool = False) -> None:
-        self._record = record
-        self._reused = reused
+    share: float = 1.0
+    max_mb: float = 64
+    mask: Sequence[str] = ()
 
-    @property
-    def server_id(self) -> str:
-        """Its id."""
-        return self._record.server_id
-
-    @property
-    def url(self) -> str:
-        """Where it answers, such as ``http://127.0.0.1:1234``."""
-        return self._record.url
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return self._record.port
-
-    @property
-    def info(self) -> ServerInfo:
-        """What is known of it now; `status` is ``"stopped"`` once it is gone."""
-        for record, requests in records.live_records():
-            if record.server_id == self.server_id:
-                self._record = record
-                return record.info(requests)
-        record = self._record
-        return ServerInfo(
-            **{name: getattr(record.info(), name) for name in ServerInfo.__slots__ if name != "status"},
-            status="stopped",
-        )
-
-    def predict(self, data: Any) -> Any:
-        """Return the served model's predictions for `data`, as an array with one entry a row.
-
-        Parameters
-        ----------
-        data
-            A DataFrame, an array, a list of rows, or a mapping of columns.
-
-        Raises
-        ------
-        InvalidInputError
-            If the data does not fit the model.
-        ServingError
-            If the server does not answer.
-        """
-        status, text, _ = client.post(self._record, client.encode_request(data), "application/json")
-        return client.decode_answer(self._record, status, text)
-
-    def logs(self, lines: int = 50) -> str:
-        """Return the last lines of what the server printed."""
-        return logfile.tail(records.log_path(self.server_id), lines)
-
-    def stop(self) -> None:
-        """Stop it; requests in flight are answered first. Stopping it twice does no harm."""
-        try:
-            stop_server(self.server_id)
-        except NotFoundError:
-            return
-
-    def __enter__(self) -> ModelServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._reused:
-            self.stop()
-
-    def __repr__(self) -> str:
-        info = self.info
-        return f"<ModelServer {info.server_id} of {info.model_uri} at {info.url}: {info.status}>"
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        info = self.info
-        store = _shown_store(self._record.store_uri)
-        view = {"version": 1, "view": "server", "store": store, "run_ids": [], "server_id": info.server_id}
-        return {
-            VIEW_MIME: view,
-            "text/html": server_card_html(info, curl=client.curl_command(info), log=self.logs(20)),
-            "text/plain": repr(self),
-        }
-
-
-def _shown_store(uri: str) -> str:
-    """Return a store's folder relative to the working directory where that is possible."""
-    try:
-        return Path(uri).relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return uri
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise InvalidInputError(f"serve: the share of logged requests must be from 0 to 1, got {self.share!r}.")
+        if not self.max_mb > 0:
+            raise InvalidInputError(f"serve: the size of the request log must be above 0 MB, got {self.max_mb!r}.")
 
 
 def serve(
-    model_uri: str | Path,
+    model_uri: str | Path | Sequence[str | Path],
     port: int | None = None,
     host: str = "127.0.0.1",
     owner: str | None = None,
@@ -201,6 +147,9 @@ def serve(
     allowed_hosts: Sequence[str] = (),
     follow: bool | None = None,
     shadow: str = "",
+    split: str = "",
+    log_requests: RequestLogging | bool = False,
+    env_manager: str = "local",
 ) -> ModelServer:
     """Serve a model over HTTP on this machine; return when it has answered its own example.
 
@@ -208,7 +157,7 @@ def serve(
     ----------
     model_uri
         ``models:/NAME/VERSION``, ``models:/NAME/STAGE``, ``models:/NAME@ALIAS``, ``runs:/RUN_ID/PATH``, or the folder
-        of a saved model.
+        of a saved model. Of several, the first answers at ``/invocations``, and each at ``/models/NAME/invocations``.
     port
         Where to listen; a free port if not given.
     host
@@ -229,6 +178,15 @@ def serve(
     shadow
         The URI of a second model that is asked the same. ``/health`` and ``/metrics`` count how often it differs; its
         predictions are never returned.
+    split
+        For two models: how many of all requests each answers, such as ``"90:10"``. A request with the same
+        ``X-Request-Id`` gets the same model. Each is asked what the other answers, and differences are counted.
+    log_requests
+        Whether a sample of the requests goes into the store, as a run of the experiment ``serving``, and ``/drift``
+        compares their columns with the training data; :class:`RequestLogging` says how.
+    env_manager
+        ``"local"``: this Python. ``"uv"``: an environment with the packages that the model was logged with, made when
+        it is first needed and kept.
 
     Returns
     -------
@@ -249,69 +207,111 @@ def serve(
     >>> server = nbtrack.serve("models:/wine/Staging")  # doctest: +SKIP
     >>> server.predict(X_test)  # doctest: +SKIP
     """
-    wanted = _checked_port(port)
+    wanted_port = _checked_port(port)
     _check_reach(host, token)
     kind = _checked_owner(owner) if owner is not None else _owner_here()
-    target = find_target(model_uri, store)
-    is_folder = not str(model_uri).startswith(("runs:", "models:"))
-    store_uri = "" if is_folder else the_store(store).uri
-    moves = not is_folder and isinstance(uri := parse_model_uri(str(model_uri)), ModelURI) and uri.version is None
-    followed = str(model_uri) if moves and follow is not False else ""
+    uris = [model_uri] if isinstance(model_uri, (str, Path)) else list(model_uri)
+    parts = _checked_split(split, len(uris))
+    targets = [find_target(uri, store) for uri in uris]
+    _check_names(targets, parts, shadow)
+    in_store = any(not _is_folder(uri) for uri in uris)
+    store_uri = the_store(store).uri if in_store or log_requests else ""
     second = find_target(shadow, store).uri if shadow else ""
-    if (found := _running(target, store_uri, wanted, host, kind, token, (followed, second))) is not None:
-        return ModelServer(found, reused=True)
-    sock = listen(host, wanted)
-    server_id = records.new_id()
-    example = json.dumps(target.example, ensure_ascii=False)
-    record = records.Record(
-        server_id=server_id,
-        host=host,
-        port=sock.getsockname()[1],
-        model_uri=str(model_uri),
-        resolved_uri=target.uri,
-        model_name=target.model_name,
-        version=target.version,
-        digest=target.digest,
-        store_uri=store_uri,
-        owner=kind,
-        owner_pid=os.getpid(),
-        started_at_ms=time.time_ns() // 1_000_000,
-        token=token,
-        follow=followed,
-        shadow=second,
-        example=example if len(example) <= _EXAMPLE_CHARS else "",
-    )
+    logging = RequestLogging() if log_requests is True else log_requests or None
     order = Order(
-        server_id=server_id,
+        server_id=records.new_id(),
         store_uri=store_uri,
-        resolved_uri=target.uri,
-        follow=followed,
+        models=tuple(
+            Wanted(target.uri, _followed(uri) if follow is not False else "")
+            for uri, target in zip(uris, targets, strict=True)
+        ),
         shadow=second,
+        split=parts,
+        log_share=logging.share if logging else 0.0,
+        log_max_bytes=int(logging.max_mb * 1e6) if logging else 0,
+        mask=tuple(logging.mask) if logging else (),
         tied=kind != "detached",
         token=token,
         allowed_hosts=tuple(allowed_hosts),
     )
-    child = Child(record, sock, order)
+    python = python_for([target.manifest for target in targets], env_manager)
+    record = _record(order, uris, targets, kind, host, env_manager)
+    if (found := _running(record, wanted_port)) is not None:
+        return ModelServer(found, reused=True)
+    sock = listen(host, wanted_port)
+    port = sock.getsockname()[1]
+    listening = {"name": "port", "state": "ok", "text": f"{port} is held; requests wait until the model is ready"}
+    child = Child(replace(record, port=port, checks=(listening,)), sock, order, python)
     if order.tied:
-        children[server_id] = child
+        children[order.server_id] = child
     child.start(wait_s)
-    return ModelServer(records.read_record(server_id) or child.record)
+    return ModelServer(records.read_record(order.server_id) or child.record)
 
 
-def _running(
-    target: Target, store_uri: str, port: int, host: str, kind: Owner, token: str, besides: tuple[str, str]
-) -> records.Record | None:
+def _is_folder(uri: str | Path) -> bool:
+    return not str(uri).startswith(("runs:", "models:"))
+
+
+def _followed(uri: str | Path) -> str:
+    """Return the URI if its meaning may change."""
+    if _is_folder(uri):
+        return ""
+    parsed = parse_model_uri(str(uri))
+    return str(uri) if isinstance(parsed, ModelURI) and parsed.version is None else ""
+
+
+def _record(
+    order: Order, uris: Sequence[str | Path], targets: Sequence[Target], kind: Owner, host: str, env_manager: str
+) -> records.Record:
+    first = targets[0]
+    example = json.dumps(first.example, ensure_ascii=False)
+    others = tuple(
+        {"model_uri": str(uri), "resolved_uri": t.uri, "model_name": t.model_name, "version": t.version}
+        for uri, t in zip(uris[1:], targets[1:], strict=True)
+    )
+    options = {
+        "shadow": order.shadow,
+        "split": list(order.split),
+        "log_share": order.log_share,
+        "log_max_bytes": order.log_max_bytes,
+        "mask": list(order.mask),
+        "env_manager": env_manager,
+        "allowed_hosts": list(order.allowed_hosts),
+    }
+    return records.Record(
+        server_id=order.server_id,
+        host=host,
+        port=0,
+        model_uri=str(uris[0]),
+        resolved_uri=first.uri,
+        model_name=first.model_name,
+        version=first.version,
+        digest=first.digest,
+        store_uri=order.store_uri,
+        owner=kind,
+        owner_pid=os.getpid(),
+        started_at_ms=time.time_ns() // 1_000_000,
+        token=order.token,
+        follow=order.models[0].follow,
+        others=others,
+        options={name: value for name, value in options.items() if value},
+        example=example if len(example) <= _EXAMPLE_CHARS else "",
+    )
+
+
+_SAME: Final = ("store_uri", "resolved_uri", "digest", "host", "token", "follow", "others", "options")
+
+
+def _running(wanted: records.Record, port: int) -> records.Record | None:
     """Return the record of a server of the same version that lives at least as long as a new one would."""
     for record, _ in records.live_records():
-        same = (record.store_uri, record.resolved_uri, record.digest) == (store_uri, target.uri, target.digest)
         lasting = record.owner_pid == os.getpid() or record.owner == "detached"
-        if kind in {"kernel", "process"}:
+        if wanted.owner in {"kernel", "process"}:
             lasting = lasting or record.owner == "jupyter"
-        if kind == "detached":
+        if wanted.owner == "detached":
             lasting = record.owner == "detached"
-        fits = (record.host, record.token) == (host, token) and (record.follow, record.shadow) == besides
-        fits = fits and port in {0, record.port}
-        if same and lasting and fits and record.status == "ready":
+        same = all(getattr(record, name) == getattr(wanted, name) for name in _SAME)
+        if same and lasting and port in {0, record.port} and record.status == "ready":
             return record
     return None
 
@@ -336,38 +336,4 @@ def get_server(server_id: str) -> ModelServer:
     for record, _ in records.live_records():
         if record.server_id == server_id:
             return ModelServer(record, reused=True)
-    raise NotFoundError(
-        f"model server: there is none with the id {server_id[:60]!r}; it may have been stopped."
-        " nbtrack.serving.list_servers() shows those there are."
-    )
-
-
-def stop_server(server_id: str) -> None:
-    """Stop a server, whoever owns it; requests in flight are answered first. Nothing of it is left.
-
-    Raises
-    ------
-    NotFoundError
-        If there is none of this id; it may have ended.
-    """
-    own = children.get(server_id)
-    if own is not None:
-        own.stop()
-        return
-    record = get_server(server_id)._record
-    _signal(record.pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_S + 1
-    while records.is_locked(server_id):
-        if time.monotonic() > deadline:
-            _signal(record.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-            deadline = float("inf")
-        time.sleep(0.02)
-    records.forget(server_id)
-
-
-def _signal(pid: int, number: int) -> None:
-    if pid > 1:
-        try:
-            os.kill(pid, number)
-        except OSError:  # it has just ended
-            return
+    raise no_server(server_id)

@@ -18,13 +18,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from nbtrack.errors import NbtrackError, ServingError
 from nbtrack.serving import logfile, records
+from nbtrack.serving.board import Board, Checks
 from nbtrack.serving.order import GRACE_S, Order, read_order
 
 ORPHAN_GRACE_S: Final = 0.5  # for requests in flight, when the owner is gone
+LOG_GRACE_S: Final = 2.0  # for the request log to be written, at the end
 
 
 def _listening_socket(order: Order) -> socket.socket:
@@ -42,7 +45,9 @@ class Worker:
         self.life = records.Life(order.server_id)
         self.stop = threading.Event()
         self._server: Any = None
-        self._follower: Any = None
+        self._followers: list[Any] = []
+        self._logs: list[Any] = []
+        self._writing: list[threading.Thread] = []
         threading.Thread(
             target=logfile.keep_small, args=(records.log_path(order.server_id), self.stop), daemon=True
         ).start()
@@ -59,41 +64,76 @@ class Worker:
         if self._server is not None:
             self._server.should_exit = True
             time.sleep(ORPHAN_GRACE_S)
+        self._end_logs()
         records.forget(self.order.server_id)
         os._exit(0)
 
     def load(self) -> Any:
-        """Return the application, its model loaded and rehearsed."""
+        """Return the application, its models loaded and rehearsed."""
         from nbtrack.serving.app import App
         from nbtrack.serving.guard import Guard
         from nbtrack.serving.loading import load_scorer
+        from nbtrack.serving.served import Served, Split
+        from nbtrack.serving.shadow import Shadow
         from nbtrack.serving.target import find_target
         from nbtrack.store import open_store
 
         order = self.order
         store = open_store(order.store_uri, create=False) if order.store_uri else None
-        target = find_target(order.follow or order.resolved_uri, store)  # a stage may have moved since a crash
-        scorer = load_scorer(target.uri, order.store_uri)
-        scorer.rehearse()
-        app = App(scorer, target, guard=Guard(order.allowed_hosts, order.token), counter=self.life.counters)
+        checks = Checks(order.server_id, several=len(order.models) > 1)
+        served: list[Served] = []
+        for place, wanted in enumerate(order.models):
+            held = records.held(order.server_id) if place == 0 else ""
+            target = find_target(held or wanted.follow or wanted.resolved_uri, store)  # it may have moved since a crash
+            checks.found(target)
+            scorer = load_scorer(target.uri, order.store_uri)
+            scorer.rehearse()
+            checks.rehearsed(target, scorer)
+            served.append(Served(scorer, target))
+        if order.split:
+            served[0].compare_with(served[1])
+            served[1].compare_with(served[0])
         if order.shadow:
-            from nbtrack.serving.shadow import Shadow
-
             second = load_scorer(order.shadow, order.store_uri)
             second.rehearse()
-            app.shadow = Shadow(second, order.shadow)
-        if order.follow and store is not None:
-            from nbtrack.serving.follow import Follower
+            served[0].shadow = Shadow(second, order.shadow)
+        if store is not None:
+            self._attach(served, store)
+        return App(
+            served,
+            split=Split(order.split) if order.split else None,
+            guard=Guard(order.allowed_hosts, order.token),
+            counter=self.life.counters,
+        )
 
-            self._follower = Follower(app, order.server_id, order.follow, store, threading.get_ident())
-        return app
+    def _attach(self, served: list[Any], store: Any) -> None:
+        """Make the models follow their stages, and log their requests."""
+        from nbtrack.serving.follow import Follower
+
+        order, here = self.order, threading.get_ident()
+        board = Board(order.server_id, len(served))
+        for place, (one, wanted) in enumerate(zip(served, order.models, strict=True)):
+            if wanted.follow:
+                held = partial(records.held, order.server_id) if place == 0 else str
+                tell = partial(board.tell, place)
+                self._followers.append(Follower(one, wanted.follow, store, here, held, tell))
+            if order.log_share > 0:
+                from nbtrack.serving.request_log import RequestLog
+
+                log = RequestLog(store, one.name, order.log_share, order.log_max_bytes, order.mask)
+                one.log = log
+                self._logs.append(log)
 
     async def _serve(self, server: Any) -> None:
         from nbtrack.serving.protocol import close_slow_heads
 
-        if self._follower is not None:
+        for follower in self._followers:
             arguments = (asyncio.get_running_loop(), self.stop)
-            threading.Thread(target=self._follower.run, args=arguments, name="nbtrack-follow", daemon=True).start()
+            threading.Thread(target=follower.run, args=arguments, name="nbtrack-follow", daemon=True).start()
+        for log in self._logs:
+            thread = threading.Thread(target=log.run, args=(self.stop,), name="nbtrack-log", daemon=True)
+            thread.start()
+            self._writing.append(thread)
         sweeping = asyncio.create_task(close_slow_heads(server.server_state.connections))
         await server.serve(sockets=[_listening_socket(self.order)])
         sweeping.cancel()
@@ -118,7 +158,7 @@ class Worker:
             backlog=2048,
         )
         self._server = server = uvicorn.Server(config)
-        app.connections = lambda: len(server.server_state.connections)
+        app.count_connections(lambda: len(server.server_state.connections))
         # The model's objects live as long as the process: no collection need ever walk through them again.
         gc.collect()
         gc.freeze()
@@ -126,8 +166,14 @@ class Worker:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve(server))
         finally:
-            self.stop.set()
+            self._end_logs()
             records.forget(self.order.server_id)
+
+    def _end_logs(self) -> None:
+        """Let what was logged reach the store, if that does not take long."""
+        self.stop.set()
+        for thread in self._writing:
+            thread.join(LOG_GRACE_S)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -175,7 +221,7 @@ def main() -> int:
             error=str(error) if own else f"{type(error).__name__}: {error}",
         )
         return 1
-    live = app.live
+    live = app.served[0].live
     version = int(live.version) if live.version else None
     meaning = {"resolved_uri": live.model_uri, "version": version, "digest": live.digest}
     records.mark(order.server_id, status="ready", pid=os.getpid(), error="", **meaning)

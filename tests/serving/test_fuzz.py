@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nbtrack.entities import Column, ModelManifest, Signature
 from nbtrack.serving.app import App
 from nbtrack.serving.scorer import Scorer
+from nbtrack.serving.served import Served
 from nbtrack.serving.target import Target
 
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -35,7 +36,8 @@ def picky(data: Any) -> Any:
 def application(signature: Signature | None) -> App:
     manifest = ModelManifest(flavor="sklearn", model_class="M", files={}, signature=signature)
     scorer = Scorer(picky, signature)
-    return App(scorer, Target("models:/m/1", "m", 1, "digest", manifest, scorer.example), max_body_bytes=100_000)
+    target = Target("models:/m/1", "m", 1, "digest", manifest, scorer.example)
+    return App([Served(scorer, target)], max_body_bytes=100_000)
 
 
 APPS = {"mixed": application(MIXED), "doubles": application(DOUBLES), "unnamed": application(UNNAMED)}
@@ -138,7 +140,7 @@ def test_any_bytes_are_answered_or_refused(kind: str, body: bytes, content_type:
 @fuzz
 @given(data=st.data())
 def test_a_good_body_with_one_place_spoilt_is_answered_or_refused(kind: str, data: st.DataObject) -> None:
-    good = json.dumps(APPS[kind].live.scorer.example).encode()
+    good = json.dumps(APPS[kind].served[0].live.scorer.example).encode()
     place = data.draw(st.integers(0, len(good) - 1))
     spoilt = good[:place] + data.draw(st.binary(max_size=3)) + good[place + data.draw(st.integers(0, 3)) :]
     check(APPS[kind], spoilt)
