@@ -2,6 +2,8 @@
 import type { Answers, AnyRequest, Failure, Reply } from "./wire";
 
 export interface Client {
+  /** Whether this only shows what was saved: nothing can be asked anew, and nothing changed. */
+  readonly saved?: boolean;
   /** Ask; rejects with a {@link CallError} that says what to do. */
   call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]>;
   /** Be told whenever something in the store may have changed. Returns how to stop. */

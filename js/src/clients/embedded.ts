@@ -8,6 +8,8 @@ export function requestKey(request: AnyRequest): string {
 }
 
 export class EmbeddedClient implements Client {
+  readonly saved = true;
+
   constructor(private readonly replies: Readonly<Record<string, Reply<unknown>>>) {}
 
   async call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]> {

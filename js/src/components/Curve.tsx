@@ -1,49 +1,44 @@
-/** One metric over steps, drawn by uPlot in the colours of the page. */
+/** One metric as curves, drawn by uPlot in the colours of the page; new points join without a flicker. */
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { colorOf, formatNumber, shapeOf, toNumber } from "../format";
+import { align, type CurveView, type Line, type Part, partsOf } from "../curves";
+import { colorOf, formatDuration, formatNumber, shapeOf } from "../format";
 import { trans } from "../i18n";
-import type { Drawn } from "./MetricChart";
+import { onTheme } from "../theme";
 
 const HEIGHT_PX = 190;
+const DASHES: readonly number[][] = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
-/** The curves on the union of their steps; a step that a run does not have is left open (undefined), not broken (null). */
-export function align(drawn: readonly Drawn[]): uPlot.AlignedData {
-  const steps = [...new Set(drawn.flatMap((one) => one.series.step))].sort((a, b) => a - b);
-  const place = new Map(steps.map((step, i) => [step, i]));
-  const curves = drawn.map((one) => {
-    const values: (number | null | undefined)[] = new Array(steps.length).fill(undefined);
-    one.series.step.forEach((step, i) => {
-      const value = toNumber(one.series.value[i]);
-      const index = place.get(step);
-      if (index !== undefined) {
-        values[index] = value !== null && Number.isFinite(value) ? value : null;
-      }
-    });
-    return values;
-  });
-  return [steps, ...curves];
-}
+/** Lines that share a colour are told apart by their dash. */
+const dashOf = (index: number): number[] => DASHES[Math.floor(index / 8) % DASHES.length] ?? [];
 
-/** The shape of each run at the end of its curve, so that curves are told apart without colour. */
-function endMarks(drawn: readonly Drawn[]): (plot: uPlot) => void {
+/** The shape of each line at its end, so that curves are told apart without colour. */
+function endMarks(lines: readonly Line[], parts: readonly Part[]): (plot: uPlot) => void {
   return (plot) => {
     const ratio = uPlot.pxRatio;
-    drawn.forEach((one, i) => {
+    const { left, top, width, height } = plot.bbox;
+    parts.forEach(({ line, role }, i) => {
+      const one = lines[line];
       const values = plot.data[i + 1];
       const steps = plot.data[0];
-      let last = (values?.length ?? 0) - 1;
-      while (last >= 0 && (values?.[last] === null || values?.[last] === undefined)) {
+      if (role !== "main" || one === undefined || values === undefined) {
+        return;
+      }
+      let last = values.length - 1;
+      while (last >= 0 && (values[last] === null || values[last] === undefined)) {
         last -= 1;
       }
-      const x = steps[last];
-      const y = values?.[last];
+      const [x, y] = [steps[last], values[last]];
       if (x === undefined || y === null || y === undefined) {
+        return;
+      }
+      const [px, py] = [plot.valToPos(x, "x", true), plot.valToPos(y, "y", true)];
+      if (px < left - 1 || px > left + width + 1 || py < top - 1 || py > top + height + 1) {
         return;
       }
       const { ctx } = plot;
       ctx.save();
-      ctx.translate(plot.valToPos(x, "x", true) - 5 * ratio, plot.valToPos(y, "y", true) - 5 * ratio);
+      ctx.translate(px - 5 * ratio, py - 5 * ratio);
       ctx.scale((10 / 12) * ratio, (10 / 12) * ratio);
       ctx.fillStyle = colorOf(one.color);
       ctx.fill(new Path2D(shapeOf(one.color)));
@@ -52,106 +47,255 @@ function endMarks(drawn: readonly Drawn[]): (plot: uPlot) => void {
   };
 }
 
-function options(host: HTMLElement, drawn: readonly Drawn[], current: string | null): uPlot.Options {
+const faded = (color: string, part: number): string =>
+  `${color}${Math.round(part * 255)
+    .toString(16)
+    .padStart(2, "0")}`;
+
+function seriesOf(lines: readonly Line[], parts: readonly Part[], current: string | null): uPlot.Series[] {
+  const known = lines.some((line) => line.id === current);
+  return parts.map(({ line, role }) => {
+    const one = lines[line];
+    const color = colorOf(one?.color ?? 0);
+    if (one === undefined || role !== "main") {
+      // the raw values behind a smoothed line, and the borders of a band
+      const stroke = role === "raw" ? faded(color, 0.3) : "transparent";
+      return { stroke, width: 1, points: { show: false }, spanGaps: false };
+    }
+    return {
+      label: one.name,
+      stroke: color,
+      width: one.id === current ? 2.5 : 1.5,
+      dash: dashOf(one.color),
+      alpha: known && one.id !== current ? 0.45 : 1,
+      spanGaps: false,
+      points: { show: one.x.length < 2 },
+    };
+  });
+}
+
+function bandsOf(lines: readonly Line[], parts: readonly Part[]): uPlot.Band[] {
+  return parts.flatMap(({ line, role }, i) =>
+    role === "high" ? [{ series: [i + 1, i + 2] as [number, number], fill: faded(colorOf(lines[line]?.color ?? 0), 0.18) }] : [],
+  );
+}
+
+export function xText(view: Pick<CurveView, "axis">, x: number): string {
+  switch (view.axis) {
+    case "time":
+      return new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" }).format(x);
+    case "relative":
+      return formatDuration(x);
+    default:
+      return trans.__("step %1", formatNumber(Number(x.toPrecision(12))));
+  }
+}
+
+interface Drawing {
+  lines: readonly Line[];
+  view: CurveView;
+  current: string | null;
+  sync: string;
+}
+
+function options(host: HTMLElement, { lines, view, current, sync }: Drawing): uPlot.Options {
+  const parts = partsOf(lines);
   const style = getComputedStyle(host);
   const text = style.getPropertyValue("--nbt-muted").trim() || style.color;
   const grid = style.getPropertyValue("--nbt-line").trim() || "rgba(128,128,128,0.2)";
-  const font = `11px ${style.fontFamily}`;
   const axis: uPlot.Axis = {
     stroke: text,
-    font,
+    font: `11px ${style.fontFamily}`,
     grid: { stroke: grid, width: 1 },
     ticks: { stroke: grid, width: 1, size: 4 },
   };
+  const xAxis: uPlot.Axis = { ...axis, size: 26, space: 60 };
+  if (view.axis !== "time") {
+    xAxis.values = (_plot, splits) =>
+      splits.map((value) => (value === null ? "" : view.axis === "relative" ? formatDuration(value) : formatNumber(value)));
+  }
   return {
+    ms: 1,
     width: Math.max(160, host.clientWidth),
     height: HEIGHT_PX,
     padding: [8, 10, 0, 0],
     legend: { show: false },
-    cursor: { points: { size: 6 }, drag: { x: true, y: false }, y: false },
-    scales: { x: { time: false } },
+    cursor: {
+      points: { size: 6 },
+      drag: { x: true, y: false, setScale: false },
+      y: false,
+      sync: { key: sync, scales: ["x", null], setSeries: false },
+    },
+    scales: { x: { time: view.axis === "time", distr: view.logX ? 3 : 1 }, y: { distr: view.logY ? 3 : 1 } },
     axes: [
-      { ...axis, size: 26, space: 60 },
+      xAxis,
       {
         ...axis,
         size: 52,
         space: 34,
-        values: (_plot, splits) => splits.map((value) => formatNumber(Number(value.toPrecision(6)))),
+        values: (_plot, splits) => splits.map((value) => (value === null ? "" : formatNumber(Number(value.toPrecision(6))))),
       },
     ],
-    series: [
-      {},
-      ...drawn.map((one) => ({
-        label: one.name,
-        stroke: colorOf(one.color),
-        width: one.run_id === current ? 2.5 : 1.5,
-        alpha:
-          current === null || one.run_id === current || !drawn.some((other) => other.run_id === current) ? 1 : 0.45,
-        spanGaps: false,
-        points: { show: one.series.step.length < 2 },
-      })),
-    ],
-    hooks: { draw: [endMarks(drawn)] },
+    series: [{}, ...seriesOf(lines, parts, current)],
+    bands: bandsOf(lines, parts),
+    hooks: { draw: [endMarks(lines, parts)] },
   };
 }
 
-/** What stands at the cursor: the step and each run's value there. */
-function readout(plot: uPlot, drawn: readonly Drawn[], box: HTMLElement): void {
-  const index = plot.cursor.idx;
-  if (index === null || index === undefined || (plot.cursor.left ?? -1) < 0) {
-    box.textContent = "";
-    return;
-  }
-  const lines = drawn.flatMap((one, i) => {
-    const value = plot.data[i + 1]?.[index];
+/** What stands at the cursor: the place and each line's value there, or the nearest before it. */
+export function readoutText(data: uPlot.AlignedData, lines: readonly Line[], view: CurveView, index: number): string {
+  const parts = partsOf(lines);
+  const told = parts.flatMap(({ line, role }, i) => {
+    const values = data[i + 1];
+    const one = lines[line];
+    if (role !== "main" || values === undefined || one === undefined) {
+      return [];
+    }
+    let at = index;
+    while (at >= 0 && values[at] === undefined) {
+      at -= 1;
+    }
+    const value = values[at];
     return value === null || value === undefined ? [] : [`${one.name} ${formatNumber(Number(value.toPrecision(5)))}`];
   });
-  box.textContent = `${trans.__("step %1", plot.data[0][index] ?? "")}  ·  ${lines.slice(0, 6).join("  ·  ")}`;
+  const x = data[0][index];
+  return x === undefined ? "" : `${xText(view, x)}  ·  ${told.slice(0, 6).join("  ·  ")}`;
 }
 
-export function Curve({ title, drawn, current }: { title: string; drawn: Drawn[]; current: string | null }) {
+export type Zoom = readonly [number, number];
+
+interface Props extends Drawing {
+  title: string;
+  zoom: Zoom | null;
+  onZoom: (zoom: Zoom | null) => void;
+}
+
+/** Keys: arrows move the cursor, + and − zoom around it, 0 or Escape shows everything. */
+function keyed(event: KeyboardEvent, plot: uPlot, zoom: Zoom | null, onZoom: (zoom: Zoom | null) => void): boolean {
+  const [xs, { min, max }] = [plot.data[0], plot.scales.x ?? {}];
+  if (min === undefined || max === undefined || min === null || max === null || xs.length === 0) {
+    return false;
+  }
+  const at = plot.cursor.idx ?? Math.floor(xs.length / 2);
+  const step = event.shiftKey ? 10 : 1;
+  switch (event.key) {
+    case "ArrowLeft":
+    case "ArrowRight": {
+      const next = Math.max(0, Math.min(xs.length - 1, at + (event.key === "ArrowLeft" ? -step : step)));
+      plot.setCursor({ left: plot.valToPos(xs[next] ?? min, "x"), top: plot.over.clientHeight / 2 });
+      return true;
+    }
+    case "+":
+    case "=":
+    case "-": {
+      const factor = event.key === "-" ? 2 : 0.5;
+      const centre = Math.max(min, Math.min(max, xs[at] ?? (min + max) / 2));
+      const [low, high] = [centre - (centre - min) * factor, centre + (max - centre) * factor];
+      onZoom(high > low ? [low, high] : null);
+      return true;
+    }
+    case "0":
+    case "Escape":
+      if (zoom === null) {
+        return false;
+      }
+      onZoom(null);
+      return true;
+    default:
+      return false;
+  }
+}
+
+export function Curve({ title, lines, view, current, sync, zoom, onZoom }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLDivElement>(null);
-  const data = useMemo(() => align(drawn), [drawn]);
+  const plot = useRef<uPlot | null>(null);
+  const data = useMemo(() => align(lines, view), [lines, view]);
+  const now = useRef({ data, lines, view, zoom, onZoom });
+  now.current = { data, lines, view, zoom, onZoom };
+  // What makes another drawing; mere new points only go into the one that is there.
+  const shape = JSON.stringify([lines.map((line) => [line.id, line.name, line.color, line.raw !== undefined, line.low !== undefined]), view, current]);
   useEffect(() => {
     const element = host.current;
     const text = box.current;
     if (element === null || text === null) {
       return;
     }
-    let plot: uPlot | null = null;
     const draw = (): void => {
-      plot?.destroy();
-      const made = options(element, drawn, current);
-      plot = new uPlot(
-        { ...made, hooks: { ...made.hooks, setCursor: [(now: uPlot) => readout(now, drawn, text)] } },
-        data,
-        element,
-      );
+      plot.current?.destroy();
+      const made = options(element, { lines: now.current.lines, view, current, sync });
+      const hooks: uPlot.Hooks.Arrays = {
+        ...(made.hooks as uPlot.Hooks.Arrays),
+        setCursor: [
+          (self) => {
+            const { idx, left } = self.cursor;
+            const { lines: shown } = now.current;
+            text.textContent =
+              idx === null || idx === undefined || (left ?? -1) < 0 ? "" : readoutText(self.data, shown, view, idx);
+          },
+        ],
+        setSelect: [
+          (self) => {
+            const { left, width } = self.select;
+            if (width > 3) {
+              now.current.onZoom([self.posToVal(left, "x"), self.posToVal(left + width, "x")]);
+              self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+            }
+          },
+        ],
+      };
+      plot.current = new uPlot({ ...made, hooks }, now.current.data, element);
+      plot.current.over.addEventListener("dblclick", () => now.current.onZoom(null));
+      if (now.current.zoom !== null) {
+        plot.current.setScale("x", { min: now.current.zoom[0], max: now.current.zoom[1] });
+      }
     };
     draw();
     const resized = new ResizeObserver(() =>
-      plot?.setSize({ width: Math.max(160, element.clientWidth), height: HEIGHT_PX }),
+      plot.current?.setSize({ width: Math.max(160, element.clientWidth), height: HEIGHT_PX }),
     );
     resized.observe(element);
-    // JupyterLab changes its theme by an attribute on <body>, other hosts by a class on <html> or <body>.
-    const themed = new MutationObserver(draw);
-    const watched = {
-      attributes: true,
-      attributeFilter: ["class", "data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-kind", "theme"],
-    };
-    themed.observe(document.body, watched);
-    themed.observe(document.documentElement, watched);
+    const untheme = onTheme(draw);
     return () => {
       resized.disconnect();
-      themed.disconnect();
-      plot?.destroy();
+      untheme();
+      plot.current?.destroy();
+      plot.current = null;
     };
-  }, [data, drawn, current]);
+  }, [shape, sync]);
+  useEffect(() => {
+    const self = plot.current;
+    if (self === null) {
+      return;
+    }
+    self.batch(() => {
+      if (self.data !== data) {
+        self.setData(data, zoom === null);
+      }
+      if (zoom !== null) {
+        self.setScale("x", { min: zoom[0], max: zoom[1] });
+      }
+    });
+  }, [data, zoom]);
   return (
-    <div class="nbt-curve" aria-hidden="true">
-      <div ref={host} data-title={title} />
-      <div class="nbt-readout" ref={box} />
+    // biome-ignore lint/a11y: a picture that keys can look into
+    <div
+      class="nbt-curve"
+      role="group"
+      tabIndex={0}
+      data-nbt="curve"
+      data-zoomed={zoom !== null}
+      data-lm-suppress-shortcuts="true"
+      aria-label={trans.__("%1 as curves. Arrow keys move along, plus and minus zoom, 0 shows everything.", title)}
+      onKeyDown={(event) => {
+        if (plot.current !== null && keyed(event, plot.current, zoom, onZoom)) {
+          event.preventDefault();
+          event.stopPropagation();
+        }
+      }}
+    >
+      <div ref={host} data-title={title} aria-hidden="true" />
+      <div class="nbt-readout" ref={box} aria-live="off" />
     </div>
   );
 }

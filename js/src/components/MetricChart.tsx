@@ -1,13 +1,17 @@
 /** Metrics of the chosen runs: curves over steps where there are several, dots on one scale where there is one value. */
 import { useMemo, useState } from "preact/hooks";
+import type { Client } from "../client";
+import { bandLine, type CurveView, type Line, lineOf, PLAIN_VIEW } from "../curves";
 import { columnFormat, formatNumber, toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import { findColumn } from "../rows";
 import type { State } from "../state";
-import type { Runs, Series } from "../wire";
-import { Curve } from "./Curve";
+import type { AnyRequest, Band, GetSeries, Runs, Series } from "../wire";
+import { Curve, type Zoom } from "./Curve";
+import { CurveTools } from "./CurveTools";
 import { ErrorBanner } from "./ErrorBanner";
+import { ExportButtons, exported } from "./Figure";
 import { Button, Loading, Mark, useCall } from "./kit";
 
 /** More runs than this in one chart tell nobody anything. */
@@ -166,14 +170,81 @@ function ChartTable({ chart, visible }: { chart: Chart; visible: boolean }) {
   );
 }
 
-function ChartCard({ chart, state }: { chart: Chart; state: State }) {
+/** How the series of a view are asked for; a plain view asks no more than what a widget brings along. */
+function seriesRequest(ids: string[], keys: string[], view: CurveView, zoom: Zoom | null): GetSeries {
+  return {
+    op: "series",
+    run_ids: ids,
+    keys,
+    ...(view.axis === "step" ? {} : { axis: view.axis }),
+    ...(view.smooth > 0 ? { smooth: view.smooth } : {}),
+    ...(zoom === null ? {} : { low: zoom[0], high: zoom[1] }),
+  };
+}
+
+/** Run ids by the value of the grouping column, in the order in which the values are met. */
+export function groupsOf(runs: Runs, ids: readonly string[], column: string): Record<string, string[]> {
+  const [kind, key] = [column.slice(0, column.indexOf(":")), column.slice(column.indexOf(":") + 1)];
+  const values = runs.columns.find((one) => one.kind === kind && one.key === key)?.values ?? [];
+  const groups: Record<string, string[]> = {};
+  for (const id of ids) {
+    const value = values[runs.run_ids.indexOf(id)] ?? null;
+    const name = `${key} = ${value === null ? trans.__("none") : String(value)}`;
+    (groups[name] ??= []).push(id);
+  }
+  return groups;
+}
+
+interface CardProps {
+  chart: Chart;
+  state: State;
+  client: Client;
+  view: CurveView;
+  groups: Record<string, string[]> | null;
+  bands: readonly Band[];
+}
+
+/** The lines of a chart: those that all charts asked for, or finer ones where it is zoomed in. */
+function useLines({ chart, client, state, view, groups, bands }: CardProps, zoom: Zoom | null): readonly Line[] {
+  const ids = chart.drawn.map((one) => one.run_id);
+  let request: AnyRequest | null = null;
+  if (zoom !== null && chart.curve) {
+    const [low, high] = zoom;
+    request =
+      groups === null
+        ? seriesRequest(ids, [chart.key], view, zoom)
+        : { op: "bands", groups, keys: [chart.key], spread: view.spread, axis: view.axis, low, high };
+  }
+  const finer = useCall(client, request, state.revision.value).answer as { series?: Series[]; bands?: Band[] } | null;
+  return useMemo(() => {
+    if (groups !== null) {
+      const shown = (zoom === null ? null : finer?.bands) ?? bands.filter((one) => one.key === chart.key);
+      return shown.map((one) => bandLine(one, Object.keys(groups).indexOf(one.name)));
+    }
+    const zoomed = zoom === null ? undefined : finer?.series;
+    return chart.drawn.map((one) => {
+      const series = zoomed?.find((found) => found.run_id === one.run_id && found.key === chart.key) ?? one.series;
+      return lineOf(series, one.name, one.color, view.axis);
+    });
+  }, [chart, zoom, finer, view, groups, bands]);
+}
+
+function ChartCard(props: CardProps) {
+  const { chart, state, client, view } = props;
   const [table, setTable] = useState(false);
+  const [zoom, setZoom] = useState<Zoom | null>(null);
+  const lines = useLines(props, zoom);
   const hint =
     chart.better === "higher"
       ? trans.__("↑ higher is better")
       : chart.better === "lower"
         ? trans.__("↓ lower is better")
         : "";
+  const save = async (kind: "png" | "svg" | "html"): Promise<void> => {
+    const run_ids = chart.drawn.map((one) => one.run_id);
+    const figure = await client.call({ op: "figure", kind: "curves", run_ids, metric: chart.key });
+    await exported(kind, client, { ...figure, title: chart.key }, null);
+  };
   return (
     <figure class="nbt-chart" data-nbt="chart" data-key={chart.key}>
       <figcaption>
@@ -181,6 +252,10 @@ function ChartCard({ chart, state }: { chart: Chart; state: State }) {
           {chart.key}
         </span>
         <span class="nbt-chart-hint">{hint}</span>
+        {zoom !== null && (
+          <Button name="zoom-out" kind="quiet" label={trans.__("Whole curve")} onClick={() => setZoom(null)} />
+        )}
+        {client.saved !== true && <ExportButtons state={state} save={save} />}
         <Button
           name="chart-table"
           kind="quiet"
@@ -189,16 +264,23 @@ function ChartCard({ chart, state }: { chart: Chart; state: State }) {
           onClick={() => setTable(!table)}
         />
       </figcaption>
-      {!table &&
-        (chart.curve ? (
-          <Curve title={chart.key} drawn={chart.drawn} current={state.current.value} />
-        ) : (
-          <Dots chart={chart} state={state} />
-        ))}
-      {!table && chart.curve && (
+      {chart.curve ? (
+        <Curve
+          title={chart.key}
+          lines={lines}
+          view={view}
+          current={state.current.value}
+          sync={syncKey(state)}
+          zoom={zoom}
+          onZoom={setZoom}
+        />
+      ) : (
+        <Dots chart={chart} state={state} />
+      )}
+      {chart.curve && (
         <ul class="nbt-legend" aria-hidden="true">
-          {chart.drawn.map((one) => (
-            <li key={one.run_id} class={state.current.value === one.run_id ? "nbt-current" : ""}>
+          {lines.map((one) => (
+            <li key={one.id} class={state.current.value === one.id ? "nbt-current" : ""}>
               <Mark color={one.color} />
               <span>{one.name}</span>
             </li>
@@ -210,29 +292,51 @@ function ChartCard({ chart, state }: { chart: Chart; state: State }) {
   );
 }
 
+/** Charts of one view show the same place under the cursor; those of another view do not. */
+const syncKeys = new WeakMap<State, string>();
+let views = 0;
+function syncKey(state: State): string {
+  let key = syncKeys.get(state);
+  if (key === undefined) {
+    views += 1;
+    key = `nbtrack-${views}`;
+    syncKeys.set(state, key);
+  }
+  return key;
+}
+
+/** The runs that are drawn: the marked ones, in the order of the table. */
+export function drawnRuns(state: State): string[] {
+  const runs = state.runs.value;
+  if (runs === null) {
+    return [];
+  }
+  return state.rows.value.flatMap((row) => {
+    const id = runs.run_ids[row];
+    return id !== undefined && state.selected.value.has(id) ? [id] : [];
+  });
+}
+
 export function MetricChart({ client, state }: ViewProps) {
   const runs = state.runs.value;
-  const shown = useMemo(() => {
-    if (runs === null) {
-      return [];
-    }
-    return state.rows.value.flatMap((row) => {
-      const id = runs.run_ids[row];
-      return id !== undefined && state.selected.value.has(id) ? [id] : [];
-    });
-  }, [runs, state.rows.value, state.selected.value]);
+  const [view, setView] = useState<CurveView>(PLAIN_VIEW);
+  const shown = useMemo(() => drawnRuns(state), [runs, state.rows.value, state.selected.value]);
   const keys = useMemo(
     () => (runs?.columns ?? []).filter((column) => column.kind === "metric").map((column) => column.key),
     [runs],
   );
   const ids = useMemo(() => shown.slice(0, MOST_RUNS), [shown]);
-  const request =
-    ids.length > 0 && keys.length > 0
-      ? ({ op: "series", run_ids: ids, keys: keys.slice(0, MOST_CHARTS) } as const)
-      : null;
-  const { answer, failure } = useCall(
+  const groups = useMemo(
+    () => (view.group === "" || runs === null ? null : groupsOf(runs, shown, view.group)),
+    [view.group, runs, shown],
+  );
+  const request = ids.length > 0 && keys.length > 0 ? seriesRequest([...ids], keys.slice(0, MOST_CHARTS), view, null) : null;
+  const { answer, failure } = useCall(client, request, state.revision.value);
+  const grouped = useCall(
     client,
-    request === null ? null : { ...request, run_ids: [...request.run_ids] },
+    groups === null || request === null
+      ? null
+      : { op: "bands", groups, keys: keys.slice(0, MOST_CHARTS), spread: view.spread, axis: view.axis },
     state.revision.value,
   );
   const drawn = useMemo(() => {
@@ -264,16 +368,30 @@ export function MetricChart({ client, state }: ViewProps) {
     return <Loading label={trans.__("Reading metrics…")} />;
   }
   return (
-    <div class="nbt-charts">
-      {drawn.map((chart) => (
-        <ChartCard key={chart.key} chart={chart} state={state} />
-      ))}
-      {shown.length > MOST_RUNS && (
-        <p class="nbt-note">{trans.__("The first %1 of %2 chosen runs are drawn.", MOST_RUNS, shown.length)}</p>
+    <div class="nbt-curves">
+      {drawn.some((chart) => chart.curve) && client.saved !== true && (
+        <CurveTools runs={runs} view={view} change={setView} />
       )}
-      {keys.length > MOST_CHARTS && (
-        <p class="nbt-note">{trans.__("The first %1 of %2 metrics are drawn.", MOST_CHARTS, keys.length)}</p>
-      )}
+      {grouped.failure !== null && <ErrorBanner failure={grouped.failure} retry={state.refresh} />}
+      <div class="nbt-charts">
+        {drawn.map((chart) => (
+          <ChartCard
+            key={chart.key}
+            chart={chart}
+            state={state}
+            client={client}
+            view={view}
+            groups={groups}
+            bands={grouped.answer?.bands ?? []}
+          />
+        ))}
+        {shown.length > MOST_RUNS && (
+          <p class="nbt-note">{trans.__("The first %1 of %2 chosen runs are drawn.", MOST_RUNS, shown.length)}</p>
+        )}
+        {keys.length > MOST_CHARTS && (
+          <p class="nbt-note">{trans.__("The first %1 of %2 metrics are drawn.", MOST_CHARTS, keys.length)}</p>
+        )}
+      </div>
     </div>
   );
 }
