@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nbtrack.capture.options import TrackOptions
     from nbtrack.capture.scan import Scan
     from nbtrack.capture.showing import Card
+    from nbtrack.capture.slice_history import Execution
     from nbtrack.capture.streams import Streams
     from nbtrack.entities import Run
     from nbtrack.tracking import ActiveRun
@@ -62,6 +63,7 @@ class Cell:
     usage: Usage = field(default_factory=Usage)
     watched: Watched | None = None
     pins: Mapping[str, Choice] = field(default_factory=dict)
+    execution: Execution | None = None  # where it stands among all that the kernel ran
     history: list[Any] = field(default_factory=list)  # the texts of the cells before
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     seen: tuple[int, Run] | None = None

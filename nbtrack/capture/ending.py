@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtrack.capture import cell as parts
 from nbtrack.capture.figures import write_shown
+from nbtrack.capture.slice import capture_slice
 from nbtrack.tracking import pending
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Ending:
                 late["git"] = guard("git", git.answer, cell.missing)
                 if late["git"] is None:
                     cell.captured = [part for part in cell.captured if part != parts.GIT]
+            if _wants_slice(cell):
+                late |= guard("slice", lambda: capture_slice(cell, writer), cell.missing) or {}
             late |= self._shown(cell, writer)
             late |= self._data(cell)
             if len(cell.missing) > said:
@@ -97,10 +100,14 @@ class Ending:
         return {"data": found} if found else {}
 
 
+def _wants_slice(cell: Cell) -> bool:
+    return cell.execution is not None and cell.wants("slice") and cell.wants("source")
+
+
 def _nothing_left(cell: Cell) -> bool:
     shown = cell.gallery.figures or cell.gallery.tables
     read = cell.readings is not None and cell.readings.sources
-    return not shown and not read and (cell.git is None or cell.git.ready)
+    return not _wants_slice(cell) and not shown and not read and (cell.git is None or cell.git.ready)
 
 
 def _restate(cell: Cell, claimed: list[str], true: list[str]) -> None:

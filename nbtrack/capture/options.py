@@ -22,6 +22,7 @@ PARTS: Final[dict[str, str]] = {
     "data": "fingerprints of the frames, arrays and files that the cell reads",
     "figures": "figures and tables that the cell displays",
     "seeds": "seeds of random numbers",
+    "slice": "the text of the cells that made what it used",
 }
 OPTIONS: Final[dict[str, str]] = {
     "-e": "experiment",

@@ -23,6 +23,7 @@ from nbtrack.capture.options import TrackOptions, parse_options
 from nbtrack.capture.pins import pins_of
 from nbtrack.capture.scan import fits_or_logs, scan_cell
 from nbtrack.capture.showing import Card, Cards
+from nbtrack.capture.slice_history import History
 from nbtrack.capture.streams import Streams
 from nbtrack.capture.transform import track_line, transform
 from nbtrack.entities import TAG_NOTE, TAG_RESUMED, Status
@@ -49,6 +50,7 @@ class CellTracker:
         self.failsafe = Failsafe()
         self._open: list[tuple[ExecutionInfo, int, Cell | None]] = []
         self._lock = threading.Lock()
+        self._history = History(shell)
         self._cards = Cards()
         self._data = Cache()
         self._pulse = Pulse(partial(self.failsafe.fail, "live"))
@@ -83,12 +85,15 @@ class CellTracker:
         """Open a run if the cell is to be tracked. Never raises."""
         cell = None
         mark = stack.mark()
+        execution = self.failsafe.run("slice", lambda: self._history.begin(info))
         try:
             cell = self._begin(info)
         except NbtrackError as error:
             self._say(f"this cell runs untracked. {error}")
         except Exception as error:
             self._say(f"this cell runs untracked: {type(error).__name__}: {error}")
+        if cell is not None:
+            cell.execution = execution
         with self._lock:
             self._open.append((info, mark, cell))
             del self._open[:-64]  # cells whose end nobody told us of
@@ -209,6 +214,7 @@ class CellTracker:
     # -- after the cell --------------------------------------------------------------------------------------------
     def post_run_cell(self, result: ExecutionResult) -> None:
         """Fill and end the run of the cell, and show its card. Never raises."""
+        self.failsafe.run("slice", lambda: self._history.end(result))
         with self._lock:
             at = self._index(result.info)
             if at is None:
