@@ -44,13 +44,13 @@ class Section:
     def __init__(self, read: Callable[[int, int], bytes], at: int, size: int, crcs: list[int], piece: int) -> None:
         self.read, self.at, self.size, self.crcs, self.piece = read, at, size, crcs, piece
 
-    def bytes(self) -> bytes:
+    def whole(self) -> bytes:
         """Everything."""
         return self.pieces(0, len(self.crcs))
 
     def array(self, dtype: Any) -> Array:
         """Everything, as an array that cannot be changed: a copy of some megabytes is half of what reading takes."""
-        return np.frombuffer(self.bytes(), dtype)
+        return np.frombuffer(self.whole(), dtype)
 
     def pieces(self, first: int, last: int) -> bytes:
         """Return whole pieces, checked."""
@@ -263,7 +263,7 @@ class Texts:
         if self._blob is None:
             assert self._base is not None  # noqa: S101 - only called where there is one
             self._starts = self._base[0].array("<u4")
-            self._blob = self._base[1].bytes()
+            self._blob = self._base[1].whole()
         return self._blob
 
     def some(self, codes: Array) -> list[str | None]:

@@ -31,7 +31,7 @@ class Rows:
             ids = self.table.ids.dense(self.table.rows)
             if self._order is None:
                 assert self._snapshot is not None  # noqa: S101 - rows that are sorted come from a snapshot
-                order = self._snapshot.section(self._snapshot.header["order"]).bytes()
+                order = self._snapshot.section(self._snapshot.header["order"]).whole()
                 self._order = np.frombuffer(order, "<i4")
             key = run_id.encode()
             at = bisect_left(self._order, key, key=ids.__getitem__)

@@ -240,7 +240,7 @@ def verify_snapshot(path: str) -> str:
             elif isinstance(node, dict | list):
                 stack.extend(node.values() if isinstance(node, dict) else node)
         for entry in entries:
-            snapshot.section(entry).bytes()
+            snapshot.section(entry).whole()
     except (OSError, ValueError, KeyError, TypeError, SnapshotDamagedError) as error:
         return str(error) or type(error).__name__
     return ""

@@ -96,7 +96,10 @@ class FileRunWriter(Appender, RunWriter):
             value = to_float(key, value)
         try:
             self._take()
-            stat = self._stats.get(key) or self._new_stat(key)
+            try:
+                stat = self._stats[key]
+            except KeyError:
+                stat = self._new_stat(key)
             if step is None:
                 step = stat[0] + 1
             elif type(step) is not int or not -MAX_INT <= step <= MAX_INT:
@@ -106,7 +109,6 @@ class FileRunWriter(Appender, RunWriter):
                 self._log_group({key: value}, step, at)
             else:
                 line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
-                self._dirty = True
                 try:
                     written = write(self._fd, line)
                 except OSError as error:
@@ -127,9 +129,8 @@ class FileRunWriter(Appender, RunWriter):
                 if value > stat[4]:
                     stat[4] = value
                     stat[7] = step
-                self._dirty = False
-        except BaseException:
-            self._interrupted |= self._dirty
+        except BaseException as error:
+            self._interrupted |= not isinstance(error, InvalidInputError)  # that comes before anything is written
             self._give_back()
             raise
         self._give()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _last_run: tuple[Store, str] | None = None
 _notebook: Path | None = None
+_runs_here = stack.here.get
 
 
 def set_source(path: Path | None) -> None:
@@ -219,6 +220,9 @@ def log_params(params: Mapping[str, Any]) -> None:
 
 def log_metric(key: str, value: Any, step: int | None = None, timestamp: int | None = None) -> None:
     """Append one value of a metric of the active run; see :meth:`ActiveRun.log_metric`."""
+    if (here := _runs_here()) and (entry := here[-1]) is stack.newest and type(value) is float and key in entry.known:
+        entry.append(key, value, step, timestamp)  # the usual case, without a detour
+        return
     (stack.current() or begin_run()).log_metric(key, value, step, timestamp)
 
 

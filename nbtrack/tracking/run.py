@@ -81,6 +81,7 @@ class ActiveRun:
         self.logged_params: set[str] = set()
         self.logged_metrics: set[str] = set()
         self._writer = writer
+        self.append_metric = writer.log_metric
         self._pid = os.getpid()
         self._ended = False
         self.entered = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,12 +27,15 @@ class _Entry:
     thread: int
     task: weakref.ref[Any] | None
     shared: bool
+    append: Callable[[str, float, int | None, int | None], None]  # one value of a metric that `known` has
+    known: set[str]
 
 
 _lock = threading.RLock()
 _entries: list[_Entry] = []
 _order = 0
-_here: ContextVar[tuple[_Entry, ...]] = ContextVar("nbtrack_active_runs", default=())
+newest: _Entry | None = None  # the last of the entries
+here: ContextVar[tuple[_Entry, ...]] = ContextVar("nbtrack_active_runs", default=())
 
 
 def _current_task() -> Any:
@@ -46,20 +50,24 @@ def _current_task() -> Any:
 
 def push(run: ActiveRun, shared: bool = False) -> None:
     """Make `run` the active one here; `shared` runs (those of a cell) are seen by every thread and task."""
-    global _order  # noqa: PLW0603 - guarded by the lock
+    global _order, newest  # noqa: PLW0603 - guarded by the lock
     task = _current_task()
     with _lock:
         _order += 1
-        entry = _Entry(run, _order, threading.get_ident(), None if task is None else weakref.ref(task), shared)
+        starter = None if task is None else weakref.ref(task)
+        entry = _Entry(run, _order, threading.get_ident(), starter, shared, run.append_metric, run.logged_metrics)
         _entries.append(entry)
-    _here.set((*(e for e in _here.get() if not e.run.ended), entry))
+        newest = entry
+    here.set((*(e for e in here.get() if not e.run.ended), entry))
 
 
 def remove(run: ActiveRun) -> None:
     """Take `run` off, wherever it stands."""
+    global newest  # noqa: PLW0603 - guarded by the lock
     with _lock:
         _entries[:] = [entry for entry in _entries if entry.run is not run]
-    _here.set(tuple(entry for entry in _here.get() if entry.run is not run))
+        newest = _entries[-1] if _entries else None
+    here.set(tuple(entry for entry in here.get() if entry.run is not run))
 
 
 def _own(entry: _Entry, thread: int, task: Any) -> bool:
@@ -79,17 +87,17 @@ def current(inherited: bool = True) -> ActiveRun | None:
     inherited
         Whether a thread without a run of its own sees the one of the main thread.
     """
-    here = _here.get()
+    inherit = here.get()
     with _lock:
         if not _entries:
             return None
         last = _entries[-1]
-        if here and here[-1] is last and not last.run.ended:
+        if inherit and inherit[-1] is last and not last.run.ended:
             return last.run
         live = {id(entry) for entry in _entries}
         entries = list(_entries)
     thread, task = threading.get_ident(), _current_task()
-    seen = [entry for entry in here if id(entry) in live]
+    seen = [entry for entry in inherit if id(entry) in live]
     seen += [entry for entry in entries if _own(entry, thread, task)]
     seen = [entry for entry in seen if not entry.run.ended]
     if not seen and inherited:  # of two cells that run at once (subshells), each thread above saw its own
@@ -114,7 +122,7 @@ def mark() -> int:
 
 def opened_since(mark: int) -> list[ActiveRun]:
     """Return the runs that became active in this thread after `mark` and still are, newest first."""
-    here = threading.get_ident()
+    thread = threading.get_ident()
     with _lock:
-        newest = reversed(_entries)
-        return [e.run for e in newest if e.order > mark and e.thread == here and not e.run.ended]
+        backwards = reversed(_entries)
+        return [e.run for e in backwards if e.order > mark and e.thread == thread and not e.run.ended]
