@@ -85,6 +85,7 @@ class ActiveRun:
         self._pid = os.getpid()
         self._ended = False
         self.entered = False
+        self.before_end: list[Callable[[], None]] = []  # what has to be logged last; does not raise
         self.recreate: Callable[[], ActiveRun] | None = None
         self.goes_on: dict[str, int] = {}  # metric -> the step at which this run takes over the curve of another
 
@@ -288,6 +289,8 @@ class ActiveRun:
         already, self._ended = self._ended, True
         stack.remove(self)
         if not already and self._pid == os.getpid():
+            for last_words in self.before_end:
+                last_words()
             self._writer.end(found)
 
     def release(self) -> RunWriter:
