@@ -1,5 +1,5 @@
-/** The anywidget entry: the comparison in a cell, answered by the kernel. */
-import type { RenderProps } from "@anywidget/types";
+/** The anywidget entry: the comparison or the card in a cell, answered by the kernel. */
+import type { InitializeProps, RenderProps } from "@anywidget/types";
 import { isVisible } from "./client";
 import { KernelClient, type Seed } from "./clients/kernel";
 import { mount as mountCompare } from "./components/Compare";
@@ -14,12 +14,19 @@ interface Traits {
   experiment: string | null;
   /** JSON of what this view asks first, with the answers. */
   seed: string;
+  /** The class of the static picture that this view stands for. */
+  picture: string;
+  /** Whether the view is no output of its own: then it is mounted over its picture. */
+  inplace: boolean;
 }
+
+type Model = RenderProps<Traits>["model"];
 
 /** Every look wakes the kernel, so look rarely; after each cell it tells of changes by itself. */
 const POLL_MS = 5000;
 
-function render({ model, el, signal }: RenderProps<Traits>): void {
+/** Mount the view in an element; return how to dispose of it. */
+function show(model: Model, el: HTMLElement): () => void {
   const host = document.createElement("div");
   el.replaceChildren(host);
   const visible = (): boolean => isVisible(host) && host.dataset.running === "1";
@@ -28,7 +35,7 @@ function render({ model, el, signal }: RenderProps<Traits>): void {
   // Changes that came from elsewhere, such as the panel, are seen when somebody turns to this view.
   const look = (): void => client.look();
   host.addEventListener("pointerenter", look);
-  document.addEventListener("visibilitychange", look, { signal });
+  document.addEventListener("visibilitychange", look);
   const run_ids = model.get("run_ids");
   const table = model.get("view") === "compare";
   const state = createState(client, {
@@ -46,11 +53,78 @@ function render({ model, el, signal }: RenderProps<Traits>): void {
       ? mountCard(host, client, state, { run_id: run_ids?.[0] ?? "" })
       : mountCompare(host, client, state);
   client.look(); // the seed may be old: the page may have been reloaded since
-  signal.addEventListener("abort", () => {
+  return () => {
+    document.removeEventListener("visibilitychange", look);
     unwatch();
     dispose();
     client.dispose();
+    host.remove();
+  };
+}
+
+/** The static picture of this view, unless our JupyterLab extension looks after it. */
+function pictureOf(model: Model): HTMLElement | null {
+  const name = model.get("picture");
+  const found = name === "" ? null : document.querySelector<HTMLElement>(`.${CSS.escape(name)}`);
+  return found?.closest(".nbt-output") ? null : found;
+}
+
+/** Show the view over a picture, which comes back when the view goes. */
+function cover(model: Model, picture: HTMLElement): () => void {
+  const place = document.createElement("div");
+  picture.before(place);
+  const dispose = show(model, place);
+  picture.hidden = true;
+  return () => {
+    dispose();
+    place.remove();
+    picture.hidden = false;
+  };
+}
+
+/** Runs once a page and view, also where no output shows it: what a notebook keeps is the picture alone. */
+function initialize({ model, signal }: InitializeProps<Traits>): void {
+  if (!model.get("inplace")) {
+    return;
+  }
+  let covered: HTMLElement | null = null;
+  let uncover: () => void = () => undefined;
+  let asked = 0;
+  const look = (): void => {
+    asked = 0;
+    const picture = pictureOf(model);
+    if (picture !== covered) {
+      uncover();
+      covered = picture;
+      uncover = picture === null ? () => undefined : cover(model, picture);
+    }
+  };
+  // Outputs come and go as a notebook is scrolled, and the picture may be drawn after this.
+  const observer = new MutationObserver(() => {
+    asked ||= requestAnimationFrame(look);
+  });
+  observer.observe(document.body, { childList: true, subtree: true });
+  look();
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    cancelAnimationFrame(asked);
+    uncover();
   });
 }
 
-export default { render };
+/** Where the view is an output of its own, it stands beside its picture and hides it. */
+function render({ model, el, signal }: RenderProps<Traits>): void {
+  const dispose = show(model, el);
+  const picture = pictureOf(model);
+  if (picture !== null) {
+    picture.hidden = true;
+  }
+  signal.addEventListener("abort", () => {
+    dispose();
+    if (picture !== null) {
+      picture.hidden = false;
+    }
+  });
+}
+
+export default { initialize, render };

@@ -1,13 +1,21 @@
-"""Shows runs in a cell: one output that is complete by itself, and live where a kernel or a server answers."""
+"""Shows runs in a cell: a picture that is complete by itself, and a live view that hides it where one can live.
+
+A front end prefers a widget to every other form in the same output, also when the widget is long dead. So the output
+that a notebook keeps holds none. A Jupyter page mounts the live view over the picture when the kernel tells it of the
+view; JupyterLab with nbtrack also does so later, without a kernel, through its server. VS Code and Colab load widgets
+only from an output: there the live view is a second one, beside the picture.
+"""
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.entities import VIEW_MIME
 from nbtrack.errors import InvalidInputError
+from nbtrack.widget.hosts import live_place
 
 if TYPE_CHECKING:
     from nbtrack.store.base import RunTable, Store
@@ -175,17 +183,28 @@ def _show(
     filter: str = "",
     experiment: str | None = None,
 ) -> None:
-    """Display one output: the widget where it lives, else the same picture from the same bundle."""
+    """Display the picture, and where somebody can see it, the live view that hides it: never both in one output."""
     if not _in_kernel():
         print(bundle["text/plain"])  # noqa: T201 - what a terminal gets
         return
     from IPython.display import display
 
+    place = live_place()
+    if place == "nowhere":
+        display(bundle, raw=True)
+        return
     from nbtrack.widget.view import WIDGET_MIME, View
 
-    widget = View(store, view=view, run_ids=run_ids, filter=filter, experiment=experiment)
-    live = {WIDGET_MIME: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
-    display({**live, **bundle}, raw=True)
+    picture = f"nbt-picture-{secrets.token_hex(8)}"
+    over = place == "picture"
+    widget = View(
+        store, view=view, run_ids=run_ids, filter=filter, experiment=experiment, picture=picture, inplace=over
+    )
+    bundle[VIEW_MIME]["widget"] = widget.model_id
+    bundle["text/html"] = f'<div class="{picture}">{bundle["text/html"]}</div>'
+    display(bundle, raw=True)
+    if not over:
+        display({WIDGET_MIME: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}, raw=True)
 
 
 def _in_kernel() -> bool:

@@ -66,12 +66,17 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]
     experiment = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     # What the front end asks first, with the answers: a view is complete before a busy kernel says its first word.
     seed = traitlets.Unicode("").tag(sync=True)
+    # The class of the static picture that this view hides while it lives; with `inplace` it is mounted over it, and no
+    # output of the notebook holds a widget that would be dead when it is opened again.
+    picture = traitlets.Unicode("").tag(sync=True)
+    inplace = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, store: Store, **traits: Any) -> None:
         self._store = store
         self._watching = False  # whether a front end has asked since it was last told of a change
         self._revision = ""
-        super().__init__(**traits, seed=first_answers(store, **traits))
+        asked = {name: traits[name] for name in ("view", "run_ids", "filter", "experiment") if name in traits}
+        super().__init__(**traits, seed=first_answers(store, **asked))
         self.on_msg(self._receive)
         _watch_cells(self)
 

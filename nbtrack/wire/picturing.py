@@ -64,11 +64,11 @@ def get_series(store: Store, request: p.GetSeries) -> p.SeriesList:
         raise InvalidInputError(f"smooth: expected 0 to below 1, got {request.smooth}.")
     before = resumed_runs(store, request.run_ids)
     if len(pairs) < 4:
-        found = [_curve(store, request, *pair, before=before) for pair in pairs]
+        found = [_curve(store, request, *pair, before) for pair in pairs]
     else:
         # Unpacking and numpy let other threads run meanwhile: long curves come twice as fast on two cores.
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            found = list(pool.map(lambda pair: _curve(store, request, *pair, before=before), pairs))
+            found = list(pool.map(lambda pair: _curve(store, request, pair[0], pair[1], before), pairs))
     return p.SeriesList(series=[one for one in found if one is not None])
 
 

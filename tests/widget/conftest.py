@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import time
 from collections.abc import Iterator
@@ -84,9 +85,16 @@ class FrontEnd:
 
 
 @pytest.fixture
-def front_end(tmp_path: Path) -> Iterator[FrontEnd]:
+def host() -> dict[str, str]:
+    """What the environment of a kernel says of its host: here, that a Jupyter server started it."""
+    return {"JPY_SESSION_NAME": "notebook.ipynb"}
+
+
+@pytest.fixture
+def front_end(tmp_path: Path, host: dict[str, str]) -> Iterator[FrontEnd]:
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(cwd=str(tmp_path))
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("JPY_", "VSCODE_"))}
+    manager.start_kernel(cwd=str(tmp_path), env={**bare, **host})
     client = manager.client()
     client.start_channels()
     try:

@@ -46,13 +46,14 @@ def test_compare_in_a_kernel_displays_one_output_that_is_complete_without_it(fro
     front_end.run(TWO_RUNS)
     (output,) = front_end.run("nbtrack.compare()")
     data = output["data"]
-    assert set(data) == {WIDGET_MIME, VIEW_MIME, "text/html", "text/plain"}
+    assert set(data) == {VIEW_MIME, "text/html", "text/plain"}
     assert "first" in data["text/html"]
     assert "second" in data["text/html"]
     assert "<svg" in data["text/html"]
     assert "<script" not in data["text/html"]
     assert "accuracy" in data["text/plain"]
     assert output["metadata"] == {}
+    assert re.fullmatch("[0-9a-f]{32}", data[VIEW_MIME].pop("widget"))
     assert data[VIEW_MIME] == {
         "version": 1,
         "view": "compare",
@@ -63,10 +64,29 @@ def test_compare_in_a_kernel_displays_one_output_that_is_complete_without_it(fro
     }
 
 
+@pytest.mark.parametrize("host", [{}], ids=["nobody looks"])
+def test_kernel_that_nobody_looks_at_opens_no_widget(front_end: FrontEnd) -> None:
+    front_end.run(TWO_RUNS)
+    (output,) = front_end.run("nbtrack.compare()")
+    assert set(output["data"]) == {VIEW_MIME, "text/html", "text/plain"}
+    assert "widget" not in output["data"][VIEW_MIME]
+    front_end.run("import sys\nassert 'anywidget' not in sys.modules")
+
+
+def test_vs_code_gets_the_widget_as_a_sibling_of_the_picture(front_end: FrontEnd) -> None:
+    front_end.run(TWO_RUNS)
+    front_end.run("__vsc_ipynb_file__ = '/tmp/notebook.ipynb'")
+    picture, live = front_end.run("nbtrack.compare()")
+    assert set(picture["data"]) == {VIEW_MIME, "text/html", "text/plain"}
+    assert set(live["data"]) == {WIDGET_MIME}
+    assert live["data"][WIDGET_MIME]["model_id"] == picture["data"][VIEW_MIME]["widget"]
+    assert picture["metadata"] == live["metadata"] == {}
+
+
 def test_widget_asked_over_its_comm_answers_with_bytes(front_end: FrontEnd) -> None:
     front_end.run(TWO_RUNS)
     (output,) = front_end.run("nbtrack.compare()")
-    comm_id = output["data"][WIDGET_MIME]["model_id"]
+    comm_id = output["data"][VIEW_MIME]["widget"]
     reply = front_end.call(comm_id, {"op": "runs"})
     assert reply["ok"]
     assert len(reply["answer"]["run_ids"]) == 2
@@ -77,7 +97,7 @@ def test_widget_asked_over_its_comm_answers_with_bytes(front_end: FrontEnd) -> N
 @pytest.mark.parametrize("request_", [{"op": "nothing"}, {}, None, [1, 2], "text", {"op": "run", "run_id": 7}])
 def test_widget_asked_nonsense_answers_that_it_is_invalid(front_end: FrontEnd, request_: Any) -> None:
     (output,) = front_end.run("nbtrack.compare()")
-    reply = front_end.call(output["data"][WIDGET_MIME]["model_id"], request_)
+    reply = front_end.call(output["data"][VIEW_MIME]["widget"], request_)
     assert not reply["ok"]
     assert reply["error"]["code"] == "invalid"
 
@@ -85,7 +105,7 @@ def test_widget_asked_nonsense_answers_that_it_is_invalid(front_end: FrontEnd, r
 def test_widget_is_told_after_a_cell_that_changed_the_store(front_end: FrontEnd) -> None:
     front_end.run(TWO_RUNS)
     (output,) = front_end.run("nbtrack.compare()")
-    comm_id = output["data"][WIDGET_MIME]["model_id"]
+    comm_id = output["data"][VIEW_MIME]["widget"]
     before = front_end.call(comm_id, {"op": "revision"})["answer"]["revision"]
     front_end.run("with nbtrack.start_run(run_name='third'): pass")
     assert front_end.wait_for_push()["revision"] != before

@@ -7,11 +7,15 @@ import type {
   Change,
   Column,
   CommitEntry,
+  EditRun,
+  GroupRuns,
+  ListRuns,
   LoggedModel,
   Model,
   Promoted,
   RunDetail,
   Runs,
+  SavedView,
   Series,
   Server,
 } from "../wire";
@@ -26,6 +30,7 @@ export interface FakeRun {
   metrics?: Record<string, number | number[]>;
   tags?: Record<string, string>;
   logged?: boolean;
+  deleted?: boolean;
   capture?: Record<string, unknown>;
   files?: Record<string, Partial<ArtifactContent>>;
 }
@@ -53,10 +58,12 @@ export class FakeClient implements Client {
   gate: Promise<void> = Promise.resolve();
 
   private revision = 1;
+  private pins: Record<string, string> = {};
   private readonly listeners = new Set<(revision: string) => void>();
   private readonly models = new Map<string, Model>();
   private readonly history = new Map<string, CommitEntry[]>();
   private readonly servers: Server[] = [];
+  private readonly views = new Map<string, SavedView>();
 
   constructor(readonly runs: FakeRun[] = []) {}
 
@@ -110,11 +117,43 @@ export class FakeClient implements Client {
       case "revision":
         return { revision: String(this.revision) };
       case "runs":
-        return this.table(request.run_ids ?? null);
+        return this.listed(request);
+      case "catalog": {
+        const { columns, total, revision } = this.table(this.fitting(request));
+        const known = columns.filter((column) => column.kind !== "attribute");
+        return {
+          columns: known.map(({ values, ...column }) => ({
+            ...column,
+            count: values.filter((one) => one !== null).length,
+          })),
+          total,
+          revision,
+        };
+      }
+      case "groups":
+        return this.grouped(request);
+      case "views":
+        return { views: [...this.views.values()] };
+      case "save_view":
+        if (request.view === null) {
+          this.views.delete(request.name);
+        } else {
+          this.views.set(request.name, { name: request.name, view: request.view, at: NOW, user: "ada" });
+        }
+        return { views: [...this.views.values()] };
       case "run":
         return this.detail(this.run(request.run_id));
       case "series":
         return { series: request.run_ids.flatMap((id) => this.series(this.run(id), request.keys)) };
+      case "pin": {
+        const name = `${request.kind}:${request.key}`;
+        this.pins = Object.fromEntries(Object.entries(this.pins).filter(([key]) => key !== name));
+        if (request.choice) {
+          this.pins[name] = request.choice;
+        }
+        this.touch();
+        return { text: request.choice ?? "" };
+      }
       case "models":
         return { models: [...this.models.values()], stages: STAGES };
       case "history":
@@ -122,7 +161,7 @@ export class FakeClient implements Client {
       case "servers":
         return { servers: [...this.servers] };
       case "edit_run":
-        return { text: "Saved" };
+        return this.edit(request);
       case "register":
         return this.register(request.run_id, request.name);
       case "promote":
@@ -170,8 +209,82 @@ export class FakeClient implements Client {
     return run;
   }
 
-  private table(run_ids: string[] | null): Runs {
-    const runs = run_ids === null ? this.runs : this.runs.filter((run) => run_ids.includes(run.run_id));
+  private fitting(request: { filter?: string; run_ids?: string[] | null; deleted?: boolean }): FakeRun[] {
+    const among = request.run_ids ?? null;
+    return this.runs.filter(
+      (run) =>
+        (run.deleted === true) === (request.deleted === true) &&
+        (among === null || among.includes(run.run_id)) &&
+        fits(run, request.filter ?? ""),
+    );
+  }
+
+  private listed(request: ListRuns): Runs {
+    const { max_cells = 0, limit = 1000, offset = 0, columns = null, also = [] } = request;
+    const all = this.table(sorted(this.fitting(request), request.order_by ?? []));
+    const asked = [...(columns ?? []), ...also].filter((one) => one.endsWith(")"));
+    const computed = asked.map((key) => {
+      const [, how = "", name = ""] = /^(\w+)\(metrics\.`?(.*?)`?\)$/.exec(key) ?? [];
+      const best = how === "min" ? Math.min : Math.max;
+      const values = all.run_ids.map((id) => {
+        const value = this.run(id).metrics?.[name];
+        return value === undefined ? null : best(...(Array.isArray(value) ? value : [value]));
+      });
+      return { ...column("metric", key, values), better: better(name) };
+    });
+    const told = columns === null ? all.columns : all.columns.filter((one) => isAsked(one, columns));
+    const wide = [...told, ...computed];
+    if (max_cells > 0 && (all.total > limit || all.total * wide.length > max_cells)) {
+      return { ...all, run_ids: [], columns: [], colors: [], whole: false };
+    }
+    const end = offset + limit;
+    return {
+      ...all,
+      run_ids: all.run_ids.slice(offset, end),
+      colors: all.colors.slice(offset, end),
+      columns: wide.map((one) => ({ ...one, values: one.values.slice(offset, end) })),
+      offset,
+      whole: offset === 0 && all.total <= limit,
+    };
+  }
+
+  private grouped({ by, metrics, ...request }: GroupRuns): Answers["groups"] {
+    const all = this.table(this.fitting(request));
+    const values = all.columns.find((one) => isAsked(one, [by]) && one.kind !== "attribute")?.values ?? [];
+    const different = [...new Set(values)];
+    const groups = different.map((value) => {
+      const rows = values.flatMap((one, row) => (one === value ? [row] : []));
+      return {
+        value,
+        count: rows.length,
+        metrics: metrics.map((metric) => {
+          const column = all.columns.find((one) => isAsked(one, [metric]) && one.kind === "metric");
+          const numbers = rows.map((row) => Number(column?.values[row]));
+          const mean = numbers.reduce((sum, one) => sum + one, 0) / numbers.length;
+          return { count: numbers.length, mean, min: Math.min(...numbers), max: Math.max(...numbers) };
+        }),
+      };
+    });
+    return { groups, total: groups.length, revision: all.revision };
+  }
+
+  private edit({ run_id, run_name, tags, deleted }: EditRun): Answers["edit_run"] {
+    const run = this.run(run_id);
+    run.run_name = run_name ?? run.run_name;
+    run.deleted = deleted ?? run.deleted ?? false;
+    for (const [key, value] of Object.entries(tags ?? {})) {
+      run.tags = { ...run.tags };
+      if (value === null) {
+        delete run.tags[key];
+      } else {
+        run.tags[key] = value;
+      }
+    }
+    this.touch();
+    return { text: "Saved" };
+  }
+
+  private table(runs: readonly FakeRun[]): Runs {
     const columns: Column[] = [
       column(
         "attribute",
@@ -234,6 +347,7 @@ export class FakeClient implements Client {
       end_time: run.end_time === undefined ? (run.start_time ?? NOW) + 1400 : run.end_time,
       user: "ada",
       deleted: false,
+      pins: this.pins,
       note: run.tags?.["nbtrack.note"] ?? "",
       params: run.params ?? {},
       metrics: Object.entries(run.metrics ?? {}).map(([key, value]) => {
@@ -251,10 +365,9 @@ export class FakeClient implements Client {
         };
       }),
       tags: run.tags ?? {},
-      artifacts: [
-        ...(run.logged === false ? [] : ["model/model.pkl"]),
-        ...Object.keys(run.files ?? {}),
-      ].map((path) => ({ path, size_bytes: run.files?.[path]?.text?.length ?? 182_044, digest: "ab".repeat(32) })),
+      artifacts: [...(run.logged === false ? [] : ["model/model.pkl"]), ...Object.keys(run.files ?? {})].map(
+        (path) => ({ path, size_bytes: run.files?.[path]?.text?.length ?? 182_044, digest: "ab".repeat(32) }),
+      ),
       models:
         run.logged === false
           ? []
@@ -417,6 +530,72 @@ function column(kind: Column["kind"], key: string, values: Column["values"]): Co
       present.every((value) => typeof value === "number" || !Number.isNaN(Number(value)) || value === "NaN"),
     better: kind === "metric" ? better(key) : null,
   };
+}
+
+/** Whether a column is among those asked for by their names in `search_runs`. */
+function isAsked(one: Column, asked: readonly string[]): boolean {
+  return one.kind === "attribute" || asked.some((field) => field.replace(/`/g, "") === `${one.kind}s.${one.key}`);
+}
+
+/** Enough of the language of `search_runs` for tests: comparisons, LIKE, AND, OR, one level of brackets. */
+function fits(run: FakeRun, filter: string): boolean {
+  const text = filter.trim().replace(/^\((.*)\)$/s, (all, inner: string) => (/^[^()]*$/.test(inner) ? inner : all));
+  if (text === "") {
+    return true;
+  }
+  const parts = text.match(/\([^()]*\)|(?:(?! AND ).)+/g)?.filter((part) => part !== " AND ") ?? [];
+  if (parts.length > 1) {
+    return parts.every((part) => fits(run, part.replace(/^ AND /, "")));
+  }
+  const either = text.split(" OR ");
+  if (either.length > 1) {
+    return either.some((part) => fits(run, part));
+  }
+  const found = /^(?:(metric|param|tag)s\.`?([^`<>= ]+)`?|(\w+))\s*(<=|>=|!=|=|<|>|I?LIKE)\s*(.+)$/i.exec(text);
+  if (found === null) {
+    throw new CallError({ code: "invalid", message: `filter: this cannot be read at character 1: '⟨here⟩${text}'.` });
+  }
+  const [, kind, key = "", attribute, operator = "", raw = ""] = found;
+  const held = kind === "metric" ? run.metrics?.[key] : kind === "param" ? run.params?.[key] : run.tags?.[key];
+  const value = attribute === undefined ? held : attribute === "status" ? (run.status ?? "FINISHED") : run.run_name;
+  const wanted = raw
+    .trim()
+    .replace(/^'(.*)'$/s, "$1")
+    .replace(/''/g, "'");
+  if (value === undefined) {
+    return false;
+  }
+  const left = Array.isArray(value) ? lastOf(value) : value;
+  switch (operator.toUpperCase()) {
+    case "LIKE":
+    case "ILIKE":
+      return String(left).toLowerCase().includes(wanted.replace(/%/g, "").toLowerCase());
+    case "=":
+      return String(left) === wanted;
+    case "!=":
+      return String(left) !== wanted;
+    case "<":
+      return Number(left) < Number(wanted);
+    case "<=":
+      return Number(left) <= Number(wanted);
+    case ">":
+      return Number(left) > Number(wanted);
+    default:
+      return Number(left) >= Number(wanted);
+  }
+}
+
+function sorted(runs: FakeRun[], order_by: readonly string[]): FakeRun[] {
+  const [first] = order_by;
+  const [, kind, key = "", way] = /^(?:number\()?(\w+)s\.`?([^`)]+?)`?\)? (ASC|DESC)$/.exec(first ?? "") ?? [];
+  if (kind === undefined) {
+    return runs;
+  }
+  const value = (run: FakeRun): number => {
+    const held = kind === "metric" ? run.metrics?.[key] : run.params?.[key];
+    return Number(Array.isArray(held) ? lastOf(held) : held);
+  };
+  return [...runs].sort((a, b) => (way === "DESC" ? value(b) - value(a) : value(a) - value(b)));
 }
 
 function invoke(body: string): Answers["invoke"] {

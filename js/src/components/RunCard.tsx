@@ -1,21 +1,71 @@
 /** One run at a glance, and what to do with its model. */
+import type { ReadonlySignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Client } from "../client";
 import { columnDecimals, formatBytes, formatDelta, formatDuration, formatNumber, toNumber } from "../format";
 import { trans } from "../i18n";
+import { type Control, type Live, withLive } from "../live";
 import { mounter, type ViewProps } from "../mount";
-import type { LoggedModel, MetricEntry, RunDetail } from "../wire";
+import type { State } from "../state";
+import type { Failure, LoggedModel, MetricEntry, RunDetail } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
-import { Ago, Button, Code, Loading, Mark, StageChip, StatusBadge, useCall } from "./kit";
+import { Ago, Button, Code, Loading, Mark, StageChip, StatusBadge, useAction, useCall } from "./kit";
 import { ModelActions } from "./ModelActions";
+import { RunLive } from "./RunLive";
 
 const MOST_SHOWN = 12;
 
-function Metric({ metric }: { metric: MetricEntry }) {
+type Kind = "param" | "metric";
+type Choice = "pinned" | "unpinned";
+/** The two buttons beside a param or metric that the notebook gave unasked; null where there is nothing to choose. */
+type Pins = (kind: Kind, key: string) => ComponentChildren;
+
+/** Whether the notebook's next run leaves this out. */
+const leftOut = (run: RunDetail, kind: Kind, key: string): boolean => run.pins?.[`${kind}:${key}`] === "unpinned";
+
+function usePins(client: Client, state: State, run: RunDetail | null): { pins: Pins; failure: Failure | null } {
+  const { failure, run: act } = useAction(state);
+  // Only a notebook finds things by itself; what a program logs, it logs again.
+  const found = run !== null && typeof run.capture.cell_hash === "string" && !run.deleted;
+  const choose = (kind: Kind, key: string, choice: Choice | null): void =>
+    void act(
+      "pin",
+      () => client.call({ op: "pin", run_id: run?.run_id ?? "", kind, key, choice }),
+      (done) => done.text,
+    );
+  const pins: Pins = (kind, key) => {
+    if (!found) {
+      return null;
+    }
+    const now = run.pins?.[`${kind}:${key}`];
+    const button = (choice: Choice, icon: "pin" | "close", label: string): ComponentChildren => (
+      <Button
+        name={choice === "pinned" ? "pin" : "unpin"}
+        kind="quiet"
+        iconOnly
+        icon={icon}
+        label={label}
+        pressed={now === choice}
+        onClick={() => choose(kind, key, now === choice ? null : choice)}
+      />
+    );
+    return (
+      <span class="nbt-pin">
+        {button("pinned", "pin", trans.__("Pin %1: always keep it, and show it first", key))}
+        {button("unpinned", "close", trans.__("Leave %1 out of this notebook's next runs", key))}
+      </span>
+    );
+  };
+  return { pins, failure };
+}
+
+function Metric({ metric, out, pins }: { metric: MetricEntry; out: boolean; pins: ComponentChildren }) {
   const decimals = columnDecimals([metric.last, metric.previous]);
   const delta = formatDelta(metric.last, metric.previous, metric.better, decimals);
   const last = toNumber(metric.last);
   return (
-    <div class="nbt-pair" data-nbt="metric" data-key={metric.key}>
+    <div class={`nbt-pair${out ? " nbt-left-out" : ""}`} data-nbt="metric" data-key={metric.key}>
       <dt title={metric.key}>{metric.key}</dt>
       <dd>
         <span class="nbt-value" title={String(metric.last)}>
@@ -37,12 +87,21 @@ function Metric({ metric }: { metric: MetricEntry }) {
             {delta.tone === "worse" && <span class="nbt-hidden"> {trans.__("worse")}</span>}
           </span>
         )}
+        {pins}
       </dd>
     </div>
   );
 }
 
-function Pairs({ title, pairs, name }: { title: string; pairs: [string, string][]; name: string }) {
+interface PairsProps {
+  title: string;
+  pairs: [string, string][];
+  name: string;
+  pins?: (key: string) => ComponentChildren;
+  out?: (key: string) => boolean;
+}
+
+function Pairs({ title, pairs, name, pins, out }: PairsProps) {
   const [all, setAll] = useState(false);
   const shown = all ? pairs : pairs.slice(0, MOST_SHOWN);
   return (
@@ -50,9 +109,12 @@ function Pairs({ title, pairs, name }: { title: string; pairs: [string, string][
       <h4>{title}</h4>
       <dl class="nbt-pairs">
         {shown.map(([key, value]) => (
-          <div key={key} class="nbt-pair" data-nbt={name} data-key={key}>
+          <div key={key} class={`nbt-pair${out?.(key) ? " nbt-left-out" : ""}`} data-nbt={name} data-key={key}>
             <dt title={key}>{key}</dt>
-            <dd title={value}>{value}</dd>
+            <dd title={value}>
+              <span class="nbt-value">{value}</span>
+              {pins?.(key)}
+            </dd>
           </div>
         ))}
       </dl>
@@ -130,6 +192,9 @@ export interface CardProps {
   run_id: string;
   /** Also show tags, files and the cell. */
   detailed: boolean;
+  /** What the cell says of itself while it runs, where it does. */
+  live?: ReadonlySignal<Live | null> | undefined;
+  control?: Control | undefined;
   close?: (() => void) | undefined;
 }
 
@@ -144,6 +209,37 @@ function Source({ run }: { run: RunDetail }) {
     <details class="nbt-more">
       <summary>{trans.__("Cell")}</summary>
       <Code label={trans.__("Source of the cell")} text={source} />
+    </details>
+  );
+}
+
+/** What the notebook gave unasked, and what it did not: exactly that. */
+function Captured({ run }: { run: RunDetail }) {
+  const listed = (key: string): string[] => {
+    const list = run.capture[key];
+    return Array.isArray(list) ? list.filter((one): one is string => typeof one === "string") : [];
+  };
+  const [captured, missing] = [listed("captured"), listed("not_captured")];
+  if (captured.length + missing.length === 0) {
+    return null;
+  }
+  const list = (lines: string[]): ComponentChildren => (
+    <ul class="nbt-captured">
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
+  );
+  return (
+    <details class="nbt-more" data-nbt="captured">
+      <summary>{trans.__("What was captured (%1)", captured.length)}</summary>
+      {list(captured)}
+      {missing.length > 0 && (
+        <>
+          <div class="nbt-meta">{trans.__("Not captured")}</div>
+          {list(missing)}
+        </>
+      )}
     </details>
   );
 }
@@ -172,10 +268,13 @@ function More({ run }: { run: RunDetail }) {
   );
 }
 
-export function RunCard({ client, state, run_id, detailed, close }: ViewProps & CardProps) {
+export function RunCard({ client, state, run_id, detailed, close, live, control }: ViewProps & CardProps) {
   const { answer, failure } = useCall(client, { op: "run", run_id }, state.revision.value);
   // What a card says of another run must not be said while the new one is still on its way.
-  const run = answer?.run_id === run_id ? answer : null;
+  const known = answer?.run_id === run_id ? answer : null;
+  const update = live?.value ?? null;
+  const run = known === null ? null : withLive(known, update);
+  const { pins, failure: unpinned } = usePins(client, state, known);
   useEffect(() => {
     if (run !== null) {
       state.status.value = trans.__("Run %1", run.run_name);
@@ -195,7 +294,9 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
   // The mark ties a run to the others around it; alone it would say nothing.
   const shown = state.runs.value;
   const row = shown !== null && shown.run_ids.length > 1 ? shown.run_ids.indexOf(run_id) : -1;
-  const params = Object.entries(run.params);
+  const first = (kind: Kind, key: string): number => (run.pins?.[`${kind}:${key}`] === "pinned" ? 0 : 1);
+  const params = Object.entries(run.params).sort(([a], [b]) => first("param", a) - first("param", b));
+  const metrics = [...run.metrics].sort((a, b) => first("metric", a.key) - first("metric", b.key));
   const error = run.status === "FINISHED" ? "" : failureText(run);
   return (
     <section
@@ -206,6 +307,15 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
     >
       <Head run={run} color={shown?.colors[row] ?? null} close={close} />
       {error !== "" && <Code label={trans.__("Error")} text={error} bad={true} />}
+      <RunLive
+        client={client}
+        state={state}
+        run={run}
+        live={update}
+        control={control ?? {}}
+        curves={state.options.table === false}
+      />
+      {unpinned && <ErrorBanner failure={unpinned} />}
       {run.note !== "" && <p class="nbt-quote">{run.note}</p>}
       <div class="nbt-blocks">
         {run.metrics.length > 0 && (
@@ -219,21 +329,35 @@ export function RunCard({ client, state, run_id, detailed, close }: ViewProps & 
               )}
             </h4>
             <dl class="nbt-pairs">
-              {run.metrics.slice(0, MOST_SHOWN * 2).map((metric) => (
-                <Metric key={metric.key} metric={metric} />
+              {metrics.slice(0, MOST_SHOWN * 2).map((metric) => (
+                <Metric
+                  key={metric.key}
+                  metric={metric}
+                  out={leftOut(run, "metric", metric.key)}
+                  pins={pins("metric", metric.key)}
+                />
               ))}
             </dl>
           </div>
         )}
-        {params.length > 0 && <Pairs title={trans.__("Params")} pairs={params} name="param" />}
-        {run.metrics.length === 0 && params.length === 0 && (
+        {params.length > 0 && (
+          <Pairs
+            title={trans.__("Params")}
+            pairs={params}
+            name="param"
+            pins={(key) => pins("param", key)}
+            out={(key) => leftOut(run, "param", key)}
+          />
+        )}
+        {run.metrics.length === 0 && params.length === 0 && run.status !== "RUNNING" && (
           <p class="nbt-note">{trans.__("No params or metrics were found.")}</p>
         )}
       </div>
       {run.models.map((model) => (
         <ModelLine key={model.artifact_path} model={model} />
       ))}
-      <ModelActions client={client} state={state} run={run} />
+      {run.status !== "RUNNING" && <ModelActions client={client} state={state} run={run} />}
+      <Captured run={run} />
       {detailed && <More run={run} />}
     </section>
   );

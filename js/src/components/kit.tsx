@@ -8,11 +8,14 @@ import type { State } from "../state";
 import type { Answers, AnyRequest, Failure } from "../wire";
 
 const ICONS = {
+  bookmark: "M4 2.5h8v11l-4-3l-4 3z",
+  columns: "M2.5 3h11v10h-11zM6.2 3v10M9.8 3v10",
   check: "M3 8.5l3.2 3.2L13 5",
   close: "M4 4l8 8M12 4l-8 8",
   copy: "M6 2.5h7.5V10M2.5 6H10v7.5H2.5z",
   cross: "M4.5 4.5l7 7M11.5 4.5l-7 7",
   dots: "M3 8h.01M8 8h.01M13 8h.01",
+  pin: "M8 10.5V14M5 10.5h6M6 2.5h4M6.5 2.5v4L5 10.5M9.5 2.5v4l1.5 4",
   play: "M5 3l8 5l-8 5z",
   refresh: "M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3",
   search: "M7 2.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9zM10.3 10.3L13.5 13.5",
@@ -233,6 +236,26 @@ export function useCall<R extends AnyRequest>(
     };
   }, [client, key, revision]);
   return called;
+}
+
+/** Ask several things of one kind at once; null where there is no answer yet. */
+export function useCalls<R extends AnyRequest>(
+  client: Client,
+  requests: readonly R[],
+  revision: number,
+): (Answers[R["op"]] | null)[] {
+  const key = JSON.stringify(requests);
+  const [found, setFound] = useState<{ key: string; answers: (Answers[R["op"]] | null)[] }>({ key: "", answers: [] });
+  useEffect(() => {
+    let wanted = true;
+    void Promise.all(requests.map((request) => client.call(request).catch(() => null))).then(
+      (answers) => wanted && setFound({ key, answers }),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [client, key, revision]);
+  return found.key === key ? found.answers : requests.map(() => null);
 }
 
 export interface Action {

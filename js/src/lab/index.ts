@@ -7,6 +7,8 @@ import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { ITranslator } from "@jupyterlab/translation";
 import type { Place } from "../clients/server";
 import { setTranslator, trans } from "../i18n";
+import type { Control } from "../live";
+import { cellControl } from "./cellcontrol";
 import { hasTrackedCell, loadMagic, trackedCell } from "./celltoolbar";
 import { addCommands } from "./commands";
 import { VIEW_RANK, viewFactory } from "./mime";
@@ -56,7 +58,9 @@ function watchCells(app: JupyterFrontEnd, tracker: INotebookTracker): void {
 function watchNotebook(app: JupyterFrontEnd, panel: NotebookPanel, surroundings: Surroundings, options: Options): void {
   const { rendermime } = panel.content;
   const path = (): string => app.serviceManager.contents.localPath(panel.context.path);
-  rendermime.addFactory(viewFactory({ surroundings, rendermime, path, life: new WidgetLife(panel) }), VIEW_RANK);
+  const control = (node: HTMLElement): Control => cellControl(app, panel, node);
+  const life = new WidgetLife(panel);
+  rendermime.addFactory(viewFactory({ surroundings, rendermime, path, life, control }), VIEW_RANK);
   const onKernel = (): void => {
     if (options.loadMagic && hasTrackedCell(panel)) {
       void loadMagic(panel, false).catch(() => undefined);

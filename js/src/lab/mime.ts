@@ -1,10 +1,12 @@
 /** Brings the outputs that a notebook keeps to life through the server: no kernel is needed, and nothing is lost without us. */
 import type { IRenderMime, IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { Panel, Widget } from "@lumino/widgets";
+import { type Signal, signal } from "@preact/signals";
 import { isVisible } from "../client";
 import { mount as mountCompare } from "../components/Compare";
 import { mount as mountCard } from "../components/RunCard";
 import { mountOne as mountServer } from "../components/ServeCard";
+import type { Control, Live } from "../live";
 import { createState } from "../state";
 import { type WidgetLife, widgetOf } from "./outputs";
 import type { Surroundings } from "./panel";
@@ -19,6 +21,8 @@ export interface Stand {
   /** The notebook's path in the server. */
   path: () => string;
   life: WidgetLife;
+  /** What the notebook can do for a run's card, given the node that it stands in. */
+  control: (node: HTMLElement) => Control;
 }
 
 /** Shows, of what an output holds, the most that can be had: the widget, else a view through the server, else what was saved. */
@@ -26,6 +30,11 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
   private model: IRenderMime.IMimeModel | null = null;
   private end: () => void = () => undefined;
   private turn = 0;
+  /** What the cell of a card says of itself while it runs; null once it has ended. */
+  private readonly live: Signal<Live | null> = signal(null);
+  /** Whether a live view is on the screen, and how it asks the store again. */
+  private mounted = false;
+  private refresh: () => void = () => undefined;
 
   constructor(
     private readonly stand: Stand,
@@ -38,7 +47,19 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const before = this.model?.data;
+    const was = parseView(before?.[VIEW_MIME]);
+    const view = parseView(model.data[VIEW_MIME]);
     this.model = model;
+    this.live.value = view?.live ?? null;
+    if (view?.view === "card" && was?.view === "card" && view.run_ids?.[0] === was.run_ids?.[0]) {
+      // An update of the same card: one that is live takes it in by itself, and one on its way there is not held up.
+      if (!this.mounted) {
+        await this.showSaved(model, () => this.model === model && !this.mounted && !this.isDisposed);
+      } else if (was.live !== null && view.live === null) {
+        this.refresh();
+      }
+      return;
+    }
     if (before === undefined || JSON.stringify(before) !== JSON.stringify(model.data)) {
       await this.present(model);
     }
@@ -65,14 +86,12 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
     const current = (): boolean => turn === this.turn && !this.isDisposed;
     this.end();
     this.end = () => undefined;
-    const saved = ["text/html", "text/plain"].find((type) => type in model.data);
-    if (saved !== undefined) {
-      await this.showAs(saved, model, current);
-    }
+    this.mounted = false;
+    await this.showSaved(model, current);
     const widget = widgetOf(model.data);
     void (widget === "" ? Promise.resolve(false) : this.stand.life.alive(widget).catch(() => false)).then(
       async (alive) => {
-        if (!current() || (alive && (await this.showAs(WIDGET_MIME, model, current)))) {
+        if (!current() || (alive && (await this.showAs(WIDGET_MIME, withWidget(model, widget), current)))) {
           return;
         }
         const view = parseView(model.data[VIEW_MIME]);
@@ -81,6 +100,13 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
         }
       },
     );
+  }
+
+  private async showSaved(model: IRenderMime.IMimeModel, current: () => boolean): Promise<void> {
+    const saved = ["text/html", "text/plain"].find((type) => type in model.data);
+    if (saved !== undefined) {
+      await this.showAs(saved, model, current);
+    }
   }
 
   /** Show one of the other forms that the output holds, as its own renderer does; false if nothing here can. */
@@ -141,14 +167,30 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
       const live = new Widget();
       this.replace(live);
       const state = createState(client, { run_ids, query: filter, experiment, table: view.view === "compare" });
+      this.mounted = true;
+      this.refresh = () => state.refresh();
       this.end =
         view.view === "card"
-          ? mountCard(live.node, client, state, { run_id })
+          ? mountCard(live.node, client, state, {
+              run_id,
+              live: this.live,
+              control: this.stand.control(this.node),
+            })
           : view.view === "server"
             ? mountServer(live.node, client, state, { server_id: view.server_id ?? "" })
             : mountCompare(live.node, client, state);
     }
   }
+}
+
+/** An output as the widget's own renderer wants it: the widget is no part of what the notebook keeps. */
+function withWidget(model: IRenderMime.IMimeModel, model_id: string): IRenderMime.IMimeModel {
+  return {
+    trusted: model.trusted,
+    metadata: model.metadata,
+    data: { ...model.data, [WIDGET_MIME]: { version_major: 2, version_minor: 0, model_id } },
+    setData: (options) => model.setData(options),
+  };
 }
 
 /** The renderer of our outputs. Its rank puts it before that of widgets (−10), for it decides itself whether one lives. */

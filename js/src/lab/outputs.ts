@@ -3,12 +3,13 @@ import type { CodeCell, ICodeCellModel } from "@jupyterlab/cells";
 import type { NotebookPanel } from "@jupyterlab/notebook";
 import { Signal } from "@lumino/signaling";
 import { VIEW_MIME, WIDGET_MIME } from "./tokens";
+import { parseView } from "./view";
 
-/** The widget that an output shows, or "" if it shows none. */
+/** The live widget that belongs to an output of ours, or "" if it has none. */
 export function widgetOf(data: Readonly<Record<string, unknown>>): string {
-  const widget = data[WIDGET_MIME];
+  const widget = data[WIDGET_MIME]; // older notebooks hold it in the same output
   const id = typeof widget === "object" && widget !== null ? (widget as { model_id?: unknown }).model_id : undefined;
-  return typeof id === "string" ? id : "";
+  return typeof id === "string" ? id : (parseView(data[VIEW_MIME])?.widget ?? "");
 }
 
 /** The store that the notebook's newest output of ours names; null if none does, and its folder decides. */

@@ -1,4 +1,5 @@
 /** What our outputs and tracked cells say, read without JupyterLab. */
+import { type Live, parseLive } from "../live";
 
 /** What an output of ours says of itself. */
 export interface ViewData {
@@ -9,6 +10,10 @@ export interface ViewData {
   experiment: string | null;
   /** Of a server's card alone. */
   server_id?: string;
+  /** Of the card of a cell that still runs. */
+  live: Live | null;
+  /** The live widget of this output, where it has one; "" if not. */
+  widget: string;
 }
 
 /** The data of an output, checked: a notebook may come from anywhere. */
@@ -16,7 +21,10 @@ export function parseView(data: unknown): ViewData | null {
   if (typeof data !== "object" || data === null) {
     return null;
   }
-  const { version, view, store, run_ids, filter, experiment, server_id } = data as Record<string, unknown>;
+  const { version, view, store, run_ids, filter, experiment, server_id, live, widget } = data as Record<
+    string,
+    unknown
+  >;
   if (version !== 1 || (view !== "card" && view !== "compare" && view !== "server")) {
     return null;
   }
@@ -33,6 +41,8 @@ export function parseView(data: unknown): ViewData | null {
     run_ids: ids,
     filter: typeof filter === "string" ? filter : "",
     experiment: typeof experiment === "string" ? experiment : null,
+    live: view === "card" ? parseLive(live, Date.now()) : null,
+    widget: typeof widget === "string" ? widget : "",
     ...(view === "server" ? { server_id: server_id as string } : {}),
   };
 }
@@ -47,4 +57,12 @@ export const trackLine = (source: string): string => MAGIC.exec(source)?.[0].tri
 /** The source with that line taken out if it is there, put in as `line` if it is not. */
 export function toggledSource(source: string, line = "%%track"): string {
   return isTracked(source) ? source.replace(MAGIC, "") : `${line}\n${source}`;
+}
+
+/** The source with `--resume RUN` in its `%%track` line, in place of one that was there. */
+export function resumedSource(source: string, run_id: string): string {
+  const line = trackLine(source) || "%%track";
+  const bare = line.replace(/\s+--resume(=|\s+)\S+/, "");
+  const body = isTracked(source) ? source.replace(MAGIC, "") : source;
+  return `${bare} --resume ${run_id}\n${body}`;
 }
