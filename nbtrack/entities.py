@@ -213,7 +213,8 @@ class Signature:
 class ModelManifest:
     """What a saved model says of itself; written as ``nbtrack-model.json`` beside its files.
 
-    `files` maps each relative path to ``(sha256 hex, size in bytes)``; `environment` holds ``python``, ``platform``
+    `files` maps each relative path to ``(sha256 hex, size in bytes)``; `code_line` is the line of code that it was made
+    with, such as ``"1.0"``; `environment` holds ``python``, ``platform``
     and ``packages`` (name -> version).
     """
 
@@ -228,6 +229,7 @@ class ModelManifest:
     nbtrack_version: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     hmac: str = ""
+    code_line: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from nbtrack.tracking import ActiveRun
 
 MAX_MODELS: Final = 5
-SIGNATURE_ROWS: Final = 100_000
 EXAMPLE_ROWS: Final = 5
 _PICKING: Final = (
     *(ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Constant, ast.List, ast.Tuple),
@@ -118,7 +117,7 @@ def log_fitted(run: ActiveRun, one: Fitted, path: str, names: Mapping[str, Any])
     if data is not None and len(getattr(data, "shape", (0, 0))) <= 2:
         try:
             example = _head(data, EXAMPLE_ROWS)
-            signature = models.infer_signature(_head(data, SIGNATURE_ROWS), one.estimator.predict(example))
+            signature = models.infer_signature(data, one.estimator.predict(example))
         except Exception:  # without a signature the model is still worth keeping
             signature = example = None
     models.log_model(one.estimator, path, signature=signature, input_example=example, run=run, training_data=data)

@@ -156,6 +156,12 @@ def loads(data: bytes, what: str) -> Any:
         raise IntegrityError(f"{what}: it cannot be unpickled ({type(error).__name__}). Log the model again.") from None
     if reader.undo_changes():
         raise _forged(what, "its pickle changes a class of scikit-learn itself")
+    check_parts(model, what)
+    return model
+
+
+def check_parts(model: Any, what: str) -> None:
+    """Look through a stranger's estimator; raises IntegrityError or UntrustedModelError saying what is wrong."""
     try:
         for part in _parts(model):
             _check(part, what)
@@ -163,7 +169,6 @@ def loads(data: bytes, what: str) -> Any:
         raise
     except Exception as error:  # an estimator whose parts are not what they should be
         raise IntegrityError(f"{what}: its parts do not fit together ({type(error).__name__}: {error}).") from None
-    return model
 
 
 def _parts(root: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,14 +21,19 @@ from nbtrack.models.environment import record_environment
 from nbtrack.models.flavors import find_flavor, get_flavor
 from nbtrack.models.manifest import EXAMPLE_PREDICTIONS, from_json, to_json
 from nbtrack.models.profile import PROFILE_NAME, profile_of
+from nbtrack.models.seen import data_seen_by, is_table
 from nbtrack.models.signature import infer_signature
 from nbtrack.names import check_artifact_path, check_model_name
+from nbtrack.registry import checked_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nbtrack.models.flavors import Flavor
     from nbtrack.tracking import ActiveRun
+
+
+LINE_ENV: Final = "NBTRACK_CODE_LINE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ def _pack(
     input_example: Any,
     run_id: str | None,
     training_data: Any = None,
+    code_line: str = "",
 ) -> _Packed:
     """Return all files of a model, its manifest among them."""
     if signature is not None and not isinstance(signature, Signature):
@@ -54,15 +60,18 @@ def _pack(
     chosen = find_flavor(model) if flavor is None else get_flavor(flavor)
     saved = chosen.save(model)
     files, options = dict(saved.files), dict(saved.options)
+    seen = training_data if training_data is not None else data_seen_by(model)
     if input_example is not None:
         example = examples.head(input_example)
         predicted = _try(chosen, model, example)
-        signature = signature or infer_signature(input_example, predicted)
+        signature = signature or infer_signature(seen if is_table(seen) else input_example, predicted)
         files[examples.EXAMPLE_NAME] = msgspec.json.encode(examples.to_body(example))
         if predicted is not None:
             _drop_compiled_unless_equal(files, example, predicted)
             options[EXAMPLE_PREDICTIONS] = examples.plain(predicted)
-    profile = profile_of(input_example if training_data is None else training_data)
+    elif signature is None and is_table(seen):
+        signature = infer_signature(seen, _try(chosen, model, examples.head(seen), "training data"))
+    profile = profile_of(input_example if seen is None else seen)
     if profile is not None:
         files[PROFILE_NAME] = msgspec.json.encode(profile)
     kind = type(model)
@@ -77,6 +86,7 @@ def _pack(
         created_at_ms=time.time_ns() // 1_000_000,
         nbtrack_version=__version__,
         options=options,
+        code_line=code_line,
     )
     raw = to_json(manifest)
     return _Packed(from_json(raw, "log_model"), raw, files)
@@ -89,7 +99,7 @@ def _drop_compiled_unless_equal(files: dict[str, bytes], example: Any, predicted
             del files[COMPILED_NAME]
 
 
-def _try(flavor: Flavor, model: Any, example: Any) -> Any:
+def _try(flavor: Flavor, model: Any, example: Any, what: str = "input_example") -> Any:
     """Return what the model says to the example, or warn: a model that refuses its own example is worth a word."""
     from nbtrack.models.signature import frame_of
 
@@ -101,12 +111,18 @@ def _try(flavor: Flavor, model: Any, example: Any) -> Any:
             return flavor.predict(model, example)
     except Exception as error:
         warnings.warn(
-            f"log_model: the model cannot predict its input_example ({type(error).__name__}: {error}). It is logged all"
+            f"log_model: the model cannot predict its {what} ({type(error).__name__}: {error}). It is logged all"
             " the same; serving it will fail on this example, too.",
             NbtrackWarning,
             stacklevel=4,
         )
         return None
+
+
+def _code_line(given: str | None) -> str:
+    if given is None:
+        given = os.environ.get(LINE_ENV, "").strip() or None
+    return "" if given is None else checked_line(given, "log_model: code_line")
 
 
 def log_model(
@@ -119,6 +135,7 @@ def log_model(
     registered_model_name: str | None = None,
     run: ActiveRun | None = None,
     training_data: Any = None,
+    code_line: str | None = None,
 ) -> ModelInfo:
     """Log a fitted model as artifacts of a run.
 
@@ -131,7 +148,8 @@ def log_model(
     flavor
         Its library, such as ``"sklearn"``; told from its class if not given.
     signature
-        The schema of its inputs and outputs, from :func:`infer_signature`; told from the example if not given.
+        The schema of its inputs and outputs, from :func:`infer_signature`; if not given, told from all rows that the
+        model was fitted on where that is known, else from the example.
     input_example
         A few rows of input, kept for those who want to try the model, and to check it wherever it is loaded.
     registered_model_name
@@ -141,6 +159,9 @@ def log_model(
     training_data
         What the model was fitted on, as a frame or an array; `input_example`, if not given. Of it a profile of each
         column is kept and no row; a model server compares what it is asked with that.
+    code_line
+        The line of code that the model is made with, such as ``"1.0"``: environment policies go by it. If not given,
+        the variable NBTRACK_CODE_LINE, and when the model is registered the run's tag ``nbtrack.line``.
 
     Returns
     -------
@@ -162,7 +183,8 @@ def log_model(
     if registered_model_name is not None:
         check_model_name(registered_model_name)
     run = run or active_run() or begin_run()
-    packed = _pack(model, flavor, signature, input_example, run.run_id, training_data)
+    line = _code_line(code_line)
+    packed = _pack(model, flavor, signature, input_example, run.run_id, training_data, line)
     for file, data in packed.files.items():
         run.log_bytes(data, f"{path}/{file}")
     run.log_bytes(packed.raw, f"{path}/{MANIFEST_NAME}")  # last: without it the rest is no model
@@ -183,6 +205,7 @@ def save_model(
     signature: Signature | None = None,
     input_example: Any = None,
     training_data: Any = None,
+    code_line: str | None = None,
 ) -> ModelInfo:
     """Save a fitted model as a folder, which appears whole or not at all.
 
@@ -192,7 +215,7 @@ def save_model(
         The fitted model.
     path
         The folder; must not exist, or be empty.
-    flavor, signature, input_example, training_data
+    flavor, signature, input_example, training_data, code_line
         As for :func:`log_model`.
 
     Raises
@@ -205,7 +228,7 @@ def save_model(
         raise AlreadyExistsError(
             f"save_model: there is something at {str(folder)!r} already. Choose another folder, or remove this one."
         )
-    packed = _pack(model, flavor, signature, input_example, None, training_data)
+    packed = _pack(model, flavor, signature, input_example, None, training_data, _code_line(code_line))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temp = folder.with_name(f"{folder.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:

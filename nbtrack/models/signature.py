@@ -15,6 +15,7 @@ _DTYPES: Final = {"integer": "int32", "long": "int64", "float": "float32", "doub
 _NULLABLE: Final = {"integer": "Int32", "long": "Int64", "boolean": "boolean"}
 _SCALARS: Final = ((bool, "boolean"), (int, "long"), (float, "double"), (str, "string"))
 MAX_COLUMNS: Final = 100_000
+_TYPED_ROWS: Final = 100_000  # so many values of a column without a type of its own are looked at; for nulls, all are
 
 
 def infer_signature(
@@ -104,7 +105,7 @@ def _type_of(values: Any) -> str:
         return _numpy_type(getattr(dtype, "numpy_dtype", dtype))
     if isinstance(dtype, pd.StringDtype):
         return "string"
-    present = values.dropna()
+    present = values.dropna().iloc[:_TYPED_ROWS]
     found = {type(value) for value in present.tolist()}
     for kind, name in _SCALARS:
         if found and found <= {kind}:

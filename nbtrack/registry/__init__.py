@@ -15,35 +15,40 @@ from nbtrack.registry.edits import (
     set_alias,
 )
 from nbtrack.registry.models import (
+    TAG_LINE,
     create_model,
     get_model,
     get_version,
     history,
     last_commit,
     list_models,
-    logged_models,
     register_model,
     resolve,
 )
-from nbtrack.registry.policies import allowed_versions, get_policies, set_line, set_policy
+from nbtrack.registry.policies import allowed_versions, checked_line, get_policies, set_line, set_policy
 from nbtrack.registry.renaming import rename_model
 from nbtrack.registry.rules import approve, set_gates, set_stages
 from nbtrack.registry.scores import record_decision
+from nbtrack.registry.sources import digest_of, find_source, logged_models
 from nbtrack.registry.stages import Promotion, preview_promotion, promote, undo
 from nbtrack.registry.words import describe
 
 __all__ = [
+    "TAG_LINE",
     "Client",
     "Promotion",
     "allowed_versions",
     "approve",
+    "checked_line",
     "create_model",
     "delete_alias",
     "delete_model",
     "delete_version",
     "describe",
+    "digest_of",
     "edit_model",
     "edit_version",
+    "find_source",
     "get_model",
     "get_policies",
     "get_version",

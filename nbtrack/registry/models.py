@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,10 +15,13 @@ from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from nbtrack.names import ModelURI, RunURI, check_key, check_model_name, check_stage, parse_model_uri
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import CLAIM_MS, Ledger, existing, ledger, names, now_ms
+from nbtrack.registry.sources import find_source, logged_models
 from nbtrack.registry.words import commit_of
 
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
+
+TAG_LINE: Final = "nbtrack.line"  # which line of code a version was made with, such as 1.0
 
 
 def the_store(store: Store | None) -> Store:
@@ -104,7 +107,7 @@ def register_model(
     store = the_store(store)
     check_model_name(name)
     fields = _source_fields(model_uri, store)
-    fields |= {"description": description, "tags": _texts(tags)}
+    fields |= {"description": description, "tags": {**fields["tags"], **_texts(tags)}}
     book = ledger(name, store)
     made = 0
 
@@ -140,39 +143,37 @@ def _texts(tags: Mapping[str, Any] | None) -> dict[str, str]:
     return {check_key(key, "tag key"): str(value) for key, value in (tags or {}).items()}
 
 
-def logged_models(run: Run) -> list[str]:
-    """Return the artifact paths of the models that a run logged, sorted."""
-    return sorted(
-        path.removesuffix(MANIFEST_NAME).rstrip("/")
-        for path in run.artifacts
-        if path == MANIFEST_NAME or path.endswith("/" + MANIFEST_NAME)
-    )
-
-
 def _source_fields(model_uri: str, store: Store) -> dict[str, Any]:
     uri = parse_model_uri(model_uri)
+    copied: Mapping[str, str] = {}
     if isinstance(uri, ModelURI):
         origin = find_version(uri, store)
+        copied = {key: value for key, value in origin.tags.items() if key == TAG_LINE}
         uri = RunURI(origin.run_id or "", origin.source.split("/", 2)[2])
     run = store.get_run(uri.run_id)
-    record = run.artifacts.get(f"{uri.path}/{MANIFEST_NAME}")
-    if record is None:
+    found = find_source(run, uri.path)
+    if found is None:
         known = ", ".join(repr(path) for path in logged_models(run)) or "none"
         raise InvalidInputError(
             f"register_model: {str(uri)!r} is not a model; expected the path of a logged model, and this run logged:"
             f" {known}. nbtrack.sklearn.log_model(model, NAME) logs one."
         )
-    try:
-        manifest = msgspec.json.decode(store.read_blob(record.digest), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise InvalidInputError(
-            f"register_model: {MANIFEST_NAME} of {str(uri)!r} cannot be read ({error}). Log the model again."
-        ) from None
+    flavor, line = "mlflow", ""
+    if not found.mlflow:
+        try:
+            manifest = msgspec.json.decode(store.read_blob(found.digest), type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise InvalidInputError(
+                f"register_model: {MANIFEST_NAME} of {str(uri)!r} cannot be read ({error}). Log the model again."
+            ) from None
+        flavor, line = str(manifest.get("flavor", "")), str(manifest.get("code_line", ""))
+    line = line or run.data.tags.get(TAG_LINE, "")
     fields: dict[str, Any] = {
         "run_id": run.run_id,
         "source": str(uri),
-        "flavor": str(manifest.get("flavor", "")),
-        "digest": record.digest,
+        "flavor": flavor,
+        "digest": found.digest,
+        "tags": copied or ({TAG_LINE: line} if line else {}),
     }
     if run.info.status != "RUNNING":  # a run that is still going may yet log what its model scores
         fields["metrics"] = _finite(run)
@@ -256,7 +257,7 @@ def with_metrics(version: ModelVersion, store: Store) -> ModelVersion:
 
 def signature_of(version: ModelVersion, *, store: Store | None = None) -> Signature | None:
     """Return the signature that the manifest of a version holds; None if it has none."""
-    if not version.digest:
+    if not version.digest or version.flavor == "mlflow":
         return None
     return msgspec.json.decode(the_store(store).read_blob(version.digest), type=ModelManifest).signature
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, ModelVersion
 from nbtrack.errors import InvalidInputError, InvalidNameError, NotFoundError
 from nbtrack.registry.edits import edit_version
-from nbtrack.registry.models import get_model, the_store
+from nbtrack.registry.models import TAG_LINE, get_model, the_store
 
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
 
-TAG_LINE: Final = "nbtrack.line"
 _POLICY: Final = "nbtrack.policy."  # tags of the default experiment: the one thing every store has for itself
 _ENVIRONMENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
@@ -76,14 +75,21 @@ def get_policies(*, store: Store | None = None) -> dict[str, str]:
 
 
 def set_line(name: str, version: int | str, line: str, *, store: Store | None = None) -> ModelVersion:
-    """Say which line of code a version was made with, such as ``"1.0"``; raises InvalidInputError."""
+    """Say which line of code a version was made with, such as ``"1.0"``; raises InvalidInputError.
+
+    ``log_model(code_line=…)`` says it when the model is made.
+    """
+    return edit_version(name, version, tags={TAG_LINE: checked_line(line, "set_line")}, store=store)
+
+
+def checked_line(line: object, what: str) -> str:
+    """Return a line of code in its normal form; raises InvalidInputError."""
     from packaging.version import InvalidVersion, Version
 
     try:
-        text = str(Version(line))
+        return str(Version(line))  # type: ignore[arg-type]
     except (InvalidVersion, TypeError):
-        raise InvalidInputError(f"set_line: expected a version such as '1.0', got {repr(line)[:80]}.") from None
-    return edit_version(name, version, tags={TAG_LINE: text}, store=store)
+        raise InvalidInputError(f"{what}: expected a version such as '1.0', got {repr(line)[:80]}.") from None
 
 
 def why_not(version: ModelVersion, specifier: str) -> str | None:

@@ -36,7 +36,7 @@ class ModelItself:
     def __call__(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         if self._schema.named and isinstance(data, np.ndarray):
             data = self._schema.frame_of(data)
-        return self._loaded.flavor.predict(self._loaded.model, data, params)
+        return self._loaded.ask(data, params)
 
 
 class CompiledFirst:

@@ -35,7 +35,9 @@ def test_object_with_predict_comes_back_with_params(store: Store) -> None:
 
 def test_function_written_in_the_notebook_is_a_model(tmp_path: Path) -> None:
     limit = 3
-    nbtrack.pyfunc.save_model(lambda rows: [len(row) > limit for row in rows], tmp_path / "m", input_example=["abcd", "a"])
+    nbtrack.pyfunc.save_model(
+        lambda rows: [len(row) > limit for row in rows], tmp_path / "m", input_example=["abcd", "a"]
+    )
     assert nbtrack.predict(tmp_path / "m", ["abc", "abcdef"]) == [False, True]
 
 

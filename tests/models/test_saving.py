@@ -63,7 +63,7 @@ def test_manifest_tells_files_signature_environment_and_run(store: Store, wine: 
         info = nbtrack.log_model(forest, input_example=data)
     manifest = info.manifest
     artifacts = store.get_run(run.run_id).artifacts
-    assert {path.removeprefix("model/") for path in artifacts} == {*FILES, MANIFEST_NAME}
+    assert {path.removeprefix("model/") for path in artifacts} == {*FILES, "training_profile.json", MANIFEST_NAME}
     for name, (digest, size) in manifest.files.items():
         assert (artifacts[f"model/{name}"].digest, artifacts[f"model/{name}"].size_bytes) == (digest, size)
     assert manifest.flavor == "sklearn" and manifest.model_class.endswith("RandomForestClassifier")
@@ -217,12 +217,71 @@ def test_other_library_version_is_told_with_what_it_changes(tmp_path: Path, wine
 
     version = metadata.version("scikit-learn")
     old = (f'"scikit-learn": "{version}"', '"scikit-learn": "1.2.0"')
-    with pytest.warns(NbtrackWarning, match=r"scikit-learn 1\.2\.0 then, .* for the input example are the same"):
-        nbtrack.load_model(saved("m", *old, input_example=data.head()))
+    same = models.load_bundle(saved("m", *old, input_example=data.head())).environment  # numbers decide: no warning
+    assert (same.rescored, same.severity, same.largest_change) == ("same", "note", None)
+    assert [(d.what, d.recorded, d.severity) for d in same.differences] == [("scikit-learn", "1.2.0", "warning")]
+    changed = saved("changed", *old, input_example=data.head())
+    text = (changed / MANIFEST_NAME).read_text()
+    (changed / MANIFEST_NAME).write_text(
+        text.replace('"example_predictions": [\n   0,', '"example_predictions": [\n   2,')
+    )
+    with pytest.warns(NbtrackWarning, match=r"scikit-learn 1\.2\.0 then, .* input example DIFFER by up to 2: install"):
+        found = models.load_bundle(changed).environment
+    assert (found.rescored, found.severity, found.largest_change) == ("different", "error", 2.0)
     with pytest.warns(NbtrackWarning, match="no input example to compare"):
         nbtrack.load_model(saved("bare", *old))
     with pytest.warns(NbtrackWarning, match=r"Python 2\.7"):
         nbtrack.load_model(saved("python", f'"python": "{platform.python_version()}"', '"python": "2.7"'))
+    gone = saved("gone", '"packages": {', '"packages": {"no-such-package": "1.0",')
+    with pytest.warns(NbtrackWarning, match=r"no-such-package 1\.0 then, not installed here"):
+        assert "error: no-such-package" in str(models.load_bundle(gone).environment)
+    patch = saved("patch", '"numpy": "', '"numpy": "0.')
+    quiet = models.load_bundle(patch).environment  # what the model merely stands on is a note
+    assert [d.severity for d in quiet.differences] == ["note"] and quiet.rescored == "unknown"
+
+
+def test_signature_is_told_from_all_that_the_fit_saw(store: Store) -> None:
+    import pandas as pd
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from nbtrack.models.seen import saw
+
+    frame = pd.DataFrame({"a": [1.0] * 500 + [None], "n": range(501)})
+    model = HistGradientBoostingClassifier(max_iter=1).fit(frame, [0, 1, 0] * 167)
+    want = (Column("a", "double", required=False), Column("n", "long"))
+    with nbtrack.start_run():
+        for number, more in enumerate(
+            ({"training_data": frame}, {"training_data": frame, "input_example": frame.head()})
+        ):
+            signature = nbtrack.log_model(model, f"m{number}", **more).signature
+            assert signature is not None and signature.inputs == want
+            assert [column.type for column in signature.outputs] == ["long"]
+        assert nbtrack.log_model(model, "unseen").signature is None
+        saw(model, frame)
+        noticed = nbtrack.log_model(model, "noticed").signature
+        assert noticed is not None and noticed.inputs == want
+        del frame, more  # only remembered for as long as it is there
+        assert nbtrack.log_model(model, "gone").signature is None
+
+
+def test_code_line_travels_with_the_model_to_the_version(
+    store: Store, forest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with nbtrack.start_run():
+        assert (
+            nbtrack.log_model(forest, "a", code_line="1.0.0", registered_model_name="m").manifest.code_line == "1.0.0"
+        )
+        monkeypatch.setenv("NBTRACK_CODE_LINE", "2.0")
+        nbtrack.log_model(forest, "b", registered_model_name="m")
+        monkeypatch.delenv("NBTRACK_CODE_LINE")
+        nbtrack.set_tag("nbtrack.line", "3.0")
+        nbtrack.log_model(forest, "c", registered_model_name="m")
+        with pytest.raises(InvalidInputError, match=r"code_line: expected a version such as .*, got 'new'"):
+            nbtrack.log_model(forest, "d", code_line="new")
+    nbtrack.register_model("models:/m/1", "copy")
+    lines = [registry.get_version("m", n).tags["nbtrack.line"] for n in (1, 2, 3)]
+    assert lines == ["1.0.0", "2.0", "3.0"]
+    assert registry.get_version("copy", 1).tags == {"nbtrack.line": "1.0.0"}
 
 
 def _nets() -> list[tuple[str, Any, Any]]:

@@ -16,6 +16,7 @@ NAME = "pyfunc"
 PACKAGE = MODULE = "cloudpickle"
 PRIORITY = -10  # whoever knows the model better comes first
 _FILE = "model.pkl"
+MLFLOW_OPTION = "mlflow"  # option: MLflow wrote it, and asks it in its own way
 
 
 def handles(model: Any) -> bool:
@@ -37,7 +38,12 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, 
             f"{what}: a pyfunc model brings code of its own, and this one was not logged by you on this machine. If you"
             " trust its author, load it with the trust= argument."
         )
-    return unpickled(data, what)
+    model = unpickled(data, what)
+    if options.get(MLFLOW_OPTION):
+        from nbtrack.models.mlflow_folder import PythonModel
+
+        return PythonModel(model)
+    return model
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:

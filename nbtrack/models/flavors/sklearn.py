@@ -19,6 +19,7 @@ PACKAGE = "scikit-learn"
 MODULE = "sklearn"
 PRIORITY = 0
 _FILE = "model.pkl"
+_SKOPS = "model.skops"  # as MLflow writes it
 
 
 def handles(model: Any) -> bool:
