@@ -18,6 +18,7 @@ USER_ENVIRONMENT = dict(os.environ)
 # Whole files that start many processes or damage thousands of files: for `dev.py test`, not for the quick loop of
 # `dev.py check`. Single tests say so themselves with the mark.
 SLOW_FILES = {
+    "bridge/test_with_mlflow.py",
     "capture/test_kernel.py",
     "cli/test_demo.py",
     "cli/test_execution.py",

@@ -95,9 +95,7 @@ def _meta(folder: Path) -> dict[str, Any]:
     try:
         import yaml
     except ImportError as error:
-        raise MissingLibraryError(
-            'import: reading mlruns needs PyYAML. Install it: pip install "nbtrack[mlflow]"'
-        ) from error
+        raise MissingLibraryError("import: reading mlruns needs PyYAML. Install it: pip install pyyaml") from error
     try:
         found = yaml.safe_load((folder / "meta.yaml").read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, FileNotFoundError) as error:

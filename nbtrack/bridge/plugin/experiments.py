@@ -1,0 +1,186 @@
+"""Experiments, as MLflow asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mlflow.entities as theirs
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.protos import databricks_pb2 as codes
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT, SEARCH_MAX_RESULTS_THRESHOLD
+from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
+from mlflow.utils.uri import append_to_uri_path
+from mlflow.utils.validation import (
+    _validate_experiment_artifact_location_length,
+    _validate_experiment_id,
+    _validate_experiment_name,
+    _validate_experiment_tag,
+)
+
+from nbtrack.bridge.plugin.place import invalid, missing, translated, uri_of
+from nbtrack.bridge.plugin.words import HIDDEN, TAG_HOLDER, TAG_LOCATION
+from nbtrack.bridge.plugin.writers import plain
+from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Experiment
+from nbtrack.entities import ViewType as OurView
+from nbtrack.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from nbtrack.bridge.plugin.writers import Writers
+    from nbtrack.store import FileStore
+
+
+class Experiments:
+    """The half of the tracking store that knows experiments. `artifact_root` is what a server gave, or None."""
+
+    store: FileStore
+    writers: Writers
+    artifact_root: str | None
+
+    def _location(self, experiment: Experiment) -> str:
+        own = experiment.tags.get(TAG_LOCATION)
+        if own:
+            return own
+        root = self.artifact_root
+        return append_to_uri_path(root, experiment.experiment_id) if root else uri_of(self.store.root)
+
+    def _theirs(self, experiment: Experiment) -> theirs.Experiment:
+        created = experiment.creation_time or 0
+        return theirs.Experiment(
+            experiment_id=experiment.experiment_id,
+            name=experiment.name,
+            artifact_location=self._location(experiment),
+            lifecycle_stage=experiment.lifecycle_stage,
+            tags=[
+                theirs.ExperimentTag(key, value) for key, value in experiment.tags.items() if not key.startswith(HIDDEN)
+            ],
+            creation_time=created,
+            last_update_time=experiment.last_update_time or created,
+        )
+
+    def _experiment(self, experiment_id: Any) -> Experiment:
+        experiment_id = DEFAULT_EXPERIMENT_ID if experiment_id is None else str(experiment_id)
+        _validate_experiment_id(experiment_id)
+        try:
+            return self.store.get_experiment(experiment_id)
+        except NotFoundError:
+            raise missing(f"Could not find experiment with ID {experiment_id}") from None
+
+    def get_experiment(self, experiment_id: str) -> theirs.Experiment:
+        """Return an experiment, also from the trash."""
+        return self._theirs(self._experiment(experiment_id))
+
+    def get_experiment_by_name(self, experiment_name: str) -> theirs.Experiment | None:
+        """Return an experiment, also from the trash, or None."""
+        found = self.store.get_experiment_by_name(experiment_name)
+        return None if found is None else self._theirs(found)
+
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, tags: list[theirs.ExperimentTag] | None = None
+    ) -> str:
+        """Create an experiment; its runs' artifacts lie in the store unless `artifact_location` names another place."""
+        _validate_experiment_name(name)
+        if artifact_location:
+            _validate_experiment_artifact_location_length(artifact_location)
+        for tag in tags or []:
+            _validate_experiment_tag(tag.key, tag.value)
+        self._check_free(name)
+        texts = {tag.key: plain(tag.value) for tag in tags or []}
+        if artifact_location:
+            texts[TAG_LOCATION] = artifact_location
+        with translated():
+            return self.store.create_experiment(name, texts)
+
+    def _check_free(self, name: str) -> None:
+        known = self.store.get_experiment_by_name(name)
+        if known is None:
+            return
+        if known.lifecycle_stage == "deleted":
+            raise MlflowException(
+                f"Experiment {name!r} already exists in deleted state. You can restore the experiment, or choose"
+                " another name.",
+                codes.RESOURCE_ALREADY_EXISTS,
+            )
+        raise MlflowException(f"Experiment '{name}' already exists.", codes.RESOURCE_ALREADY_EXISTS)
+
+    def search_experiments(
+        self,
+        view_type: int = ViewType.ACTIVE_ONLY,
+        max_results: int = SEARCH_MAX_RESULTS_DEFAULT,
+        filter_string: str | None = None,
+        order_by: list[str] | None = None,
+        page_token: str | None = None,
+    ) -> PagedList[theirs.Experiment]:
+        """Return experiments that fit, newest first unless `order_by` says otherwise."""
+        if not isinstance(max_results, int) or max_results < 1:
+            raise invalid(
+                f"Invalid value {max_results} for parameter 'max_results' supplied. It must be a positive integer,"
+                f" but got {max_results}"
+            )
+        if max_results > SEARCH_MAX_RESULTS_THRESHOLD:
+            raise invalid(
+                f"Invalid value {max_results} for parameter 'max_results' supplied. It must be at most"
+                f" {SEARCH_MAX_RESULTS_THRESHOLD}, but got {max_results}"
+            )
+        known = self.store.list_experiments(ViewType.to_string(view_type).upper())
+        found = SearchExperimentsUtils.filter([self._theirs(one) for one in known], filter_string)
+        ordered = SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC", "experiment_id ASC"])
+        page, token = SearchUtils.paginate(ordered, page_token, max_results)
+        return PagedList(page, token)
+
+    def rename_experiment(self, experiment_id: str, new_name: str) -> None:
+        """Rename an experiment that is not in the trash."""
+        _validate_experiment_name(new_name)
+        self._active(experiment_id, "Cannot rename experiment in non-active lifecycle stage.", codes.INVALID_STATE)
+        self._check_free(new_name)
+        with translated():
+            self.store.edit_experiment(experiment_id, name=new_name)
+
+    def _active(self, experiment_id: str, what: str, code: int = codes.INVALID_PARAMETER_VALUE) -> Experiment:
+        experiment = self._experiment(experiment_id)
+        if experiment.lifecycle_stage != "active":
+            raise MlflowException(f"{what} Current stage: {experiment.lifecycle_stage}", code)
+        return experiment
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Move an experiment and its runs to the trash."""
+        if str(experiment_id) == DEFAULT_EXPERIMENT_ID:
+            raise MlflowException(
+                f"Cannot delete the default experiment '{DEFAULT_EXPERIMENT_ID}'. This is an internally reserved"
+                " experiment."
+            )
+        if self._experiment(experiment_id).lifecycle_stage == "deleted":
+            raise missing(f"Could not find experiment with ID {experiment_id}")
+        self._trash(experiment_id, True)
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Take an experiment and its runs out of the trash."""
+        if self._experiment(experiment_id).lifecycle_stage == "active":
+            raise missing(f"Could not find deleted experiment with ID {experiment_id}")
+        self._trash(experiment_id, False)
+
+    def _trash(self, experiment_id: str, deleted: bool) -> None:
+        with translated():
+            self.store.edit_experiment(experiment_id, deleted=deleted)
+            view: OurView = "ACTIVE_ONLY" if deleted else "DELETED_ONLY"
+            for run in self.store.search_runs([experiment_id], max_results=10**9, view=view):
+                self.store.edit_run(run.run_id, deleted=deleted)
+                if TAG_HOLDER not in run.data.tags:
+                    self.writers.trashed(run.run_id, deleted)
+
+    def set_experiment_tag(self, experiment_id: str, tag: theirs.ExperimentTag) -> None:
+        """Set a tag of an experiment."""
+        _validate_experiment_tag(tag.key, tag.value)
+        what = f"The experiment {experiment_id} must be in the 'active' lifecycle_stage to set tags."
+        self._active(experiment_id, what)
+        with translated():
+            self.store.edit_experiment(str(experiment_id), tags={tag.key: plain(tag.value)})
+
+    def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
+        """Remove a tag of an experiment."""
+        what = f"The experiment {experiment_id} must be in the 'active' lifecycle_stage to delete tags."
+        if key not in self._active(experiment_id, what).tags:
+            raise missing(f"No tag with name: {key} in experiment with id {experiment_id}")
+        with translated():
+            self.store.edit_experiment(str(experiment_id), tags={key: None})

@@ -1,0 +1,39 @@
+"""MLflow's side of the bridge, in an environment of its own.
+
+MLflow brings forty libraries along, among them one that changes how pandas keeps text; nothing else here shall be
+tested beside them. So this makes an environment with MLflow, and runs ``tests/with_mlflow`` there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WANTED = ["mlflow>=3.10", "scikit-learn>=1.4", "pytest>=8.2", "pytest-timeout>=2.3"]
+
+
+@pytest.fixture(scope="session")
+def python(root: Path, user_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with MLflow and this checkout."""
+    venv = tmp_path_factory.mktemp("mlflow") / "venv"
+    found = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = [found, "-m", "pip", "install"]
+    if importlib.util.find_spec("uv"):
+        install = [sys.executable, "-m", "uv", "pip", "install", "--python", found]
+    for words in ([sys.executable, "-m", "venv", venv], [*install, "--quiet", "--editable", root, *WANTED]):
+        done = subprocess.run(list(map(str, words)), env=user_environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_with_mlflow(python: Path, root: Path) -> None:
+    words = [python, "-m", "pytest", "tests/with_mlflow", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout, done.stdout
