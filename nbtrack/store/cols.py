@@ -122,7 +122,9 @@ class _Reader:
     def ints(self, entry: list[Any], count: int) -> Array:
         first, constant, *rest = entry
         if constant is not None:
-            even: Array = np.arange(count, dtype=np.int64) * constant + first
+            even: Array = np.arange(count, dtype=np.int64)
+            even *= constant
+            even += first
             return even
         result = np.empty(count, np.int64)
         result[0] = first
@@ -162,13 +164,19 @@ def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None) ->
         raise ValueError("the columns are damaged")
     reader = _Reader(data, at)
     series = Series(base)
+    alone = key is not None and sum(key in entry["keys"] for entry in header["groups"]) == 1
     for entry in header["groups"]:
         count, keys = entry["n"], tuple(entry["keys"])
         if key is not None and key not in keys:
             for packed in [*entry["ints"], *entry["values"]]:
                 reader.skip(packed)
             continue
-        place, step, time = (reader.ints(ints, count) for ints in entry["ints"])
+        if alone:  # the lines of several groups would have to be put in order
+            reader.skip(entry["ints"][0])
+            place = np.empty(0, np.int64)
+        else:
+            place = reader.ints(entry["ints"][0], count)
+        step, time = (reader.ints(ints, count) for ints in entry["ints"][1:])
         values = []
         for one, packed in zip(keys, entry["values"], strict=True):
             if key in (None, one):
