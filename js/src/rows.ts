@@ -1,5 +1,7 @@
 /** Which rows and columns of a table are shown, and in which order. Pure. */
 import { toNumber, type Value } from "./format";
+import { type Layout, ordered, PLAIN } from "./layout";
+import { type Comparison, parseWords } from "./query";
 import type { Column, Runs } from "./wire";
 
 export interface SortKey {
@@ -7,7 +9,8 @@ export interface SortKey {
   descending: boolean;
 }
 
-export type ColumnKind = Column["kind"] | "derived";
+/** `derived`: made of attributes; `delta`: a metric against the baseline; `curve`: a metric as a small picture. */
+export type ColumnKind = Column["kind"] | "derived" | "delta" | "curve";
 
 /** A column as the table shows it. */
 export interface ShownColumn {
@@ -21,7 +24,10 @@ export interface ShownColumn {
 
 export const columnId = (column: { kind: string; key: string }): string => `${column.kind}:${column.key}`;
 
-const ORDER: readonly ColumnKind[] = ["metric", "param", "tag", "derived", "attribute"];
+export const NAME_ID = "attribute:run_name";
+export const NOTE_ID = "tag:nbtrack.note";
+
+const ORDER: readonly ColumnKind[] = ["metric", "curve", "param", "tag", "derived", "attribute"];
 /** Attributes that the name column, its mark or the derived columns already say. */
 const SAID: ReadonlySet<string> = new Set([
   "run_name",
@@ -29,7 +35,6 @@ const SAID: ReadonlySet<string> = new Set([
   "start_time",
   "end_time",
   "lifecycle_stage",
-  "experiment_id",
   "run_id",
 ]);
 
@@ -39,53 +44,92 @@ export function findColumn(runs: Runs, kind: Column["kind"], key: string): Colum
 
 const attribute = (runs: Runs, key: string): readonly Value[] => findColumn(runs, "attribute", key)?.values ?? [];
 
-/** The columns beside the name: those in which runs differ, or all. Metrics always show: they are what is compared. */
-export function shownColumns(runs: Runs, all: boolean): ShownColumn[] {
-  const shown: ShownColumn[] = [];
+export function nameColumn(runs: Runs): ShownColumn {
+  const values = attribute(runs, "run_name");
+  return { id: NAME_ID, kind: "attribute", key: "run_name", values, numeric: false, better: null };
+}
+
+const derived = (key: string, values: readonly Value[]): ShownColumn => ({
+  id: `derived:${key}`,
+  kind: "derived",
+  key,
+  values,
+  numeric: true,
+  better: null,
+});
+
+interface Candidate extends ShownColumn {
+  /** Whether it is shown unless the user says otherwise. */
+  usual: boolean;
+}
+
+/** Everything that could be shown beside the name, in its own order. */
+export function candidates(runs: Runs, layout: Layout = PLAIN): Candidate[] {
+  const found: Candidate[] = [];
   for (const column of runs.columns) {
-    const internal = column.kind === "tag" && column.key.startsWith("nbtrack.");
-    if ((column.kind === "attribute" && SAID.has(column.key)) || (internal && !all)) {
+    if (column.kind === "attribute" && SAID.has(column.key)) {
       continue;
     }
-    if (all || column.varies || column.kind === "metric") {
-      shown.push({
-        id: columnId(column),
-        kind: column.kind,
-        key: column.key,
-        values: column.values,
-        numeric: column.numeric,
-        better: column.better,
-      });
+    const id = columnId(column);
+    const internal = column.kind === "tag" && column.key.startsWith("nbtrack.") && id !== NOTE_ID;
+    found.push({ ...column, id, usual: (column.varies && !internal) || column.kind === "metric" });
+  }
+  const known = new Set(found.map((column) => column.id));
+  for (const id of layout.added) {
+    const [kind = "", ...rest] = id.split(":");
+    const key = rest.join(":");
+    const base = key.replace(/^\w+\(metrics\.`?(.*?)`?(,.*)?\)$/, "$1");
+    const better = findColumn(runs, "metric", base)?.better ?? null;
+    if (kind === "curve") {
+      found.push({ id, kind, key, values: [], numeric: false, better, usual: false });
+    } else if (kind === "metric" && !known.has(id)) {
+      found.push({ id, kind, key, values: [], numeric: true, better, usual: false }); // its values are on their way
     }
   }
   const start = attribute(runs, "start_time");
   const end = attribute(runs, "end_time");
-  shown.push({
-    id: "derived:start_time",
-    kind: "derived",
-    key: "start_time",
-    values: start,
-    numeric: true,
-    better: null,
+  const durations = start.map((from, i) => {
+    const to = end[i];
+    return typeof from === "number" && typeof to === "number" ? to - from : null;
   });
-  if (all) {
-    const durations = start.map((from, i) => {
-      const to = end[i];
-      return typeof from === "number" && typeof to === "number" ? to - from : null;
-    });
-    shown.push({
-      id: "derived:duration",
-      kind: "derived",
-      key: "duration",
-      values: durations,
-      numeric: true,
-      better: null,
-    });
-  }
-  return shown
+  found.push({ ...derived("start_time", start), usual: true }, { ...derived("duration", durations), usual: false });
+  return found
     .map((column, index) => ({ column, index }))
     .sort((a, b) => ORDER.indexOf(a.column.kind) - ORDER.indexOf(b.column.kind) || a.index - b.index)
     .map(({ column }) => column);
+}
+
+/** The columns beside the name: those in which runs differ, or all. Metrics always show: they are what is compared. */
+export function shownColumns(
+  runs: Runs,
+  all: boolean,
+  layout: Layout = PLAIN,
+  baseline: Baseline = null,
+): ShownColumn[] {
+  const hidden = new Set(layout.hidden);
+  const added = new Set(layout.added);
+  const shown = candidates(runs, layout).filter(
+    (column) => !hidden.has(column.id) && (all || column.usual || added.has(column.id)),
+  );
+  return ordered(shown, layout.order).flatMap((column) => {
+    const delta = column.kind === "metric" && baseline !== null ? deltaColumn(column, baseline) : null;
+    return delta === null ? [column] : [column, delta];
+  });
+}
+
+/** What the run that others are shown against has in a column. */
+export type Baseline = ((id: string) => Value) | null;
+
+function deltaColumn(column: ShownColumn, baseline: NonNullable<Baseline>): ShownColumn | null {
+  const base = toNumber(baseline(column.id));
+  if (base === null || Number.isNaN(base)) {
+    return null;
+  }
+  const values = column.values.map((value) => {
+    const number = toNumber(value);
+    return number === null || Number.isNaN(number) ? null : number - base;
+  });
+  return { id: `delta:${column.key}`, kind: "delta", key: column.key, values, numeric: true, better: column.better };
 }
 
 /** Row -> the text that a filter looks in. */
@@ -102,27 +146,10 @@ function haystack(runs: Runs, row: number): string {
 
 const haystacks = new WeakMap<Runs, string[]>();
 
-interface Comparison {
-  key: string;
-  operator: string;
-  value: number;
-}
-
-const COMPARISON = /^([^<>=!]+)(<=|>=|<|>)(-?[\d.]+(?:e[-+]?\d+)?)$/i;
-
 /** Rows that fit a filter of words (all must occur) and comparisons such as `accuracy>0.9`. */
 export function filterRows(runs: Runs, filter: string): number[] {
   const rows = runs.run_ids.map((_, row) => row);
-  const words: string[] = [];
-  const comparisons: Comparison[] = [];
-  for (const word of filter.trim().toLowerCase().split(/\s+/)) {
-    const [, key, operator, value] = COMPARISON.exec(word) ?? [];
-    if (key !== undefined && operator !== undefined && value !== undefined) {
-      comparisons.push({ key: key.replace(/^(metrics|params|tags|attributes)\./, ""), operator, value: Number(value) });
-    } else if (word !== "") {
-      words.push(word);
-    }
-  }
+  const { words, comparisons } = parseWords(filter);
   if (words.length === 0 && comparisons.length === 0) {
     return rows;
   }
@@ -162,12 +189,12 @@ function fits(runs: Runs, row: number, { key, operator, value }: Comparison): bo
 
 /** Rows in order of several keys; rows without a value come last either way, and equal rows stay as they were. */
 export function sortRows(rows: readonly number[], columns: readonly ShownColumn[], keys: readonly SortKey[]): number[] {
-  const by = keys.flatMap(({ column, descending }) => {
-    const found = columns.find((one) => one.id === column);
-    return found === undefined ? [] : [{ column: found, descending }];
+  const known = keys.flatMap((key) => {
+    const column = columns.find((one) => one.id === key.column);
+    return column === undefined ? [] : [{ column, descending: key.descending }];
   });
   return [...rows].sort((a, b) => {
-    for (const { column, descending } of by) {
+    for (const { column, descending } of known) {
       const order = compareValues(column.values[a], column.values[b], column.numeric, descending);
       if (order !== 0) {
         return order;
@@ -194,7 +221,7 @@ function compareValues(a: Value, b: Value, numeric: boolean, descending: boolean
 /** The rows with the best value of a metric; none if its direction is unknown, or if all runs are equally good. */
 export function bestRows(column: ShownColumn, rows: readonly number[]): ReadonlySet<number> {
   const best = new Set<number>();
-  if (column.better === null || rows.length < 2) {
+  if (column.better === null || column.kind !== "metric" || rows.length < 2) {
     return best;
   }
   let top: number | null = null;
@@ -218,6 +245,9 @@ export function bestRows(column: ShownColumn, rows: readonly number[]): Readonly
 
 /** What a click on a header does to the order: best first, then the other way, then off; with `add` beside other keys. */
 export function nextSort(keys: readonly SortKey[], column: ShownColumn, add: boolean): SortKey[] {
+  if (column.kind === "curve") {
+    return [...keys]; // a picture has no order
+  }
   const first = column.better === "higher" || column.key === "start_time";
   const known = keys.find((key) => key.column === column.id);
   const changed: SortKey[] =

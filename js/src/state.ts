@@ -1,7 +1,22 @@
 /** What one view shows and has selected, as signals; and when it asks again. */
-import { computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
-import { type Client, failureOf } from "./client";
-import { filterRows, type ShownColumn, type SortKey, shownColumns, sortRows } from "./rows";
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Seen } from "./blocks";
+import type { Client } from "./client";
+import type { Value } from "./format";
+import { type GroupRow, groupRows, type Item, itemsOf } from "./groups";
+import { type Layout, PLAIN, type SavedTable } from "./layout";
+import { Loader } from "./loader";
+import { isQuery } from "./query";
+import {
+  columnId,
+  filterRows,
+  NAME_ID,
+  nameColumn,
+  type ShownColumn,
+  type SortKey,
+  shownColumns,
+  sortRows,
+} from "./rows";
 import type { Failure, Runs } from "./wire";
 
 export interface ViewOptions {
@@ -10,28 +25,39 @@ export interface ViewOptions {
   experiment?: string | null;
   /** The language of `search_runs`, applied by the store before anything is shown. */
   query?: string;
-  limit?: number;
   /** Whether the view shows a table at all; without one, the runs are not asked for. */
   table?: boolean;
+  /** The notebook whose saved view is taken, if it has one. */
+  notebook?: string;
 }
 
 export type Intent = "register" | "promote" | "serve";
 
 /** How many runs are drawn before the user has chosen any. */
 const FIRST_DRAWN = 8;
+/** What a notebook's own view is saved under. */
+export const notebookView = (notebook: string): string => `notebook: ${notebook}`;
 
 export interface State {
   readonly options: ViewOptions;
+  /** The runs at hand: all of them, or of a large table a block around what is seen (`total` says how many there are). */
   readonly runs: Signal<Runs | null>;
   readonly failure: Signal<Failure | null>;
   readonly loading: Signal<boolean>;
   /** Grows whenever the store changed; components ask again when it does. */
   readonly revision: Signal<number>;
   readonly filter: Signal<string>;
+  /** What is wrong with the filter, as the store said it. */
+  readonly filterFailure: Signal<Failure | null>;
   /** What is brushed in a plot, in the language of `search_runs`; "" for nothing. Rows must fit it as well. */
   readonly brush: Signal<string>;
   readonly showAll: Signal<boolean>;
   readonly sort: Signal<SortKey[]>;
+  readonly layout: Signal<Layout>;
+  /** Whether the trash is shown instead. */
+  readonly trash: Signal<boolean>;
+  /** Ids of the groups whose runs are shown. */
+  readonly open: Signal<ReadonlySet<string>>;
   /** Drawn in the charts; null until the user chose. */
   readonly chosen: Signal<ReadonlySet<string> | null>;
   readonly selected: ReadonlySignal<ReadonlySet<string>>;
@@ -44,133 +70,181 @@ export interface State {
   readonly columns: ReadonlySignal<ShownColumn[]>;
   /** Indexes into `runs`, filtered and sorted. */
   readonly rows: ReadonlySignal<number[]>;
+  /** How many rows the grid has: runs and heads of groups. */
+  readonly count: ReadonlySignal<number>;
+  /** How many runs fit all filters. */
+  readonly fitting: ReadonlySignal<number>;
+  /** What stands at a place of the grid; null while it is on its way. */
+  itemAt(place: number): Item | null;
+  /** Say what is in sight, so that a large table fetches it. */
+  look(seen: Seen): void;
   toggle(run_id: string): void;
+  /** Name and colour of a run that was seen at any time; null of one that never was. */
+  known(run_id: string): { name: string; color: number } | null;
+  /** What the store is asked, for those who ask about the same runs. */
+  asked(): {
+    filter: string;
+    experiment: string | null;
+    run_ids: string[] | null;
+    deleted: boolean;
+    order_by: string[];
+  };
+  saved(): SavedTable;
+  restore(view: SavedTable): void;
   /** Ask the store again, now. */
   refresh(): void;
   /** Watch the store until the returned function is called. Views that share a state may each do so. */
   watch(): () => void;
 }
 
-export function createState(client: Client, options: ViewOptions = {}): State {
-  const runs = signal<Runs | null>(null);
-  const failure = signal<Failure | null>(null);
-  const loading = signal(false);
-  const revision = signal(0);
-  const filter = signal("");
-  const showAll = signal(false);
-  const sort = signal<SortKey[]>([]);
-  const chosen = signal<ReadonlySet<string> | null>(null);
-  const current = signal<string | null>(null);
-  const columns = computed(() => (runs.value === null ? [] : shownColumns(runs.value, showAll.value)));
-  const rows = computed(() => {
-    if (runs.value === null) {
-      return [];
-    }
-    const name: ShownColumn = {
-      id: "attribute:run_name",
-      kind: "attribute",
-      key: "run_name",
-      values: runs.value.columns.find((column) => column.key === "run_name")?.values ?? [],
-      numeric: false,
-      better: null,
-    };
-    return sortRows(filterRows(runs.value, filter.value), [name, ...columns.value], sort.value);
-  });
-  const selected = computed<ReadonlySet<string>>(
-    () => chosen.value ?? new Set(runs.value?.run_ids.slice(0, FIRST_DRAWN) ?? []),
-  );
-
-  let latest = 0;
-  const load = async (): Promise<void> => {
-    if (options.table === false) {
-      return;
-    }
-    latest += 1;
-    const mine = latest;
-    loading.value = true;
-    try {
-      const answer = await client.call({
-        op: "runs",
-        run_ids: options.run_ids ?? null,
-        experiment: options.experiment ?? null,
-        filter: options.query ?? "",
-        limit: options.limit ?? 1000,
-      });
-      if (mine === latest) {
-        runs.value = answer;
-        failure.value = null;
-      }
-    } catch (error) {
-      if (mine === latest) {
-        failure.value = failureOf(error);
-      }
-    } finally {
-      if (mine === latest) {
-        loading.value = false;
-      }
-    }
-  };
-
-  let watchers = 0;
-  let stop: () => void = () => undefined;
-  const start = (): (() => void) => {
-    const unsubscribe = client.subscribe((now) => {
-      if (now !== runs.value?.revision) {
-        revision.value += 1;
-      }
-    });
-    const dispose = effect(() => {
-      void revision.value;
-      untracked(() => void load());
-    });
-    return () => {
-      unsubscribe();
-      dispose();
-    };
-  };
-
+/** The signals that only the user changes. */
+function choices() {
   return {
-    options,
-    runs,
-    failure,
-    loading,
-    revision,
-    filter,
+    failure: signal<Failure | null>(null),
+    loading: signal(false),
+    revision: signal(0),
+    filter: signal(""),
+    filterFailure: signal<Failure | null>(null),
     brush: signal(""),
-    showAll,
-    sort,
-    chosen,
-    selected,
-    current,
+    showAll: signal(false),
+    sort: signal<SortKey[]>([]),
+    layout: signal<Layout>(PLAIN),
+    trash: signal(false),
+    open: signal<ReadonlySet<string>>(new Set()),
+    chosen: signal<ReadonlySet<string> | null>(null),
+    current: signal<string | null>(null),
     intent: signal<Intent | null>(null),
     status: signal(""),
-    columns,
-    rows,
+  };
+}
+
+export type Choices = ReturnType<typeof choices>;
+
+/** What follows from the runs at hand and the user's choices. */
+function derive(my: Choices, { runs, fits, base, large, groups: told }: Loader) {
+  const baseline = computed(() => {
+    const run_id = my.layout.value.baseline;
+    const at = [runs.value, base.value].find((one) => run_id !== null && one?.run_ids.includes(run_id));
+    if (!at || run_id === null) {
+      return null;
+    }
+    const row = at.run_ids.indexOf(run_id);
+    const values = new Map(at.columns.map((column) => [columnId(column), column.values[row]]));
+    return (id: string): Value => values.get(id);
+  });
+  const columns = computed(() =>
+    runs.value === null ? [] : shownColumns(runs.value, my.showAll.value, my.layout.value, baseline.value),
+  );
+  const rows = computed(() => {
+    const table = runs.value;
+    if (table === null) {
+      return [];
+    }
+    if (!table.whole) {
+      return table.run_ids.map((_, row) => row); // the store did it all
+    }
+    const words = isQuery(my.filter.value) ? "" : my.filter.value;
+    const found = filterRows(table, words).filter((row) => fits.value?.has(table.run_ids[row] ?? "") !== false);
+    const sorted = sortRows(found, [nameColumn(table), ...columns.value], my.sort.value);
+    const pinned = table.run_ids.indexOf(my.layout.value.baseline ?? "");
+    return pinned < 0 ? sorted : [pinned, ...sorted.filter((row) => row !== pinned)];
+  });
+  const groups = computed<GroupRow[] | null>(() => {
+    const by = my.layout.value.group;
+    const column = runs.value?.columns.find((one) => columnId(one) === by);
+    if (runs.value?.whole !== true || by === null || column === undefined) {
+      return null;
+    }
+    return groupRows(rows.value, { ...column, id: by }, columns.value);
+  });
+  const heads = computed(() => (large.value ? told.value : groups.value));
+  const items = computed<Item[] | null>(() => (heads.value === null ? null : itemsOf(heads.value, my.open.value)));
+  const fitting = computed(() => (large.value ? (runs.value?.total ?? 0) : rows.value.length));
+  const count = computed(() => items.value?.length ?? fitting.value);
+  const selected = computed<ReadonlySet<string>>(
+    () => my.chosen.value ?? new Set(runs.value?.run_ids.slice(0, FIRST_DRAWN) ?? []),
+  );
+  return { columns, rows, items, fitting, count, selected };
+}
+
+/** Names and colours of all runs that were ever at hand: a large table holds few of them at a time. */
+function remembered(runs: Signal<Runs | null>): State["known"] {
+  const seen = new Map<string, { name: string; color: number }>();
+  effect(() => {
+    const names = runs.value?.columns.find((column) => columnId(column) === NAME_ID)?.values ?? [];
+    runs.value?.run_ids.forEach((run_id, row) => {
+      seen.set(run_id, { name: String(names[row] ?? ""), color: runs.value?.colors[row] ?? 0 });
+    });
+  });
+  return (run_id) => seen.get(run_id) ?? null;
+}
+
+/** Start once for all who watch, stop with the last of them. */
+function shared(start: () => () => void): () => () => void {
+  let watchers = 0;
+  let stop: () => void = () => undefined;
+  return () => {
+    watchers += 1;
+    if (watchers === 1) {
+      stop = start();
+    }
+    let done = false;
+    return () => {
+      if (!done) {
+        done = true;
+        watchers -= 1;
+        if (watchers === 0) {
+          stop();
+        }
+      }
+    };
+  };
+}
+
+export function createState(client: Client, options: ViewOptions = {}): State {
+  const my = choices();
+  const loader = new Loader(client, options, my);
+  const { runs, large } = loader;
+  const { items, ...derived } = derive(my, loader);
+  const restore = (view: SavedTable): void => {
+    my.layout.value = view.layout;
+    my.sort.value = view.sort;
+    my.filter.value = view.filter;
+    my.showAll.value = view.showAll;
+  };
+  return {
+    options,
+    ...my,
+    runs,
+    ...derived,
+    itemAt(place) {
+      if (items.value !== null) {
+        return items.value[place] ?? null;
+      }
+      const row = large.value ? place - (runs.value?.offset ?? 0) : derived.rows.value[place];
+      return row === undefined || row < 0 || row >= (runs.value?.run_ids.length ?? 0) ? null : { run: row };
+    },
+    look: (seen) => loader.look(seen),
     toggle(run_id) {
-      const next = new Set(selected.value);
+      const next = new Set(derived.selected.value);
       if (!next.delete(run_id)) {
         next.add(run_id);
       }
-      chosen.value = next;
+      my.chosen.value = next;
     },
+    known: remembered(runs),
+    asked: () => loader.asked(),
+    saved: () => ({
+      version: 1,
+      layout: my.layout.value,
+      sort: my.sort.value,
+      filter: my.filter.value,
+      showAll: my.showAll.value,
+    }),
+    restore,
     refresh() {
-      revision.value += 1;
+      my.revision.value += 1;
     },
-    watch() {
-      watchers += 1;
-      if (watchers === 1) {
-        stop = start();
-      }
-      let done = false;
-      return () => {
-        if (!done) {
-          done = true;
-          watchers -= 1;
-          if (watchers === 0) {
-            stop();
-          }
-        }
-      };
-    },
+    watch: shared(() => loader.watch(derived.columns, restore)),
   };
 }

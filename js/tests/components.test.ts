@@ -167,7 +167,7 @@ test("Compare first asks what the kernel's widget brings along", async () => {
   await settle();
   // tests/widget/test_compare.py holds the kernel to the very same words
   assert.deepEqual(client.requests, [
-    { op: "runs", run_ids: null, experiment: null, filter: "", limit: 1000 },
+    { op: "runs", run_ids: null, experiment: null, filter: "", limit: 1000, max_cells: 50_000 },
     { op: "series", run_ids: client.runs.map((run) => run.run_id), keys: ["accuracy", "f1_weighted"] },
   ]);
 });

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parent / "static"
 WIDGET_MIME: Final = "application/vnd.jupyter.widget-view+json"
-# The same as in js/src/{state.ts,components/MetricChart.tsx}; a seed that fits no question is only a seed in vain.
+# The same as in js/src/{loader.ts,state.ts,components/MetricChart.tsx}; a seed that fits no question is only a seed in vain.
 MOST_RUNS: Final = 1000
+MOST_CELLS: Final = 50_000
 FIRST_DRAWN: Final = 8
 MOST_CHARTS: Final = 12
 MOST_SEEDED: Final = 200  # runs; more make the cell's output wait longer than a question would
@@ -39,6 +40,7 @@ def first_answers(
     if view != "compare":
         return ""
     runs = {"op": "runs", "run_ids": run_ids, "experiment": experiment, "filter": filter, "limit": MOST_RUNS}
+    runs["max_cells"] = MOST_CELLS
     pairs = [{"request": runs, "reply": json.loads(answer_json(store, json.dumps(runs).encode()))}]
     table = pairs[0]["reply"].get("answer")
     if table is None or len(table["run_ids"]) > MOST_SEEDED:

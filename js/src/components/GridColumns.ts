@@ -1,13 +1,15 @@
-/** How each column of the grid is named, written and how wide it is. */
-import { useMemo } from "preact/hooks";
-import { columnFormat, formatAgo, formatDuration, formatTime, type Value } from "../format";
+/** How each column of the grid is named, written, how wide it is, and which of them are in sight. */
+import { useMemo, useRef } from "preact/hooks";
+import { columnFormat, formatAgo, formatDelta, formatDuration, formatTime, type Value } from "../format";
 import { trans } from "../i18n";
-import { findColumn, type ShownColumn } from "../rows";
+import { NOTE_ID, nameColumn, type ShownColumn } from "../rows";
 import type { Runs } from "../wire";
 
 export function groupName(kind: ShownColumn["kind"]): string {
   switch (kind) {
     case "metric":
+    case "delta":
+    case "curve":
       return trans.__("Metrics");
     case "param":
       return trans.__("Params");
@@ -18,28 +20,42 @@ export function groupName(kind: ShownColumn["kind"]): string {
   }
 }
 
-export function label(column: ShownColumn): string {
+/** `min(metrics.loss)` -> `min loss`, as it fits above a column. */
+const computed = (key: string): string =>
+  key.replace(/^(\w+)\(metrics\.`?(.*?)`?(?:, metrics\.`?(.*?)`?)?\)$/, (_, how: string, of: string, by?: string) =>
+    by === undefined ? `${how} ${of}` : `${of} @ ${by}`,
+  );
+
+export function label(column: Pick<ShownColumn, "id" | "kind" | "key">): string {
   switch (column.id) {
     case "derived:start_time":
       return trans.__("started");
     case "derived:duration":
       return trans.__("duration");
-    default:
-      return column.key;
+    case "attribute:user_id":
+      return trans.__("user");
+    case NOTE_ID:
+      return trans.__("note");
   }
+  if (column.kind === "delta") {
+    return `Δ ${computed(column.key)}`;
+  }
+  return column.kind === "metric" ? computed(column.key) : column.key;
 }
 
 type Format = (value: Value) => string;
 
-function formatFor(column: ShownColumn): Format {
+export function formatFor(column: ShownColumn): Format {
   switch (column.id) {
     case "derived:start_time":
       return (value) => (typeof value === "number" ? formatAgo(value) : "");
     case "derived:duration":
       return (value) => (typeof value === "number" ? formatDuration(value) : "");
-    default:
-      return columnFormat(column.values, column.kind !== "metric");
   }
+  if (column.kind === "delta") {
+    return (value) => formatDelta(value, 0, column.better)?.text ?? "";
+  }
+  return columnFormat(column.values, column.kind !== "metric");
 }
 
 export function titleOf(column: ShownColumn, value: Value): string | undefined {
@@ -51,39 +67,79 @@ export function titleOf(column: ShownColumn, value: Value): string | undefined {
     : `${label(column)}: ${value}`;
 }
 
-/** The width of a column in `ch`: what its longest text needs, within reason. */
+const CHARACTER_PX = 7;
+const PADDING_PX = 22;
+const MOST_CHARACTERS = 24;
+const CURVE_PX = 104;
+export const LEAST_PX = 44;
+
+/** The width of a column in pixels: what its longest text needs, within reason. */
 function widthOf(column: ShownColumn, format: Format): number {
-  let longest = label(column).length + 2;
+  if (column.kind === "curve") {
+    return CURVE_PX;
+  }
+  let longest = Math.ceil(label(column).length * 0.95) + 2;
   const step = Math.max(1, Math.floor(column.values.length / 200)); // a sample is enough for a width
   for (let row = 0; row < column.values.length; row += step) {
     longest = Math.max(longest, format(column.values[row]).length + (column.better === null ? 0 : 2));
   }
-  return Math.min(Math.max(longest, 6), 24);
+  return Math.min(Math.max(longest, 6), MOST_CHARACTERS) * CHARACTER_PX + PADDING_PX;
 }
 
 export interface GridColumns {
   /** The name first, then what is shown beside it. */
   columns: ShownColumn[];
   formats: Format[];
-  widths: string[];
+  /** In pixels, and where each begins. */
+  widths: number[];
+  lefts: number[];
+  total: number;
 }
 
-export function useColumns(runs: Runs, shown: ShownColumn[]): GridColumns {
-  return useMemo(() => {
-    const values = findColumn(runs, "attribute", "run_name")?.values ?? [];
-    const name: ShownColumn = {
-      id: "attribute:run_name",
-      kind: "attribute",
-      key: "run_name",
-      values,
-      numeric: false,
-      better: null,
-    };
-    const columns = [name, ...shown];
+const nameWidth = (frame: number): number => Math.max(128, Math.min(240, Math.round(frame * 0.28)));
+
+export function useColumns(
+  runs: Runs,
+  shown: ShownColumn[],
+  chosen: Readonly<Record<string, number>>,
+  frame: number,
+): GridColumns {
+  // A column may grow while values come in, but it never shrinks under the reader's eyes.
+  const known = useRef(new Map<string, number>()).current;
+  const parts = useMemo(() => {
+    const columns = [nameColumn(runs), ...shown];
     const formats = columns.map(formatFor);
-    const widths = columns.map((column, i) =>
-      i === 0 ? "var(--nbt-name-width)" : `calc(${widthOf(column, formats[i] ?? String)}ch + 20px)`,
-    );
-    return { columns, formats, widths };
+    for (const [i, column] of columns.entries()) {
+      known.set(column.id, Math.max(known.get(column.id) ?? 0, widthOf(column, formats[i] ?? String)));
+    }
+    return { columns, formats };
   }, [runs, shown]);
+  return useMemo(() => {
+    const widths = parts.columns.map(
+      (column, i) => chosen[column.id] ?? (i === 0 ? nameWidth(frame) : (known.get(column.id) ?? LEAST_PX)),
+    );
+    const lefts: number[] = [];
+    let total = 0;
+    for (const width of widths) {
+      lefts.push(total);
+      total += width;
+    }
+    return { ...parts, widths, lefts, total };
+  }, [parts, chosen, frame]);
+}
+
+const SPARE_PX = 240;
+
+/** The columns beside the name that are in sight: from the first up to, but without, the last. */
+export function inSight({ columns, widths, lefts }: GridColumns, left: number, width: number): [number, number] {
+  const name = widths[0] ?? 0;
+  let first = 1;
+  while (first < columns.length && (lefts[first] ?? 0) + (widths[first] ?? 0) < left + name - SPARE_PX) {
+    first += 1;
+  }
+  let last = first;
+  while (last < columns.length && (lefts[last] ?? 0) < left + width + SPARE_PX) {
+    last += 1;
+  }
+  return [first, last];
 }

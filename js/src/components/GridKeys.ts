@@ -45,8 +45,14 @@ function target(event: KeyboardEvent, at: Cell, rows: number, columns: number, p
   return move(event.key, at, rows, columns, page);
 }
 
-/** Scroll a cell into the frame, whether or not its row is in the page yet. */
-function reveal(frame: HTMLElement, cell: Cell): void {
+/** Where a cell lies, in pixels; a cell of the sticky name column needs no scrolling aside. */
+export interface Lay {
+  lefts: readonly number[];
+  widths: readonly number[];
+}
+
+/** Scroll a cell into the frame, whether or not it is in the page yet. */
+function reveal(frame: HTMLElement, cell: Cell, { lefts, widths }: Lay): void {
   if (cell.row >= 0) {
     const head = frame.querySelector<HTMLElement>(".nbt-grid-head")?.offsetHeight ?? 0;
     const top = cell.row * ROW_PX;
@@ -57,17 +63,30 @@ function reveal(frame: HTMLElement, cell: Cell): void {
       frame.scrollTop = top + ROW_PX - room;
     }
   }
-  frame
-    .querySelector<HTMLElement>(`[data-row="-1"][data-column="${cell.column}"]`)
-    ?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
+  if (cell.column > 0) {
+    const [left, width, name] = [lefts[cell.column] ?? 0, widths[cell.column] ?? 0, widths[0] ?? 0];
+    if (left - name < frame.scrollLeft) {
+      frame.scrollLeft = left - name;
+    } else if (left + width > frame.scrollLeft + frame.clientWidth) {
+      frame.scrollLeft = left + width - frame.clientWidth;
+    }
+  }
 }
 
 export interface GridActs {
   rows: number;
   columns: number;
+  lay: Lay;
   sort(column: number, add: boolean): void;
   open(row: number): void;
   toggle(row: number): void;
+  /** Widen (or narrow) a column, or move it. */
+  resize(column: number, by: number): void;
+  shift(column: number, by: number): void;
+  edit(cell: Cell): void;
+  menu(cell: Cell): void;
+  trash(row: number): void;
+  showAll(): void;
 }
 
 export interface GridKeys {
@@ -94,27 +113,57 @@ export function useGridKeys(frame: RefObject<HTMLDivElement>, acts: GridActs): G
   });
 
   const onKeyDown = (event: KeyboardEvent): void => {
+    if ((event.target as HTMLElement).closest?.("input, textarea, .nbt-popup")) {
+      return; // a cell that is being written in keeps its keys
+    }
     const page = Math.max(1, Math.floor((frame.current?.clientHeight ?? 0) / ROW_PX) - 2);
     const to = target(event, focus, acts.rows, acts.columns, page);
     if (to !== null) {
       moved.current = true;
       setFocus(to);
       if (frame.current) {
-        reveal(frame.current, to);
+        reveal(frame.current, to, acts.lay);
       }
-    } else if (event.key === "Enter" && focus.row < 0) {
-      acts.sort(focus.column, event.shiftKey);
-    } else if (event.key === "Enter") {
-      acts.open(focus.row);
-    } else if (event.key === " " && focus.row >= 0) {
-      acts.toggle(focus.row);
-    } else if (event.key === "Escape") {
-      (event.target as HTMLElement).blur();
-    } else {
+    } else if (!act(event, focus, acts)) {
       return;
     }
     event.preventDefault();
     event.stopPropagation();
   };
   return { focus, setFocus, onKeyDown };
+}
+
+const STEP_PX = 16;
+
+/** Do what a key means at a cell; false if it means nothing there. */
+function act(event: KeyboardEvent, { row, column }: Cell, acts: GridActs): boolean {
+  const aside = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+  if (row < 0 && aside !== 0 && event.altKey && column > 0) {
+    if (event.shiftKey) {
+      acts.shift(column, aside);
+    } else {
+      acts.resize(column, aside * STEP_PX);
+    }
+  } else if (event.key === "Escape") {
+    (event.target as HTMLElement).blur();
+  } else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) {
+    acts.menu({ row, column });
+  } else if (event.ctrlKey || event.metaKey || event.altKey) {
+    return false;
+  } else if (event.key === "Enter" && row < 0) {
+    acts.sort(column, event.shiftKey);
+  } else if (event.key === "Enter") {
+    acts.open(row);
+  } else if (event.key === " " && row >= 0) {
+    acts.toggle(row);
+  } else if (event.key === "F2" && row >= 0) {
+    acts.edit({ row, column });
+  } else if (event.key === "Delete" && row >= 0) {
+    acts.trash(row);
+  } else if (event.key === "a") {
+    acts.showAll();
+  } else {
+    return false;
+  }
+  return true;
 }

@@ -1,48 +1,48 @@
-/** Runs as a table: differences first, sorted and filtered in place. */
+/** Runs as a table: differences first, sorted, filtered, grouped and compared in place. */
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { State } from "../state";
+import { ColumnManager } from "./ColumnManager";
 import { ErrorBanner } from "./ErrorBanner";
 import { Grid, type GridLook } from "./Grid";
-import { Button, Empty, Icon, Loading } from "./kit";
+import { Button, Empty, Loading } from "./kit";
+import { PopupButton } from "./Popup";
+import { type RunActs, useRunActs } from "./runActs";
+import { TableFilter } from "./TableFilter";
+import { MoreButton, ViewsButton } from "./TableMenus";
 
-/** Filter, columns and counts above the grid. */
-export function TableTools({ state, compact }: { state: State; compact: boolean }) {
+/** Filter, columns, views and counts above the grid. */
+function TableTools({ client, state, compact }: ViewProps & { compact: boolean }) {
   const runs = state.runs.value;
-  const total = runs?.run_ids.length ?? 0;
-  const shown = state.rows.value.length;
+  const total = runs?.whole === true ? runs.run_ids.length : (runs?.total ?? 0);
+  const shown = state.fitting.value;
   const count = shown === total ? trans._n("%1 run", "%1 runs", total) : trans.__("%1 of %2 runs", shown, total);
   return (
     <div class="nbt-tools">
-      <label class="nbt-search">
-        <Icon name="search" />
-        <input
-          type="search"
-          data-nbt="filter"
-          placeholder={compact ? trans.__("Filter runs") : trans.__("Filter: words, or accuracy>0.9")}
-          aria-label={trans.__("Filter runs by words, or by a comparison such as accuracy>0.9")}
-          value={state.filter.value}
-          onInput={(event) => {
-            state.filter.value = event.currentTarget.value;
-          }}
-          onKeyDown={(event) => {
-            if (event.key === "Escape" && state.filter.value !== "") {
-              event.stopPropagation();
-              state.filter.value = "";
-            }
+      <TableFilter state={state} compact={compact} />
+      {!compact && (
+        <Button
+          name="all-columns"
+          kind="quiet"
+          pressed={state.showAll.value}
+          label={trans.__("All columns")}
+          title={trans.__("Off: only metrics and what differs between the runs. On: everything. (a)")}
+          onClick={() => {
+            state.showAll.value = !state.showAll.value;
           }}
         />
-      </label>
-      <Button
-        name="all-columns"
-        kind="quiet"
-        pressed={state.showAll.value}
-        label={trans.__("All columns")}
-        title={trans.__("Off: only metrics and what differs between the runs. On: everything.")}
-        onClick={() => {
-          state.showAll.value = !state.showAll.value;
-        }}
-      />
+      )}
+      <PopupButton
+        name="choose-columns"
+        label={trans.__("Columns")}
+        title={trans.__("Show, hide, move and group by columns")}
+        icon="columns"
+        iconOnly={compact}
+      >
+        {(anchor, close) => <ColumnManager state={state} anchor={anchor} close={close} />}
+      </PopupButton>
+      <ViewsButton client={client} state={state} compact={compact} />
+      <MoreButton client={client} state={state} />
       {(!compact || shown !== total) && (
         <span class="nbt-count" data-nbt="count">
           {count}
@@ -63,7 +63,84 @@ export function NoRuns() {
   );
 }
 
-export function RunTable({ state, compact, choose }: ViewProps & GridLook) {
+function NothingFits({ state }: { state: State }) {
+  if (state.trash.value && state.filter.value === "" && state.brush.value === "") {
+    return <Empty title={trans.__("The trash is empty")} />;
+  }
+  return (
+    <Empty title={trans.__("No run fits this filter")}>
+      <Button
+        name="clear-filter"
+        label={trans.__("Clear the filter")}
+        onClick={() => {
+          state.filter.value = "";
+          state.brush.value = "";
+        }}
+      />
+    </Empty>
+  );
+}
+
+/** What holds for the whole table and is easily forgotten, each with its way out. */
+function Notices({ state, acts }: { state: State; acts: RunActs }) {
+  const { layout, brush, trash } = state;
+  const { baseline, group } = layout.value;
+  const away = (name: string, text: string, label: string, act: () => void) => (
+    <span class="nbt-notice" data-nbt={name}>
+      {text}
+      <Button name={`end-${name}`} kind="quiet" iconOnly icon="close" label={label} onClick={act} />
+    </span>
+  );
+  return (
+    <div class="nbt-notices">
+      {trash.value && away("trash", trans.__("The trash"), trans.__("Leave the trash"), () => (trash.value = false))}
+      {baseline !== null &&
+        state.runs.value?.whole !== true &&
+        away(
+          "baseline",
+          trans.__("Baseline: %1", state.known(baseline)?.name ?? baseline),
+          trans.__("No baseline"),
+          () => {
+            layout.value = { ...layout.value, baseline: null };
+          },
+        )}
+      {group !== null &&
+        away("group", trans.__("Grouped by %1", group.slice(group.indexOf(":") + 1)), trans.__("No groups"), () => {
+          layout.value = { ...layout.value, group: null };
+        })}
+      {brush.value !== "" &&
+        away(
+          "brush",
+          trans.__("Only what is brushed in the plot"),
+          trans.__("Show all again"),
+          () => (brush.value = ""),
+        )}
+      {acts.trashed.length > 0 && (
+        <span class="nbt-notice" data-nbt="trashed" role="status">
+          {trans._n("%1 run moved to the trash", "%1 runs moved to the trash", acts.trashed.length)}
+          <Button
+            name="undo-trash"
+            kind="quiet"
+            icon="undo"
+            label={trans.__("Undo")}
+            onClick={() => void acts.trash(acts.trashed, false)}
+          />
+          <Button
+            name="forget-trash"
+            kind="quiet"
+            iconOnly
+            icon="close"
+            label={trans.__("Close")}
+            onClick={acts.forget}
+          />
+        </span>
+      )}
+    </div>
+  );
+}
+
+export function RunTable({ client, state, compact, choose }: ViewProps & GridLook) {
+  const acts = useRunActs(client, state);
   const runs = state.runs.value;
   const failure = state.failure.value;
   if (runs === null) {
@@ -76,28 +153,20 @@ export function RunTable({ state, compact, choose }: ViewProps & GridLook) {
       <ErrorBanner failure={failure} retry={state.refresh} />
     );
   }
-  if (runs.run_ids.length === 0) {
+  const asked = state.filter.value !== "" || state.brush.value !== "" || state.trash.value;
+  if (runs.total === 0 && !asked && acts.trashed.length === 0) {
     return <NoRuns />;
   }
   return (
     <div class="nbt-table">
-      <TableTools state={state} compact={compact} />
+      <TableTools client={client} state={state} compact={compact} />
+      <Notices state={state} acts={acts} />
       {failure && <ErrorBanner failure={failure} retry={state.refresh} />}
-      {state.rows.value.length === 0 ? (
-        <Empty title={trans.__("No run fits this filter")}>
-          <Button
-            name="clear-filter"
-            label={trans.__("Clear the filter")}
-            onClick={() => {
-              state.filter.value = "";
-            }}
-          />
-        </Empty>
+      {acts.failure && <ErrorBanner failure={acts.failure} dismiss={acts.clear} />}
+      {state.count.value === 0 ? (
+        <NothingFits state={state} />
       ) : (
-        <Grid state={state} runs={runs} compact={compact} choose={choose} />
-      )}
-      {runs.total > runs.run_ids.length && (
-        <p class="nbt-note">{trans.__("The newest %1 of %2 runs.", runs.run_ids.length, runs.total)}</p>
+        <Grid client={client} state={state} runs={runs} compact={compact} choose={choose} acts={acts} />
       )}
     </div>
   );
