@@ -1,9 +1,9 @@
-"""How far the demo is: a bar on a terminal, lines elsewhere, nothing where only JSON is wanted."""
+"""How far something is: a bar on a terminal; for the demo lines elsewhere, nothing where only JSON is wanted."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -60,14 +60,25 @@ def shown_progress(silent: bool) -> Iterator[Watcher]:
     elif not sys.stderr.isatty():
         yield Lines()
     else:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (
-            TextColumn("{task.description:<9}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        with _rich_bar() as progress:
             yield Bar(progress)
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Give a function that is told ``(done, total)`` and moves a bar on stderr; None where nobody looks on."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with _rich_bar() as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _rich_bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    label = TextColumn("{task.description:<9}", markup=False)
+    columns = (label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from nbtrack.cli.options import json_option, open_here, store_option
+from nbtrack.cli.progress import counting
 
 
 @click.group("store")
@@ -60,7 +61,8 @@ def check(repair: bool, store_uri: str | None, as_json: bool) -> None:
     from nbtrack.cli.output import print_json, say
 
     store = open_here(store_uri)
-    problems = list(store.check(repair=repair))
+    with counting("checking") as progress:
+        problems = list(store.check(repair=repair, progress=progress))
     left = [problem for problem in problems if not problem.repaired]
     if as_json:
         print_json({"store": store.uri, "sound": not left, "problems": [asdict(problem) for problem in problems]})
@@ -89,12 +91,38 @@ def collect(yes: bool, days: float, store_uri: str | None, as_json: bool) -> Non
     from nbtrack.reprs.numbers import plural
 
     store = open_here(store_uri)
-    found = store.gc(dry_run=not yes, older_than_s=days * 86_400)
+    with counting("looking") as progress:
+        found = store.gc(dry_run=not yes, older_than_s=days * 86_400, progress=progress)
     if as_json:
         print_json({"removed": yes, "run_ids": found.run_ids, "blobs": found.blobs, "size_bytes": found.size_bytes})
         return
     what = f"{plural(len(found.run_ids), 'run')} and {plural(found.blobs, 'file')}, {size(found.size_bytes)}"
     say(f"Removed {what}." if yes else f"Would remove {what}. `nbtrack store gc --yes` removes them for good.")
+
+
+@command.command("compact")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what it would free.")
+@store_option
+@json_option
+def compact(yes: bool, store_uri: str | None, as_json: bool) -> None:
+    """Keep the metrics of finished runs in a ninth of the space.
+
+    Nothing is lost: every value, step and time stays. Only runs with long curves are worth it.
+    """
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.reprs.numbers import plural
+
+    store = open_here(store_uri)
+    with counting("packing") as progress:
+        found = store.compact(dry_run=not yes, progress=progress)
+    if as_json:
+        print_json({"compacted": yes, "run_ids": found.run_ids, "size_bytes": found.size_bytes})
+        return
+    what = f"{plural(len(found.run_ids), 'run')}, {size(found.size_bytes)}"
+    freed = (
+        f"Compacted {what} freed." if yes else f"Would compact {what} in all. `nbtrack store compact --yes` does it."
+    )
+    say(freed if found.run_ids else "Nothing to compact: no finished run has long curves.")
 
 
 @command.command("index")
@@ -105,7 +133,9 @@ def index(store_uri: str | None, as_json: bool) -> None:
     from nbtrack.cli.output import print_json, say
     from nbtrack.reprs.numbers import plural
 
-    count = open_here(store_uri).rebuild_index()
+    store = open_here(store_uri)
+    with counting("indexing") as progress:
+        count = store.rebuild_index(progress=progress)
     if as_json:
         print_json({"runs": count})
     else:

@@ -62,3 +62,25 @@ def test_index_counts_the_runs(store: Store, nbtrack: Command) -> None:
     add_run(store, "a")
     add_run(store, "b")
     assert nbtrack("store", "index").stdout == "Indexed 2 runs.\n"
+
+
+def test_compact_tells_first_and_frees_with_yes_and_loses_nothing(
+    store: Store, nbtrack: Command, asked: Callable[..., Any]
+) -> None:
+    assert "Nothing to compact" in nbtrack("store", "compact").stdout
+    writer = store.create_run(run_name="long")
+    for step in range(8000):
+        writer.log_metric("loss", 1 / (step + 1), step)
+    writer.end()
+    before = store.get_metric_history(writer.run_id, "loss")
+    told = nbtrack("store", "compact").stdout
+    assert re.search(r"Would compact 1 run, \d+\.\d kB in all", told)
+    size = asked("store", "info")["size_bytes"]
+    done = asked("store", "compact", "--yes")
+    assert done["run_ids"] == [writer.run_id]
+    assert size - asked("store", "info")["size_bytes"] >= 0.8 * done["size_bytes"] > 100_000
+    after = store.get_metric_history(writer.run_id, "loss")
+    assert (after.step == before.step).all() and (after.value == before.value).all()
+    assert (after.timestamp == before.timestamp).all()
+    assert asked("store", "compact", "--yes")["run_ids"] == []
+    assert nbtrack("store", "check").stdout == "Sound: no damage found.\n"

@@ -35,7 +35,7 @@ def test_tree_holds_what_the_documentation_names() -> None:
         *(f"runs {verb}" for verb in ("list", "show", "diff", "delete", "restore")),
         *(f"models {verb}" for verb in ("list", "show", "register", "promote", "history", "undo")),
         *(f"models {verb}" for verb in ("serve", "predict", "served", "stop")),
-        *(f"store {verb}" for verb in ("info", "check", "gc", "index")),
+        *(f"store {verb}" for verb in ("info", "check", "gc", "compact", "index")),
     }
 
 
