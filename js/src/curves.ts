@@ -5,7 +5,6 @@ import type { Band, GetSeries, Series } from "./wire";
 
 export type Axis = NonNullable<GetSeries["axis"]>;
 
-
 /** How curves are looked at. */
 export interface CurveView {
   axis: Axis;

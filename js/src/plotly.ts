@@ -38,7 +38,8 @@ function run(source: string): Promise<void> {
     const script = document.createElement("script");
     script.src = url;
     script.onload = () => resolve();
-    script.onerror = () => reject(new Error(trans.__("The page does not allow plotly to run. Look at its security policy.")));
+    script.onerror = () =>
+      reject(new Error(trans.__("The page does not allow plotly to run. Look at its security policy.")));
     document.head.append(script);
   });
   return done.finally(() => URL.revokeObjectURL(url));

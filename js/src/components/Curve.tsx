@@ -76,7 +76,9 @@ function seriesOf(lines: readonly Line[], parts: readonly Part[], current: strin
 
 function bandsOf(lines: readonly Line[], parts: readonly Part[]): uPlot.Band[] {
   return parts.flatMap(({ line, role }, i) =>
-    role === "high" ? [{ series: [i + 1, i + 2] as [number, number], fill: faded(colorOf(lines[line]?.color ?? 0), 0.18) }] : [],
+    role === "high"
+      ? [{ series: [i + 1, i + 2] as [number, number], fill: faded(colorOf(lines[line]?.color ?? 0), 0.18) }]
+      : [],
   );
 }
 
@@ -112,7 +114,9 @@ function options(host: HTMLElement, { lines, view, current, sync }: Drawing): uP
   const xAxis: uPlot.Axis = { ...axis, size: 26, space: 60 };
   if (view.axis !== "time") {
     xAxis.values = (_plot, splits) =>
-      splits.map((value) => (value === null ? "" : view.axis === "relative" ? formatDuration(value) : formatNumber(value)));
+      splits.map((value) =>
+        value === null ? "" : view.axis === "relative" ? formatDuration(value) : formatNumber(value),
+      );
   }
   return {
     ms: 1,
@@ -133,7 +137,8 @@ function options(host: HTMLElement, { lines, view, current, sync }: Drawing): uP
         ...axis,
         size: 52,
         space: 34,
-        values: (_plot, splits) => splits.map((value) => (value === null ? "" : formatNumber(Number(value.toPrecision(6))))),
+        values: (_plot, splits) =>
+          splits.map((value) => (value === null ? "" : formatNumber(Number(value.toPrecision(6))))),
       },
     ],
     series: [{}, ...seriesOf(lines, parts, current)],
@@ -214,7 +219,11 @@ export function Curve({ title, lines, view, current, sync, zoom, onZoom }: Props
   const now = useRef({ data, lines, view, zoom, onZoom });
   now.current = { data, lines, view, zoom, onZoom };
   // What makes another drawing; mere new points only go into the one that is there.
-  const shape = JSON.stringify([lines.map((line) => [line.id, line.name, line.color, line.raw !== undefined, line.low !== undefined]), view, current]);
+  const shape = JSON.stringify([
+    lines.map((line) => [line.id, line.name, line.color, line.raw !== undefined, line.low !== undefined]),
+    view,
+    current,
+  ]);
   useEffect(() => {
     const element = host.current;
     const text = box.current;
@@ -278,10 +287,10 @@ export function Curve({ title, lines, view, current, sync, zoom, onZoom }: Props
     });
   }, [data, zoom]);
   return (
-    // biome-ignore lint/a11y: a picture that keys can look into
     <div
       class="nbt-curve"
-      role="group"
+      role="application"
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a picture that keys can look into
       tabIndex={0}
       data-nbt="curve"
       data-zoomed={zoom !== null}

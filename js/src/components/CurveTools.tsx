@@ -54,7 +54,7 @@ export function CurveTools({ runs, view, change }: Props) {
   const set = (part: Partial<CurveView>): void => change({ ...view, ...part });
   const groups = groupings(runs);
   return (
-    <div class="nbt-tools nbt-curve-tools" role="group" aria-label={trans.__("How curves are drawn")}>
+    <fieldset class="nbt-tools nbt-curve-tools" aria-label={trans.__("How curves are drawn")}>
       <Choose
         name="axis"
         label={trans.__("Along")}
@@ -121,6 +121,6 @@ export function CurveTools({ runs, view, change }: Props) {
           change={(spread) => set({ spread: spread as CurveView["spread"] })}
         />
       )}
-    </div>
+    </fieldset>
   );
 }

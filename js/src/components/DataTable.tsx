@@ -12,10 +12,17 @@ const said = (value: number | string | null): string => {
 
 /** `visible`: whether it is on screen, or only there for screen readers. */
 export function DataTable({ data, caption, visible = true }: { data: Data; caption: string; visible?: boolean }) {
-  const numeric = data.columns.map((_, c) => data.rows.some((row) => typeof row[c] === "number" && toNumber(row[c]) !== null));
+  const numeric = data.columns.map((_, c) =>
+    data.rows.some((row) => typeof row[c] === "number" && toNumber(row[c]) !== null),
+  );
   return (
     // biome-ignore lint/a11y: what scrolls must be reachable without a mouse.
-    <div class={visible ? "nbt-data-frame" : "nbt-hidden"} tabIndex={visible ? 0 : undefined} role="group" aria-label={caption}>
+    <div
+      class={visible ? "nbt-data-frame" : "nbt-hidden"}
+      tabIndex={visible ? 0 : undefined}
+      role="group"
+      aria-label={caption}
+    >
       <table class="nbt-data" data-nbt="data-table">
         <caption class="nbt-hidden">{caption}</caption>
         <thead>

@@ -75,7 +75,13 @@ async function fetchData(url: string): Promise<Blob> {
     : new Blob([decodeURIComponent(body)], { type });
 }
 
-export function ExportButtons({ save, state }: { save: (kind: "png" | "svg" | "html") => Promise<void>; state: State }) {
+export function ExportButtons({
+  save,
+  state,
+}: {
+  save: (kind: "png" | "svg" | "html") => Promise<void>;
+  state: State;
+}) {
   const [busy, setBusy] = useState("");
   return (
     <>
@@ -126,7 +132,12 @@ export function Figure({ client, state, figure, name, drawn }: Props) {
       }
       const layout = themed(figure.spec.layout as Record<string, unknown>, element);
       // The same revision keeps zoom and brushes when new data comes in.
-      await plotly.react(element, themedData(figure.spec.data as unknown[], element), { ...layout, uirevision: name }, CONFIG);
+      await plotly.react(
+        element,
+        themedData(figure.spec.data as unknown[], element),
+        { ...layout, uirevision: name },
+        CONFIG,
+      );
       if (alive && !told) {
         told = true;
         setReady(true);
@@ -167,7 +178,13 @@ export function Figure({ client, state, figure, name, drawn }: Props) {
         <span class="nbt-grow" />
         {!empty && (
           <>
-            <Button name="chart-table" kind="quiet" pressed={table} label={trans.__("Table")} onClick={() => setTable(!table)} />
+            <Button
+              name="chart-table"
+              kind="quiet"
+              pressed={table}
+              label={trans.__("Table")}
+              onClick={() => setTable(!table)}
+            />
             <ExportButtons state={state} save={(kind) => exported(kind, client, figure, host.current)} />
           </>
         )}

@@ -190,7 +190,9 @@ export function groupsOf(runs: Runs, ids: readonly string[], column: string): Re
   for (const id of ids) {
     const value = values[runs.run_ids.indexOf(id)] ?? null;
     const name = `${key} = ${value === null ? trans.__("none") : String(value)}`;
-    (groups[name] ??= []).push(id);
+    const members = groups[name] ?? [];
+    groups[name] = members;
+    members.push(id);
   }
   return groups;
 }
@@ -317,20 +319,26 @@ export function drawnRuns(state: State): string[] {
   });
 }
 
-export function MetricChart({ client, state }: ViewProps) {
-  const runs = state.runs.value;
+interface ChartsProps extends ViewProps {
+  runs: Runs;
+  /** The runs that are drawn, by id. */
+  shown: readonly string[];
+}
+
+/** The metrics of some runs, a chart each. */
+export function Charts({ client, state, runs, shown }: ChartsProps) {
   const [view, setView] = useState<CurveView>(PLAIN_VIEW);
-  const shown = useMemo(() => drawnRuns(state), [runs, state.rows.value, state.selected.value]);
   const keys = useMemo(
-    () => (runs?.columns ?? []).filter((column) => column.kind === "metric").map((column) => column.key),
+    () => runs.columns.filter((column) => column.kind === "metric").map((column) => column.key),
     [runs],
   );
   const ids = useMemo(() => shown.slice(0, MOST_RUNS), [shown]);
   const groups = useMemo(
-    () => (view.group === "" || runs === null ? null : groupsOf(runs, shown, view.group)),
+    () => (view.group === "" ? null : groupsOf(runs, shown, view.group)),
     [view.group, runs, shown],
   );
-  const request = ids.length > 0 && keys.length > 0 ? seriesRequest([...ids], keys.slice(0, MOST_CHARTS), view, null) : null;
+  const request =
+    ids.length > 0 && keys.length > 0 ? seriesRequest([...ids], keys.slice(0, MOST_CHARTS), view, null) : null;
   const { answer, failure } = useCall(client, request, state.revision.value);
   const grouped = useCall(
     client,
@@ -341,16 +349,13 @@ export function MetricChart({ client, state }: ViewProps) {
   );
   const drawn = useMemo(() => {
     const chosen = new Set(ids);
-    return runs === null || answer === null
+    return answer === null
       ? []
       : charts(
           runs,
           answer.series.filter((one) => chosen.has(one.run_id)),
         );
   }, [runs, answer, ids]);
-  if (runs === null || runs.run_ids.length === 0) {
-    return null;
-  }
   if (keys.length === 0) {
     return (
       <p class="nbt-note">
@@ -393,6 +398,15 @@ export function MetricChart({ client, state }: ViewProps) {
         )}
       </div>
     </div>
+  );
+}
+
+/** The metrics of the runs that are marked in the table. */
+export function MetricChart({ client, state }: ViewProps) {
+  const runs = state.runs.value;
+  const shown = useMemo(() => drawnRuns(state), [runs, state.rows.value, state.selected.value]);
+  return runs === null || runs.run_ids.length === 0 ? null : (
+    <Charts client={client} state={state} runs={runs} shown={shown} />
   );
 }
 
