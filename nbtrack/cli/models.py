@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nbtrack.cli import serving
+from nbtrack.cli import model_rules, serving
 from nbtrack.cli.options import URI_HELP, json_option, open_here, store_option
 from nbtrack.errors import ConflictError, InvalidInputError
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from nbtrack.entities import Commit, ModelVersion, RegisteredModel
     from nbtrack.registry import Promotion
 
-_STAGES_HELP = "STAGE is None, Staging, Production or Archived. Staging and Production hold one version at a time."
+_STAGES_HELP = (
+    "STAGE is None, Staging, Production or Archived, or one that `nbtrack models stages NAME` shows. All but the first"
+    " and the last hold one version at a time."
+)
 
 
 @click.group("models")
@@ -66,32 +69,33 @@ def list_models(store_uri: str | None, as_json: bool) -> None:
     if not models:
         say(f"No registered models in {store.uri} yet. `nbtrack models register URI NAME` makes one.")
         return
+    ladder = list(dict.fromkeys(stage for model in models for stage in model.stages[1:-1]))
     rows: list[list[object]] = []
     for model in models:
         live = [version for version in model.versions if not version.deleted]
         staged = {
-            stage: ", ".join(f"v{v.version}" for v in live if v.current_stage == stage) or None
-            for stage in ("Staging", "Production")
+            stage: ", ".join(f"v{v.version}" for v in live if v.current_stage == stage) or None for stage in ladder
         }
         aliases = ", ".join(f"@{alias} v{number}" for alias, number in sorted(model.aliases.items())) or None
         latest = f"v{live[0].version}" if live else None
         rows.append(
-            [model.name, latest, staged["Staging"], staged["Production"], aliases, when(model.last_updated_timestamp)]
+            [model.name, latest, *(staged[stage] for stage in ladder), aliases, when(model.last_updated_timestamp)]
         )
-    print_table(["model", "latest", "Staging", "Production", "aliases", "last change"], rows, firm=range(4))
+    print_table(["model", "latest", *ladder, "aliases", "last change"], rows, firm=range(len(ladder) + 2))
 
 
 @command.command("show")
 @click.argument("name")
+@click.option("--at", metavar="TIME", help="As it was then, such as 2026-03-03T12:00.")
 @store_option
 @json_option
-def show_model(name: str, store_uri: str | None, as_json: bool) -> None:
+def show_model(name: str, at: str | None, store_uri: str | None, as_json: bool) -> None:
     """Show the versions of a registered model, newest first."""
     from nbtrack import registry
     from nbtrack.cli.output import print_json, print_table, say, when
     from nbtrack.reprs.numbers import format_number, short_id
 
-    model = registry.get_model(name, store=open_here(store_uri))
+    model = registry.get_model(name, at=at, store=open_here(store_uri))
     if as_json:
         print_json(_model_record(model))
         return
@@ -163,6 +167,7 @@ def _promotion_record(name: str, promotion: Promotion, preview: bool, last: int)
         "text": promotion.text,
         "changes": promotion.changes,
         "refusals": promotion.refusals,
+        "gates": [{"gate": g.gate, "passed": g.passed, "found": g.found, "asked": g.asked} for g in promotion.gates],
         "last_commit": last,
     }
 
@@ -174,7 +179,9 @@ def _promotion_record(name: str, promotion: Promotion, preview: bool, last: int)
 @click.option("--note", metavar="TEXT", help="Why; kept in the history.")
 @click.option("--expect", type=click.IntRange(0), metavar="COMMIT", help="Do nothing if there is a later commit.")
 @click.option(
-    "--former", metavar="STAGE", help="Where the version that gives way goes. Default: None, from Production Archived."
+    "--former",
+    metavar="STAGE",
+    help="Where the version that gives way goes, or below. Default: None; from the highest stage Archived.",
 )
 @click.option("--require", multiple=True, metavar="GATE", help='Such as "accuracy >= 0.9" or "f1 better"; repeatable.')
 @click.option("--preview", is_flag=True, help="Only say what would move.")
@@ -228,8 +235,8 @@ def _say_plan(name: str, plan: Promotion) -> None:
     from nbtrack.cli.output import say
 
     say(f"{name}: {plan.text}" if plan.changes else f"{name}: nothing to do, it is there already")
-    for refusal in plan.refusals:
-        say(f"refused by {refusal}")
+    for gate in plan.gates:
+        say(f"passes {gate}" if gate.passed else f"refused by {gate}")
 
 
 def _confirm(name: str, plan: Promotion) -> None:
@@ -310,5 +317,10 @@ def undo(name: str, expect: int | None, note: str | None, store_uri: str | None,
         say(f"{name}: {done.text}")
 
 
-for served_command in (serving.serve, serving.predict, serving.served, serving.stop):
+for rule_command in model_rules.COMMANDS:
+    command.add_command(rule_command)
+for served_command in (
+    *(serving.serve, serving.predict, serving.served, serving.rollback, serving.stop),
+    *(serving.dockerfile, serving.compose),
+):
     command.add_command(served_command)

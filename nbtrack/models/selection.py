@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.errors import InvalidInputError, NbtrackError, NotFoundError
@@ -52,7 +53,7 @@ class Decision:
 def select_best(
     name: str,
     metric: str | Callable[[Any, Any], float],
-    dataset: tuple[Any, Any],
+    dataset: tuple[Any, Any] | tuple[str | Path, str],
     environment: str | None = None,
     *,
     promote_to: str | None = None,
@@ -69,7 +70,7 @@ def select_best(
         A scorer of scikit-learn by its name, such as ``"accuracy"`` or ``"neg_mean_squared_error"``, or a function of
         the true and the predicted values that is higher for better ones.
     dataset
-        ``(X, y)``: inputs and true values.
+        ``(X, y)``: inputs and true values; or ``(path, column)``: a CSV or Parquet file and its column of true values.
     environment
         Its policy says which versions are candidates (:func:`nbtrack.registry.set_policy`); all are if not given.
     promote_to
@@ -135,6 +136,8 @@ def _recorded(decision: Decision, promote_to: str | None, note: str | None, stor
 
 
 def _pair(dataset: Any) -> tuple[Any, Any]:
+    if isinstance(dataset, (tuple, list)) and len(dataset) == 2 and isinstance(dataset[1], str):
+        return _read(dataset[0], dataset[1])
     if not isinstance(dataset, (tuple, list)) or len(dataset) != 2 or not all(hasattr(d, "__len__") for d in dataset):
         raise InvalidInputError(f"select_best: expected the data set as (X, y), got {type(dataset).__name__}.")
     inputs, truth = dataset
@@ -144,6 +147,24 @@ def _pair(dataset: Any) -> tuple[Any, Any]:
             f" {len(truth)} values."
         )
     return inputs, truth
+
+
+def _read(file: object, column: str) -> tuple[Any, Any]:
+    """Return the rows of a file without the column of true values, and that column."""
+    import pandas as pd
+
+    if not isinstance(file, (str, Path)):
+        raise InvalidInputError(f"select_best: expected (path, column) or (X, y), got ({type(file).__name__}, text).")
+    path = Path(file)
+    try:
+        frame = pd.read_parquet(path) if path.suffix.lower() in {".parquet", ".pq"} else pd.read_csv(path)
+    except (OSError, ValueError, ImportError) as error:
+        raise InvalidInputError(f"select_best: {str(path)!r} cannot be read as a table ({error}).") from None
+    if column not in frame.columns:
+        raise InvalidInputError(
+            f"select_best: {path.name!r} has no column {column!r}; it has {', '.join(map(str, frame.columns[:10]))}."
+        )
+    return frame.drop(columns=[column]), frame[column]
 
 
 def _measure(metric: str | Callable[[Any, Any], float]) -> tuple[Callable[[Any, Any], float], str]:

@@ -31,12 +31,14 @@ from nbtrack.registry.rules import approve, set_gates, set_stages
 from nbtrack.registry.scores import record_decision
 from nbtrack.registry.sources import digest_of, find_source, logged_models
 from nbtrack.registry.stages import Promotion, preview_promotion, promote, undo
+from nbtrack.registry.version_diff import VersionDifference, diff_versions
 from nbtrack.registry.words import describe
 
 __all__ = [
     "TAG_LINE",
     "Client",
     "Promotion",
+    "VersionDifference",
     "allowed_versions",
     "approve",
     "checked_line",
@@ -45,6 +47,7 @@ __all__ = [
     "delete_model",
     "delete_version",
     "describe",
+    "diff_versions",
     "digest_of",
     "edit_model",
     "edit_version",

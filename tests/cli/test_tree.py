@@ -34,7 +34,9 @@ def test_tree_holds_what_the_documentation_names() -> None:
         "import",
         *(f"runs {verb}" for verb in ("list", "show", "diff", "delete", "restore")),
         *(f"models {verb}" for verb in ("list", "show", "register", "promote", "history", "undo")),
-        *(f"models {verb}" for verb in ("serve", "predict", "served", "stop")),
+        *(f"models {verb}" for verb in ("diff", "check", "gates", "approve", "stages", "alias", "rename")),
+        *(f"models {verb}" for verb in ("delete", "restore", "line", "policy", "best")),
+        *(f"models {verb}" for verb in ("serve", "predict", "served", "rollback", "stop", "dockerfile", "compose")),
         *(f"store {verb}" for verb in ("info", "check", "gc", "compact", "index")),
     }
 
@@ -59,13 +61,17 @@ def test_help_page_is_shown_and_cuts_no_line(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in LEAVES if p[-1] not in {"delete", "restore", "predict", "stop"}], ids=" ".join
+    "path",
+    [p for p in LEAVES if p[-1] not in {"delete", "restore", "predict", "rollback", "stop", "dockerfile", "compose"}],
+    ids=" ".join,
 )
 def test_command_that_answers_takes_json(path: tuple[str, ...]) -> None:
     assert any("--json" in parameter.opts for parameter in LEAVES[path].params)
 
 
-@pytest.mark.parametrize("path", [p for p in LEAVES if p not in {("demo",), ("models", "stop")}], ids=" ".join)
+@pytest.mark.parametrize(
+    "path", [p for p in LEAVES if p not in {("demo",), ("models", "stop"), ("models", "rollback")}], ids=" ".join
+)
 def test_command_on_a_store_takes_its_path(path: tuple[str, ...]) -> None:
     option = next(parameter for parameter in LEAVES[path].params if "--store" in parameter.opts)
     assert option.envvar == "NBTRACK_TRACKING_URI"
