@@ -22,6 +22,8 @@ export class Loader {
   readonly runs: Signal<Runs | null> = signal(null);
   /** Whether the table is fetched block by block. */
   readonly large = signal(false);
+  /** How many runs a large table has before any filter. */
+  readonly all = signal(0);
   /** The runs that fit the query; null for all. */
   readonly fits: Signal<ReadonlySet<string> | null> = signal(null);
   /** The baseline, where it is not among the runs at hand. */
@@ -104,6 +106,9 @@ export class Loader {
   private async block(): Promise<Runs | null> {
     try {
       await this.blocks.load(true);
+      if (this.question().filter === (this.options.query ?? "")) {
+        this.all.value = this.blocks.runs.value?.total ?? 0;
+      }
       this.my.filterFailure.value = null;
     } catch (error) {
       if (this.runs.value === null || !isQuery(this.my.filter.value)) {

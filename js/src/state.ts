@@ -72,6 +72,8 @@ export interface State {
   readonly rows: ReadonlySignal<number[]>;
   /** How many rows the grid has: runs and heads of groups. */
   readonly count: ReadonlySignal<number>;
+  /** How many runs there are before any filter. */
+  readonly total: ReadonlySignal<number>;
   /** How many runs fit all filters. */
   readonly fitting: ReadonlySignal<number>;
   /** What stands at a place of the grid; null while it is on its way. */
@@ -121,7 +123,7 @@ function choices() {
 export type Choices = ReturnType<typeof choices>;
 
 /** What follows from the runs at hand and the user's choices. */
-function derive(my: Choices, { runs, fits, base, large, groups: told }: Loader) {
+function derive(my: Choices, { runs, fits, base, large, all, groups: told }: Loader) {
   const baseline = computed(() => {
     const run_id = my.layout.value.baseline;
     const at = [runs.value, base.value].find((one) => run_id !== null && one?.run_ids.includes(run_id));
@@ -164,7 +166,8 @@ function derive(my: Choices, { runs, fits, base, large, groups: told }: Loader) 
   const selected = computed<ReadonlySet<string>>(
     () => my.chosen.value ?? new Set(runs.value?.run_ids.slice(0, FIRST_DRAWN) ?? []),
   );
-  return { columns, rows, items, fitting, count, selected };
+  const total = computed(() => (large.value ? Math.max(all.value, fitting.value) : (runs.value?.run_ids.length ?? 0)));
+  return { columns, rows, items, fitting, total, count, selected };
 }
 
 /** Names and colours of all runs that were ever at hand: a large table holds few of them at a time. */

@@ -543,9 +543,9 @@ function fits(run: FakeRun, filter: string): boolean {
   if (text === "") {
     return true;
   }
-  const parts = text.match(/\([^()]*\)|(?:(?! AND ).)+/g)?.filter((part) => part !== " AND ") ?? [];
+  const parts = text.split(/ AND (?![^(]*\))/);
   if (parts.length > 1) {
-    return parts.every((part) => fits(run, part.replace(/^ AND /, "")));
+    return parts.every((part) => fits(run, part));
   }
   const either = text.split(" OR ");
   if (either.length > 1) {

@@ -13,8 +13,7 @@ import { MoreButton, ViewsButton } from "./TableMenus";
 
 /** Filter, columns, views and counts above the grid. */
 function TableTools({ client, state, compact }: ViewProps & { compact: boolean }) {
-  const runs = state.runs.value;
-  const total = runs?.whole === true ? runs.run_ids.length : (runs?.total ?? 0);
+  const total = state.total.value;
   const shown = state.fitting.value;
   const count = shown === total ? trans._n("%1 run", "%1 runs", total) : trans.__("%1 of %2 runs", shown, total);
   return (
@@ -86,7 +85,7 @@ function Notices({ state, acts }: { state: State; acts: RunActs }) {
   const { layout, brush, trash } = state;
   const { baseline, group } = layout.value;
   const away = (name: string, text: string, label: string, act: () => void) => (
-    <span class="nbt-notice" data-nbt={name}>
+    <span class="nbt-notice" data-nbt={`notice-${name}`}>
       {text}
       <Button name={`end-${name}`} kind="quiet" iconOnly icon="close" label={label} onClick={act} />
     </span>
