@@ -21,10 +21,13 @@ from nbtrack._version import __version__ as __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbtrack.capture.autolog import autolog
     from nbtrack.capture.libraries import (
         keras,
         lightgbm,
+        lightning,
         onnx,
+        optuna,
         pyfunc,
         pytorch,
         sklearn,
@@ -87,7 +90,8 @@ if TYPE_CHECKING:
 
 # Which room each public name lives in; the imports above say the same to type checkers.
 _ROOMS = {
-    "capture.libraries": "keras lightgbm onnx pyfunc pytorch sklearn statsmodels xgboost",
+    "capture.autolog": "autolog",
+    "capture.libraries": "keras lightgbm lightning onnx optuna pyfunc pytorch sklearn statsmodels xgboost",
     "magics": "load",
     "models": "infer_signature load_model log_model predict save_model select_best",
     "pipelines": "run_pipeline step",
@@ -108,6 +112,7 @@ __all__ = [
     "ModelServer",
     "active_run",
     "approve",
+    "autolog",
     "compare",
     "create_experiment",
     "delete_run",
@@ -124,6 +129,7 @@ __all__ = [
     "keras",
     "last_active_run",
     "lightgbm",
+    "lightning",
     "list_models",
     "load",
     "load_model",
@@ -141,6 +147,7 @@ __all__ = [
     "log_table",
     "log_text",
     "onnx",
+    "optuna",
     "predict",
     "promote",
     "pyfunc",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from nbtrack.capture.displays import Displays
     from nbtrack.capture.live import Watched
+    from nbtrack.capture.autolog.recorder import Recorder
     from nbtrack.capture.options import TrackOptions
     from nbtrack.capture.scan import Scan
     from nbtrack.capture.showing import Card
@@ -80,6 +81,7 @@ class Cell:
 
     def wants(self, part: str) -> bool:
         """Return whether this part is to be captured."""
+    autolog: Recorder | None = None
         return part not in self.options.no_capture
 
     @property
@@ -140,6 +142,10 @@ def capture_estimators(cell: Cell) -> None:
 
 
 def _asked(cell: Cell, expression: str, what: str) -> Any:
+    if cell.autolog is not None:
+        trained = [(one.model, one.example) for one in cell.autolog.trained if one.model is not None]
+        cell.estimators = models_of.with_trained(cell.estimators, trained, cell.known_names())
+        cell.captured += cell.autolog.captured()
     try:
         return eval(expression, {"__builtins__": {}}, dict(cell.names))  # noqa: S307 - a variable that the user named
     except Exception as error:
@@ -171,8 +177,9 @@ def capture_params(cell: Cell) -> None:
     """Log the params found, and those asked for with ``-p``; explicit ones stay as they are."""
     found: dict[str, Any] = {}
     if cell.scan is not None and cell.wants("params"):
-        estimators = {one.name: one.estimator for one in models_of.outermost(cell.estimators)}
-        found = find_params(cell.scan, cell.known_names(), estimators)
+        outer = [one for one in models_of.outermost(cell.estimators) if hasattr(one.estimator, "get_params")]
+        found = find_params(cell.scan, cell.known_names(), {one.name: one.estimator for one in outer})
+        found = {**(cell.autolog.params if cell.autolog is not None else {}), **found}
         found = _pinned(cell, "param", {**_pinned_names(cell, "param", plain, found), **found})
     for expression in cell.options.params:
         value = _asked(cell, expression, "param")
@@ -212,6 +219,8 @@ def capture_metrics(cell: Cell, printed: str = "") -> None:
         number = scalar(value)
         if number is None:
             cell.missing.append(f"metric {expression}: expected a number, got {type(value).__name__}")
+        seen = cell.autolog.results if cell.autolog is not None else {}
+        found |= {key: value for key, value in seen.items() if value not in found.values()}
         else:
             found[expression] = number
     found = {key: value for key, value in found.items() if key not in cell.run.logged_metrics}

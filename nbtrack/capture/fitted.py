@@ -25,11 +25,16 @@ _PICKING: Final = (
 
 @dataclass(slots=True)
 class Fitted:
-    """A fitted estimator: the variable that holds it, and the call that fitted it, where the cell shows it."""
+    """A fitted model: the variable that holds it, the call that fitted it, where the cell shows it, and what was seen.
+
+    `trained` says that a hook saw it being trained; `example` are the first rows of what it saw.
+    """
 
     name: str
     estimator: Any
     fit: Fit | None = None
+    trained: bool = False
+    example: Any = None
 
 
 def is_fitted(value: Any) -> bool:
@@ -54,6 +59,37 @@ def find_fitted(scan: Scan, names: Mapping[str, Any]) -> list[Fitted]:
     return kept
 
 
+def with_trained(found: list[Fitted], trained: list[tuple[Any, Any]], names: Mapping[str, Any]) -> list[Fitted]:
+    """Return the models found in the text of a cell, together with those seen being trained.
+
+    Of these the ones that a variable holds; if none does, the last one, as of a function that returns only its score.
+
+    Parameters
+    ----------
+    found
+        From the text of the cell.
+    trained
+        (model, first rows of what it was trained on), in the order of training.
+    names
+        The user's variables.
+    """
+    if not trained:
+        return found
+    known = {id(one.estimator): one for one in found}
+    held = {id(value): name for name, value in list(names.items()) if not name.startswith("_")}
+    new = []
+    for model, example in trained:
+        one = known.get(id(model))
+        if one is not None:
+            one.trained, one.example = True, example
+        elif id(model) in held:
+            new.append(Fitted(held[id(model)], model, None, True, example))
+    if not found and not new:
+        model, example = trained[-1]
+        new.append(Fitted("model", model, None, True, example))
+    return found + new
+
+
 def _parts(estimator: Any) -> set[int]:
     try:
         return {id(part) for part in estimator.get_params(deep=True).values()}
@@ -63,8 +99,12 @@ def _parts(estimator: Any) -> set[int]:
 
 def models_to_log(fitted: list[Fitted]) -> list[Fitted]:
     """Return those that can predict and are no part of another one, such as the last step of a pipeline."""
-    models = [one for one in fitted if callable(getattr(one.estimator, "predict", None))]
+    models = [one for one in fitted if callable(getattr(one.estimator, "predict", None)) or _is_module(one)]
     return outermost(models)[:MAX_MODELS]
+
+
+def _is_module(one: Fitted) -> bool:
+    return one.trained and callable(getattr(one.estimator, "state_dict", None))
 
 
 def outermost(fitted: list[Fitted]) -> list[Fitted]:
@@ -111,13 +151,15 @@ def _head(data: Any, rows: int) -> Any:
 def log_fitted(run: ActiveRun, one: Fitted, path: str, names: Mapping[str, Any]) -> dict[str, Any]:
     """Log one model with a signature and an input example from its training data; return what the card says of it."""
     from nbtrack import models
+    from nbtrack.models.flavors import find_flavor
 
     data = training_data(one.fit, names) if one.fit is not None else None
+    data = one.example if data is None else data
     signature = example = None
     if data is not None and len(getattr(data, "shape", (0, 0))) <= 2:
         try:
             example = _head(data, EXAMPLE_ROWS)
-            signature = models.infer_signature(data, one.estimator.predict(example))
+            signature = models.infer_signature(data, find_flavor(one.estimator).predict(one.estimator, example))
         except Exception:  # without a signature the model is still worth keeping
             signature = example = None
     models.log_model(one.estimator, path, signature=signature, input_example=example, run=run, training_data=data)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nbtrack.capture.autolog.loop import Watching
     from nbtrack.entities import ModelInfo, Signature
     from nbtrack.tracking import ActiveRun
 
@@ -25,6 +26,12 @@ class Library:
 
     def __repr__(self) -> str:
         return f"<nbtrack.{self.name}>"
+
+    def autolog(self, *, disable: bool = False) -> None:
+        """Record what this library trains, in every run from now on; see :func:`nbtrack.autolog`."""
+        from nbtrack.capture.autolog import autolog
+
+        autolog(self.name, disable=disable)
 
 
 class ModelLibrary(Library):
@@ -104,6 +111,16 @@ class ModelLibrary(Library):
 class TorchLibrary(ModelLibrary):
     """PyTorch."""
 
+    def watch(self, model: Any, optimizer: Any, loss: Any, *, every: int = 1) -> Watching:
+        """Log the losses of a training loop that is written by hand, while it runs.
+
+        One line before the loop: ``train_loss`` at each `every`-th step of the optimizer, ``val_loss`` for what `loss`
+        computes without gradients in between. As a context manager it ends with its block, else with the run.
+        """
+        from nbtrack.capture.autolog.loop import watch
+
+        return watch(model, optimizer, loss, every=every)
+
     def load_state_dict(self, model_uri: str | Path) -> dict[str, Any]:
         """Return the tensors of a logged module by name, on the CPU.
 
@@ -129,3 +146,5 @@ keras: Final = ModelLibrary("keras", "keras_model")
 onnx: Final = ModelLibrary("onnx", "onnx_model")
 statsmodels: Final = ModelLibrary("statsmodels", "statsmodels_model")
 pyfunc: Final = ModelLibrary("pyfunc", "python_model")
+lightning: Final = Library("lightning")
+optuna: Final = Library("optuna")

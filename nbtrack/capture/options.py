@@ -16,6 +16,7 @@ PARTS: Final[dict[str, str]] = {
     "params": "literals, keyword arguments of estimators, their settings",
     "metrics": "results whose names or sources say that they are metrics",
     "model": "the fitted model",
+    "autolog": "what libraries report while they train",
     "output": "the last lines of what the cell printed",
     "packages": "Python, the platform and versions of imported packages",
     "git": "commit and changed lines",

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbtrack.capture import autolog, seeds
 from nbtrack.capture import cell as parts
-from nbtrack.capture import seeds
 from nbtrack.capture.cell import Cell
 from nbtrack.capture.displays import Displays
 from nbtrack.capture.ending import Ending
@@ -191,6 +191,8 @@ class CellTracker:
         cell.watched = Watched(cell, self._show_running)
         cell.usage.start()
         guard("live", lambda: self._pulse.watch(cell.watched), cell.missing)  # type: ignore[arg-type]
+        if cell.wants("autolog"):
+            cell.autolog = guard("autolog", lambda: autolog.begin(cell.run, cell.wants), cell.missing)
 
     def _listen(self, cell: Cell) -> None:
         told = partial(self.failsafe.fail, "figures", missing=cell.missing)
@@ -230,6 +232,9 @@ class CellTracker:
                 self._end_opened(mark, status, None)
             return
         cell.error, cell.result = error, result.result
+        seen = cell.autolog
+        if seen is not None:
+            self.failsafe.run("autolog", lambda: autolog.end(seen), cell.missing)
         try:
             self._end_opened(mark, status, cell)
             self._collect(cell)
@@ -275,6 +280,8 @@ class CellTracker:
             guard("figures", lambda: parts.note_shown(cell))
         kept = cell.streams.stop() if cell.streams is not None else {}
         cell.streams = None
+        if cell.autolog is not None:
+            guard("autolog", cell.autolog.finish)
         guard("traceback", lambda: parts.capture_error(cell, self._file_name(cell)))
         guard("model", lambda: parts.capture_estimators(cell))
         guard("params", lambda: parts.capture_params(cell))

@@ -58,7 +58,8 @@ class Notebook:
 
     @property
     def last(self) -> Run:
-        return self.runs[-1]
+        """The run of the last tracked cell; candidates of a search come after it."""
+        return next(run for run in reversed(self.runs) if not (run.info.run_name or "").startswith("candidate "))
 
 
 @pytest.fixture

@@ -75,8 +75,12 @@ def test_array_without_columns_gives_a_model_too(ready):
     assert models(ready.last) == {"model"}
 
 
-def test_data_made_on_the_spot_gives_a_model_without_signature(ready):
-    ready.ok("%%track\nline = LinearRegression().fit(np.zeros((4, 2)), [1, 2, 3, 4])")
+def test_data_made_on_the_spot_gives_a_signature_only_if_somebody_looks_on(ready):
+    cell = "line = LinearRegression().fit(np.zeros((4, 2)), [1, 2, 3, 4])"
+    ready.ok(f"%%track\n{cell}")
+    assert models(ready.last) == {"model"}
+    assert ready.last.capture["models"][0]["columns"] == 2
+    ready.ok(f"%%track --no-capture autolog\n{cell}")
     assert models(ready.last) == {"model"}
     assert "columns" not in ready.last.capture["models"][0]
 
