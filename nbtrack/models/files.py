@@ -109,17 +109,17 @@ def _read_run(text: str, uri: RunURI, version: ModelVersion | None, store: Store
     if found.mlflow:
         prefix = f"{uri.path}/"
         names = [path.removeprefix(prefix) for path in run.artifacts if path.startswith(prefix)]
-        manifest, files = read_mlflow(text, names, read)
+        manifest, files = read_mlflow(text, names, lambda name: read(name)[0])
         return ModelFiles(text, manifest, found.digest, False, files, version)
     return _verified(text, store.read_blob(found.digest), read, version)
 
 
-def _reader(text: str, run: Run, path: str, store: Store) -> Callable[[str], bytes]:
-    def read(name: str) -> bytes:
+def _reader(text: str, run: Run, path: str, store: Store) -> Callable[[str], tuple[bytes, str]]:
+    def read(name: str) -> tuple[bytes, str]:
         artifact = run.artifacts.get(f"{path}/{name}")
         if artifact is None:
             raise IntegrityError(f"{text}: its file {name!r} is missing. Log the model again.")
-        return store.read_blob(artifact.digest)
+        return store.read_blob(artifact.digest), artifact.digest  # a store hands out what it has verified
 
     return read
 
@@ -141,7 +141,7 @@ def _read_folder(folder: Path) -> ModelFiles:
 
     text = str(folder)
     if (folder / MANIFEST_NAME).is_file():
-        return _verified(text, read(MANIFEST_NAME), read, None)
+        return _verified(text, read(MANIFEST_NAME), lambda name: _hashed(read(name)), None)
     if (folder / MLFLOW_NAME).is_file():
         from nbtrack.registry import digest_of
 
@@ -169,12 +169,19 @@ def _read_plain(folder: Path, name: str) -> bytes:
         return file.read()
 
 
-def _verified(text: str, raw: bytes, read: Callable[[str], bytes], version: ModelVersion | None) -> ModelFiles:
+def _hashed(data: bytes) -> tuple[bytes, str]:
+    return data, sha256(data).hexdigest()
+
+
+def _verified(
+    text: str, raw: bytes, read: Callable[[str], tuple[bytes, str]], version: ModelVersion | None
+) -> ModelFiles:
+    """Return the files whose digests, as `read` found them, are those that the manifest names."""
     manifest = from_json(raw, text)
     files = {}
     for name, (digest, size) in manifest.files.items():
-        data = read(check_artifact_path(name))
-        if len(data) != size or not hmac.compare_digest(sha256(data).hexdigest(), digest):
+        data, found = read(check_artifact_path(name))
+        if len(data) != size or not hmac.compare_digest(found, digest):
             raise IntegrityError(
                 f"{text}: the bytes of its file {name!r} are not the ones that were recorded (sha256 {digest[:12]}…)."
                 " Somebody changed it; log or copy the model again."
