@@ -86,7 +86,7 @@ class RunColumns:
     @classmethod
     def read(cls, store: Store, run_ids: Sequence[str]) -> RunColumns:
         """Return the columns of these runs, oldest run first."""
-        table = store.run_table(run_ids=list(run_ids), order_by=["attributes.start_time ASC"])
+        table = store.run_table(run_ids=list(run_ids), order_by=["attributes.start_time ASC", "attributes.run_id ASC"])
         return cls(table)
 
     @property

@@ -94,7 +94,8 @@ def confusion(predictions: Sequence[Predictions]) -> Spec:
             "domain": [left + gap, right], "anchor": f"y{suffix}", "type": "category", "title": {"text": "predicted"}
         }  # fmt: skip
         layout[f"yaxis{suffix}"] = {
-            "anchor": f"x{suffix}", "type": "category", "autorange": "reversed", "title": {"text": "true"}
+            "anchor": f"x{suffix}", "type": "category", "autorange": "reversed",
+            "title": {"text": "true" if number == 1 else ""},
         }  # fmt: skip
         layout["annotations"].append(
             {"text": plain(one.name, 30), "x": (left + gap + right) / 2, "y": 1.02, "xref": "paper", "yref": "paper",

@@ -55,6 +55,11 @@ def _dimension(axis: Axis, rows: Sequence[int]) -> dict[str, Any]:
     low, high = (float(np.log10(end)) if axis.log else end for end in (min(known), max(known)))
     pad = (high - low) * 0.02 or 0.5
     low, high = low - pad, high + pad
+    if not axis.categories:  # an axis is drawn from its first mark to its last
+        near = (high - low) * 0.06
+        inner = [(mark, text) for mark, text in zip(marks, texts, strict=True) if low + near < mark < high - near]
+        ends = [(end, format_number(float(f"{10**end if axis.log else end:.3g}"))) for end in (low, high)]
+        marks, texts = [list(column) for column in zip(ends[0], *inner, ends[1], strict=True)]
     if len(known) < len(numbers):
         none = low - (high - low) * 0.12
         scaled = [none if n is None else n for n in scaled]
@@ -103,7 +108,7 @@ def parallel(columns: RunColumns, wanted: Sequence[str] = (), metric_key: str = 
             "colorscale": SCALE,
             "reversescale": color.better == "lower",
             "showscale": True,
-            "colorbar": {"title": {"text": _label(color)}, "thickness": 12, "len": 0.9},
+            "colorbar": {"title": {"text": _label(color)}, "thickness": 12, "len": 0.9, "x": 1.05},
         },
         "labelangle": -16 if len(axes) > 6 else 0,
     }
@@ -114,7 +119,7 @@ def parallel(columns: RunColumns, wanted: Sequence[str] = (), metric_key: str = 
     note = f"{len(rows)} runs over {len(axes)} columns, coloured by {color.label}."
     if left:
         note += f" {left} without {color.label} {'is' if left == 1 else 'are'} left out."
-    layout = {"margin": {"l": 60, "r": 30, "t": 56, "b": 28}, "height": 380, "meta": meta}
+    layout = {"margin": {"l": 60, "r": 110, "t": 56, "b": 28}, "height": 380, "meta": meta}
     return Spec(title, [trace], layout, note, _table(columns, axes, rows))
 
 
@@ -296,7 +301,8 @@ def importance(columns: RunColumns, metric_key: str = "") -> Spec:
         "xaxis": {
             "title": {"text": f"share of the spread of {plain(metric.label, 30)}"},
             "tickformat": ".0%",
-            "range": [0, 1.3],
+            "tickvals": [0, 0.25, 0.5, 0.75, 1],
+            "range": [0, 1.25],
         },
         "yaxis": {"automargin": True},
         "margin": {**MARGIN, "l": 100},

@@ -12,13 +12,15 @@ import { ErrorBanner } from "./ErrorBanner";
 import { Figure } from "./Figure";
 import { Button, Loading, useCall } from "./kit";
 import { drawnRuns, MetricChart } from "./MetricChart";
+import { RunDiff } from "./RunDiff";
 import { SideBySide } from "./SideBySide";
 
 type Kind = GetFigure["kind"];
-type Tab = "metrics" | Exclude<Kind, "curves"> | "files";
+type Tab = "metrics" | "diff" | Exclude<Kind, "curves"> | "files";
 
 const TABS: readonly Tab[] = [
   "metrics",
+  "diff",
   "parallel",
   "scatter",
   "matrix",
@@ -32,11 +34,14 @@ const TABS: readonly Tab[] = [
 /** These are about all runs of the table; the others about the marked ones. */
 const ABOUT_ALL: ReadonlySet<Tab> = new Set(["parallel", "scatter", "matrix", "importance", "best"]);
 const MOST_IDS = 2000;
+const MOST_COMPARED = 12;
 
 function tabName(tab: Tab): string {
   switch (tab) {
     case "metrics":
       return trans.__("Metrics");
+    case "diff":
+      return trans.__("Why different?");
     case "parallel":
       return trans.__("Parallel");
     case "scatter":
@@ -118,7 +123,7 @@ function Tools({
     { value: "attribute:start_time", label: trans.__("started") },
     { value: "attribute:duration", label: trans.__("duration") },
   ];
-  const byItself = { value: "", label: trans.__("by itself") };
+  const byItself = { value: "", label: trans.__("automatic") };
   return (
     <fieldset class="nbt-tools" aria-label={trans.__("What is drawn")}>
       {tab !== "scatter" && metrics.length > 1 && (
@@ -345,7 +350,7 @@ function Drawn({
   tab,
   runs,
   choices,
-}: ViewProps & { tab: Exclude<Tab, "metrics" | "files">; runs: Runs; choices: Choices }) {
+}: ViewProps & { tab: Exclude<Tab, "metrics" | "files" | "diff">; runs: Runs; choices: Choices }) {
   const ids = drawnRuns(state);
   const subject = about(tab, { client, state }, ids);
   const request = useMemo<GetFigure | null>(
@@ -408,7 +413,8 @@ export function Plots({ client, state }: ViewProps) {
       <div role="tabpanel" aria-label={tabName(tab)} class="nbt-plot-panel">
         {tab === "metrics" && <MetricChart client={client} state={state} />}
         {tab === "files" && <SideBySide client={client} state={state} />}
-        {tab !== "metrics" && tab !== "files" && (
+        {tab === "diff" && <RunDiff client={client} state={state} run_ids={drawnRuns(state).slice(0, MOST_COMPARED)} />}
+        {tab !== "metrics" && tab !== "files" && tab !== "diff" && (
           <>
             {ABOUT_ALL.has(tab) && (
               <Tools tab={tab} runs={runs} choices={choices} set={(part) => setChoices({ ...choices, ...part })} />

@@ -35,7 +35,7 @@ export function PairRows({
   return (
     // biome-ignore lint/a11y: what scrolls must be reachable without a mouse.
     <div class="nbt-data-frame" tabIndex={0} role="group" aria-label={title}>
-      <table class="nbt-data nbt-wide">
+      <table class="nbt-data nbt-wide nbt-pair-table">
         <tbody>
           {pairs.map(([key, value]) => (
             <tr key={key} data-nbt={name} data-key={key}>
