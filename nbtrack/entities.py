@@ -25,6 +25,8 @@ TAG_NOTE: Final = "nbtrack.note"
 TAG_PARENT: Final = "nbtrack.parent_run_id"
 TAG_RESUMED: Final = "nbtrack.resumed_run_id"
 TAG_USER: Final = "nbtrack.user"
+TAG_CELL: Final = "nbtrack.cell"  # the id of the tracked cell, as the notebook has it
+TAG_CODE: Final = "nbtrack.code"  # a short hash of the cell's source below its %%track line, secrets taken out
 TAG_SOURCE: Final = "nbtrack.source"  # notebook or script path, relative to the store's parent where possible
 
 

@@ -19,7 +19,7 @@ from nbtrack.capture.pins import Choice, Kind, keep
 from nbtrack.capture.printed import printed_metrics
 from nbtrack.capture.resolve import MISSING, plain, scalar
 from nbtrack.capture.usage import Usage
-from nbtrack.entities import MANIFEST_NAME
+from nbtrack.entities import MANIFEST_NAME, TAG_CELL, TAG_CODE
 from nbtrack.names import MAX_KEY
 from nbtrack.reprs.numbers import plural
 from nbtrack.tracking.failure import describe_error
@@ -112,6 +112,13 @@ class Cell:
             return self.names
         stale = {name for name, before in self.held.items() if id(self.names.get(name)) == before}
         return {name: value for name, value in self.names.items() if name not in stale}
+
+
+def cell_tags(cell_id: str | None, raw: str) -> dict[str, str]:
+    """Return the tags by which the runs of one cell find each other, also where its code has changed meanwhile."""
+    code = raw.partition("\n")[2] if raw.lstrip().startswith("%%track") else raw
+    digest = hashlib.sha256(Redactor().source(code.strip()[:MAX_SOURCE]).encode(errors="replace")).hexdigest()
+    return {TAG_CODE: digest[:12]} | ({TAG_CELL: cell_id} if cell_id else {})
 
 
 def capture_source(cell: Cell) -> dict[str, Any]:

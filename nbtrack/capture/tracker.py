@@ -144,7 +144,7 @@ class CellTracker:
             experiment_id = get_or_create_experiment(store, options.experiment).experiment_id
         else:
             experiment_id = experiment_id_for_new_run(store)
-        tags: dict[str, Any] = dict(options.tags)
+        tags: dict[str, Any] = options.tags | parts.cell_tags(getattr(info, "cell_id", None), raw)
         if options.note:
             tags[TAG_NOTE] = options.note
         if options.step:
