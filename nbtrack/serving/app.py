@@ -15,7 +15,7 @@ import orjson
 
 from nbtrack._version import __version__
 from nbtrack.serving import v2
-from nbtrack.serving.codec import Decoded, encode
+from nbtrack.serving.codec import PARQUET, Decoded, encode
 from nbtrack.serving.describe import openapi, schema_json
 from nbtrack.serving.guard import Guard, Headers
 from nbtrack.serving.metrics import metrics_text
@@ -33,6 +33,7 @@ RECENT: Final = 50
 BODY_TIMEOUT_S: Final = 30.0
 _BIG_BODY_BYTES: Final = 256 << 10  # decoded in a thread, so that /ping stays quick
 _JSON: Final = b"application/json"
+_PARQUET: Final = tuple(kind.encode() for kind in PARQUET)
 _TEXT: Final = b"text/plain; charset=utf-8"
 _log = logging.getLogger("nbtrack.serving")
 
@@ -171,11 +172,14 @@ class App:
     ) -> Answer:
         content_type = ""
         length: int | None = None
+        as_parquet = False
         for name, value in headers:
             if name == b"content-type":
                 content_type = value.decode("latin-1")
             elif name == b"content-length":
                 length = int(value)
+            elif name == b"accept" and value in _PARQUET:
+                as_parquet = True
             elif name == b"content-encoding" and value != b"identity":
                 raise Refusal("compressed bodies are not read here. Send it as it is.", status=415)
         if length is not None and length > self._max_body:
@@ -195,7 +199,11 @@ class App:
         scored = time.perf_counter()
         if served.shadow is not None and inference is None:
             served.shadow.compare(body, content_type, predictions)
-        if inference is None:
+        if inference is None and as_parquet:
+            from nbtrack.serving.parquet import encode_parquet
+
+            answer = Answer(encode_parquet(predictions), kind=_PARQUET[0], rows=decoded.rows)
+        elif inference is None:
             answer = Answer(encode(predictions), rows=decoded.rows)
         else:
             told = v2.encode(predictions, live.model_name, live.version, request_id)

@@ -1,7 +1,7 @@
 """Scoring requests from bytes, predictions to bytes: every dialect that MLflow's server ever spoke.
 
-``text/csv``; ``application/json`` as ``dataframe_split``, ``dataframe_records``, ``instances``, ``inputs`` (each with
-``params`` beside), as the bare ``{"columns": …, "data": …}`` of 2021, and as a bare list of records.
+``text/csv``; Parquet; ``application/json`` as ``dataframe_split``, ``dataframe_records``, ``instances``, ``inputs``
+(each with ``params`` beside), as the bare ``{"columns": …, "data": …}`` of 2021, and as a bare list of records.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nbtrack.entities import Signature
 from nbtrack.serving.refusal import Refusal
 from nbtrack.serving.schema import Columns, Rows, Schema, kind_of
 
+PARQUET: Final = ("application/vnd.apache.parquet", "application/x-parquet")
 FORMATS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _SLOW_JSON_BYTES: Final = 8 << 20  # bodies with a literal NaN are read by the standard library, up to this size
 _UTF8: Final = {"utf-8", "utf8", "us-ascii", "ascii"}
@@ -110,8 +111,11 @@ class Codec:
         if found[0] == "text/csv":
             from nbtrack.serving.csv_reader import read_csv
 
-            given = read_csv(body, self.schema)
-            return Decoded(given[0], given[1])
+            return Decoded(*read_csv(body, self.schema))
+        if found[0] in PARQUET:
+            from nbtrack.serving.parquet import read_parquet
+
+            return Decoded(*read_parquet(body, self.schema))
         try:
             return self._decode_json(body)
         except RecursionError:
@@ -308,14 +312,14 @@ def media_type(content_type: str) -> tuple[str, dict[str, str]]:
     Refusal
         With status 415 for anything but CSV and JSON in UTF-8.
     """
-    hint = "Send application/json or text/csv, in UTF-8."
+    hint = "Send application/json or text/csv in UTF-8, or application/vnd.apache.parquet."
     kind, *rest = (part.strip() for part in content_type.split(";"))
     options = {}
     for part in rest:
         name, _, value = part.partition("=")
         options[name.strip().lower()] = value.strip().strip('"').lower()
     kind = kind.lower()
-    if kind not in {"application/json", "text/csv"}:
+    if kind not in {"application/json", "text/csv", *PARQUET}:
         what = "there is no Content-Type" if not kind else "this Content-Type is not known here"
         raise Refusal(f"{what}. {hint}", status=415, expected="application/json or text/csv")
     if options.get("charset", "utf-8") not in _UTF8:

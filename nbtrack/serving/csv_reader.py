@@ -82,6 +82,11 @@ def _values(series: Any, kind: str) -> Any:
     return [None if value in _GAPS else value for value in series.tolist()]
 
 
+def has_header(body: bytes, schema: Schema) -> bool:
+    """Return whether the first line holds column names, as it must for a model that knows its columns by name."""
+    return not body.strip() or _header(body, schema)[1]
+
+
 def _header(body: bytes, schema: Schema) -> tuple[list[str], bool]:
     """Return the column names, and whether the first line holds them."""
     if not body.strip():

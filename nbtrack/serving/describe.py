@@ -97,17 +97,18 @@ def openapi(title: str, version: str, signature: Signature | None, example: Any)
                         "content": {
                             "application/json": {"schema": _body_schema(signature), "example": example},
                             "text/csv": {"schema": {"type": "string"}},
+                            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
                         },
                     },
                     "responses": {
                         "200": {
                             "description": "One prediction for each row, in the order of the rows",
-                            "content": {"application/json": {"schema": answer}},
+                            "content": {"application/json": {"schema": answer}, "application/vnd.apache.parquet": {}},
                         },
                         "400": refused("The body cannot be read, or does not fit the schema"),
                         "403": refused("The request comes from a strange page or under a strange name"),
                         "413": refused("The body is too large"),
-                        "415": refused("Neither JSON nor CSV in UTF-8"),
+                        "415": refused("None of JSON in UTF-8, CSV in UTF-8, and Parquet"),
                     },
                 }
             },

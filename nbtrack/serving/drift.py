@@ -78,7 +78,7 @@ class ColumnDrift:
         """Return what is to be shown of `rows` rows."""
         index = self.index()
         verdict = "steady" if index < SHIFTED else "shifted" if index < DRIFTED else "drifted"
-        seen = max(self._counts.sum() + self.missing, 1.0)
+        seen = max(float(self._counts.sum()) + self.missing, 1.0)
         return {
             "column": self.name,
             "index": round(index, 4),

@@ -44,6 +44,8 @@ class Follower:
         Returns the URI of a version that is to answer whatever `uri` means, or nothing.
     tell
         Is given what changed about the model, for the server's record.
+    trusted
+        Returns the digest of a model if that may run its own code although it is a stranger's.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Follower:
         loop_thread: int,
         held: Callable[[], str],
         tell: Callable[[dict[str, Any]], None],
+        trusted: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._served = served
         self._uri = uri
@@ -61,6 +64,7 @@ class Follower:
         self._loop_thread = loop_thread
         self._held = held
         self._told_to = tell
+        self._trusted = trusted
         self._loaded: dict[str, Scorer] = {served.live.digest: served.live.scorer}  # the one used last is last
         self._refused = ""  # the digest of a version that failed its rehearsal
         self._told = ""
@@ -92,7 +96,7 @@ class Follower:
         scorer = self._loaded.pop(target.digest, None)
         if scorer is None:
             try:
-                scorer = load_scorer(target.uri, self._store.uri, self._loop_thread)
+                scorer = load_scorer(target.uri, self._store.uri, self._loop_thread, trust=self._trusted(target.digest))
                 scorer.rehearse()
                 if scorer.differs:
                     raise ServingError("it does not answer its logged example as it did when it was logged.")

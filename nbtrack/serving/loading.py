@@ -13,7 +13,7 @@ from nbtrack.serving.scorer import Scorer
 from nbtrack.store import open_store
 
 
-def load_scorer(model_uri: str, store_uri: str, loop_thread: int | None = None) -> Scorer:
+def load_scorer(model_uri: str, store_uri: str, loop_thread: int | None = None, *, trust: str | None = None) -> Scorer:
     """Return a loaded model, ready to be rehearsed.
 
     Parameters
@@ -24,6 +24,8 @@ def load_scorer(model_uri: str, store_uri: str, loop_thread: int | None = None) 
         Where the URI is looked up; empty for a folder.
     loop_thread
         The thread that must never be held up: the event loop's. The calling one, if not given.
+    trust
+        The digest of a model that may run its own code although it is a stranger's.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def load_scorer(model_uri: str, store_uri: str, loop_thread: int | None = None) 
         If the model cannot be loaded.
     """
     store = open_store(store_uri, create=False) if store_uri else None
-    loaded = load_bundle(model_uri, store=store)
+    loaded = load_bundle(model_uri, store=store, trust=trust)
     signature = loaded.manifest.signature
     schema = Schema(signature)
     compiled = loaded.compiled

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import nbtrack.serving as room
 from nbtrack.entities import ServerInfo
@@ -150,6 +150,7 @@ def serve(
     split: str = "",
     log_requests: RequestLogging | bool = False,
     env_manager: str = "local",
+    trust: Sequence[str] = (),
 ) -> ModelServer:
     """Serve a model over HTTP on this machine; return when it has answered its own example.
 
@@ -187,6 +188,8 @@ def serve(
     env_manager
         ``"local"``: this Python. ``"uv"``: an environment with the packages that the model was logged with, made when
         it is first needed and kept.
+    trust
+        Digests of models that others made and that may run their own code all the same.
 
     Returns
     -------
@@ -233,6 +236,7 @@ def serve(
         tied=kind != "detached",
         token=token,
         allowed_hosts=tuple(allowed_hosts),
+        trust=tuple(trust),
     )
     python = python_for([target.manifest for target in targets], env_manager)
     record = _record(order, uris, targets, kind, host, env_manager)
@@ -277,6 +281,7 @@ def _record(
         "mask": list(order.mask),
         "env_manager": env_manager,
         "allowed_hosts": list(order.allowed_hosts),
+        "trust": list(order.trust),
     }
     return records.Record(
         server_id=order.server_id,

@@ -13,7 +13,7 @@ from nbtrack.entities import MANIFEST_NAME, ModelManifest, ModelVersion
 from nbtrack.errors import IntegrityError, NotFoundError
 from nbtrack.models import read_model
 from nbtrack.names import RunURI, parse_model_uri
-from nbtrack.registry import logged_models, resolve
+from nbtrack.registry import find_source, logged_models, resolve
 from nbtrack.serving.describe import example_body
 
 if TYPE_CHECKING:
@@ -62,20 +62,45 @@ def find_target(model_uri: str | Path, store: Store | None = None) -> Target:
     else:
         uri, name, version, source = str(found), found.path, None, found
     run = store.get_run(source.run_id)
-    record = run.artifacts.get(f"{source.path}/{MANIFEST_NAME}")
-    if record is None:
+    model = find_source(run, source.path)
+    if model is None:
         known = ", ".join(repr(path) for path in logged_models(run)) or "none"
         raise NotFoundError(
             f"{text}: there is no model at {source.path!r} in the run {source.run_id}; the run logged these models:"
             f" {known}. nbtrack.sklearn.log_model(model, NAME) logs one."
         )
-    try:
-        manifest = msgspec.json.decode(store.read_blob(record.digest), type=ModelManifest)
-    except msgspec.MsgspecError as error:
-        raise IntegrityError(f"{text}: its {MANIFEST_NAME} cannot be read ({error}). Log the model again.") from None
-    example = run.artifacts.get(f"{source.path}/{manifest.input_example}") if manifest.input_example else None
-    logged = parsed_example(store.read_blob(example.digest)) if example is not None else None
-    return Target(uri, name, version, record.digest, manifest, example_body(manifest.signature, logged))
+    if model.mlflow:
+        manifest, example = _of_mlflow(uri, store, model.digest)
+    else:
+        try:
+            manifest = msgspec.json.decode(store.read_blob(model.digest), type=ModelManifest)
+        except msgspec.MsgspecError as error:
+            raise IntegrityError(
+                f"{text}: its {MANIFEST_NAME} cannot be read ({error}). Log the model again."
+            ) from None
+        logged = run.artifacts.get(f"{source.path}/{manifest.input_example}") if manifest.input_example else None
+        example = parsed_example(store.read_blob(logged.digest)) if logged is not None else None
+    return Target(uri, name, version, model.digest, manifest, example_body(manifest.signature, example))
+
+
+_seen: dict[str, tuple[ModelManifest, Any]] = {}  # by digest: MLflow's description can only be read with all its files
+
+
+def _of_mlflow(uri: str, store: Store, digest: str) -> tuple[ModelManifest, Any]:
+    if digest not in _seen:
+        found = read_model(uri, store=store)
+        _seen[digest] = found.manifest, found.example
+    return _seen[digest]
+
+
+def raw_manifest(target: Target, store: Store | None = None) -> dict[str, bytes]:
+    """Return a model's own description as the file it is; nothing for a model that MLflow saved."""
+    if target.uri.startswith(("runs:", "models:")):
+        raw = None if target.digest in _seen else the_store(store).read_blob(target.digest)
+    else:
+        path = Path(target.uri) / MANIFEST_NAME
+        raw = path.read_bytes() if path.is_file() else None
+    return {} if raw is None else {MANIFEST_NAME: raw}
 
 
 def _folder_target(model_uri: str | Path) -> Target:

@@ -86,7 +86,7 @@ class Worker:
             held = records.held(order.server_id) if place == 0 else ""
             target = find_target(held or wanted.follow or wanted.resolved_uri, store)  # it may have moved since a crash
             checks.found(target)
-            scorer = load_scorer(target.uri, order.store_uri)
+            scorer = load_scorer(target.uri, order.store_uri, trust=order.trusted(target.digest))
             scorer.rehearse()
             checks.rehearsed(target, scorer)
             served.append(Served(scorer, target))
@@ -116,7 +116,7 @@ class Worker:
             if wanted.follow:
                 held = partial(records.held, order.server_id) if place == 0 else str
                 tell = partial(board.tell, place)
-                self._followers.append(Follower(one, wanted.follow, store, here, held, tell))
+                self._followers.append(Follower(one, wanted.follow, store, here, held, tell, order.trusted))
             if order.log_share > 0:
                 from nbtrack.serving.request_log import RequestLog
 
@@ -157,7 +157,14 @@ class Worker:
             limit_concurrency=MAX_CONNECTIONS,
             backlog=2048,
         )
-        self._server = server = uvicorn.Server(config)
+        worker = self
+
+        class Server(uvicorn.Server):
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().shutdown(sockets)
+                await asyncio.to_thread(worker._end_logs)  # now: uvicorn ends the process by the signal that it got
+
+        self._server = server = Server(config)
         app.count_connections(lambda: len(server.server_state.connections))
         # The model's objects live as long as the process: no collection need ever walk through them again.
         gc.collect()
@@ -166,7 +173,7 @@ class Worker:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve(server))
         finally:
-            self._end_logs()
+            self.stop.set()
             records.forget(self.order.server_id)
 
     def _end_logs(self) -> None:

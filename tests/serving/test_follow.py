@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 
 import nbtrack
+from nbtrack.errors import InvalidInputError
 from nbtrack.serving import ModelServer
 from nbtrack.store import open_store
 from nbtrack.store.base import Store
@@ -128,3 +130,37 @@ def test_version_with_another_signature_takes_over_with_it(runtime: Path, own_st
         refused = ask(server.port, ROW)
         assert (refused.status, refused.json["expected"]) == (400, "5 values")
         assert ask(server.port, refused.json["example"]).json == {"predictions": [7, 7]}
+
+
+def test_rollback_is_at_once_and_holds_until_the_stage_is_followed_again(runtime: Path, own_store: Store) -> None:
+    with nbtrack.serve("models:/clf/Staging", store=own_store) as server:
+        with pytest.raises(InvalidInputError, match="no other version"):
+            server.rollback()
+        nbtrack.promote("clf", 2, "Staging", store=own_store)
+        assert wait_until(lambda: server.info.previous == "models:/clf/1", 10)
+        server.rollback()
+        assert answered(server) == ("clf/1", 1.0)
+        assert (server.info.held, server.info.version) == ("models:/clf/1", 1)
+        assert wait_until(lambda: "held at clf/1; models:/clf/Staging is not followed" in server.info.error, 5)
+        nbtrack.promote("clf", 3, "Staging", store=own_store)
+        time.sleep(1.2)
+        assert answered(server) == ("clf/1", 1.0)
+        server.follow()
+        assert wait_until(lambda: answered(server) == ("clf/3", 3.0), 10)
+        assert wait_until(lambda: (server.info.held, server.info.error) == ("", ""), 5)
+
+
+def test_version_that_answers_otherwise_than_when_it_was_logged_is_not_swapped_in(
+    runtime: Path, own_store: Store
+) -> None:
+    log(own_store, lambda rows: [random.random()] * len(rows), "clf", [[1.0, 1.0]])
+    with nbtrack.serve("models:/clf/Staging", store=own_store) as server:
+        assert [(check["name"], check["state"]) for check in server.info.checks] == [
+            ("port", "ok"),
+            ("signature", "ok"),
+            ("environment", "ok"),
+            ("example", "ok"),
+        ]
+        nbtrack.promote("clf", 4, "Staging", store=own_store)
+        assert wait_until(lambda: "as it did when it was logged" in server.info.error, 10)
+        assert answered(server) == ("clf/1", 1.0)
