@@ -18,6 +18,8 @@ from nbtrack.capture.params import find_params
 from nbtrack.capture.pins import Choice, Kind, keep
 from nbtrack.capture.printed import printed_metrics
 from nbtrack.capture.resolve import MISSING, plain, scalar
+from nbtrack.capture.slice import Slice, slice_of
+from nbtrack.capture.upstream import upstream_params
 from nbtrack.capture.usage import Usage
 from nbtrack.entities import MANIFEST_NAME, TAG_CELL, TAG_CODE
 from nbtrack.names import MAX_KEY
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from nbtrack.capture.autolog.recorder import Recorder
     from nbtrack.capture.displays import Displays
     from nbtrack.capture.live import Watched
-    from nbtrack.capture.autolog.recorder import Recorder
     from nbtrack.capture.options import TrackOptions
     from nbtrack.capture.scan import Scan
     from nbtrack.capture.showing import Card
@@ -65,6 +67,7 @@ class Cell:
     watched: Watched | None = None
     pins: Mapping[str, Choice] = field(default_factory=dict)
     execution: Execution | None = None  # where it stands among all that the kernel ran
+    slice: Slice | None = None
     history: list[Any] = field(default_factory=list)  # the texts of the cells before
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     seen: tuple[int, Run] | None = None
@@ -78,10 +81,10 @@ class Cell:
     result: Any = None
     roots: set[str] = field(default_factory=set)
     estimators: list[models_of.Fitted] = field(default_factory=list)
+    autolog: Recorder | None = None
 
     def wants(self, part: str) -> bool:
         """Return whether this part is to be captured."""
-    autolog: Recorder | None = None
         return part not in self.options.no_capture
 
     @property
@@ -146,13 +149,13 @@ def capture_estimators(cell: Cell) -> None:
     """Find the fitted estimators of the cell: params and models both come from them."""
     if cell.scan is not None and (cell.wants("params") or cell.wants("model")):
         cell.estimators = models_of.find_fitted(cell.scan, cell.known_names())
-
-
-def _asked(cell: Cell, expression: str, what: str) -> Any:
     if cell.autolog is not None:
         trained = [(one.model, one.example) for one in cell.autolog.trained if one.model is not None]
         cell.estimators = models_of.with_trained(cell.estimators, trained, cell.known_names())
         cell.captured += cell.autolog.captured()
+
+
+def _asked(cell: Cell, expression: str, what: str) -> Any:
     try:
         return eval(expression, {"__builtins__": {}}, dict(cell.names))  # noqa: S307 - a variable that the user named
     except Exception as error:
@@ -180,6 +183,11 @@ def _pinned(cell: Cell, kind: Kind, found: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def find_slice(cell: Cell) -> None:
+    """Find the cells that this one used: their params are its params, too."""
+    cell.slice = slice_of(cell)
+
+
 def capture_params(cell: Cell) -> None:
     """Log the params found, and those asked for with ``-p``; explicit ones stay as they are."""
     found: dict[str, Any] = {}
@@ -188,6 +196,8 @@ def capture_params(cell: Cell) -> None:
         found = find_params(cell.scan, cell.known_names(), {one.name: one.estimator for one in outer})
         found = {**(cell.autolog.params if cell.autolog is not None else {}), **found}
         found = _pinned(cell, "param", {**_pinned_names(cell, "param", plain, found), **found})
+        if cell.slice is not None:
+            found |= _pinned(cell, "param", upstream_params(cell.slice, cell.known_names(), found))
     for expression in cell.options.params:
         value = _asked(cell, expression, "param")
         if value is not MISSING:
@@ -216,6 +226,8 @@ def capture_metrics(cell: Cell, printed: str = "") -> None:
     found: dict[str, float | list[float]] = {}
     if cell.scan is not None and cell.wants("metrics"):
         found = find_metrics(cell.scan, cell.known_names(), cell.result)
+        seen = cell.autolog.results if cell.autolog is not None else {}
+        found |= {key: value for key, value in seen.items() if value not in found.values()}
         logged = dict.fromkeys(cell.run.logged_metrics, 0.0)
         found |= printed_metrics(printed, found | logged)
         found = _pinned(cell, "metric", {**_pinned_names(cell, "metric", _scalar, found), **found})
@@ -226,8 +238,6 @@ def capture_metrics(cell: Cell, printed: str = "") -> None:
         number = scalar(value)
         if number is None:
             cell.missing.append(f"metric {expression}: expected a number, got {type(value).__name__}")
-        seen = cell.autolog.results if cell.autolog is not None else {}
-        found |= {key: value for key, value in seen.items() if value not in found.values()}
         else:
             found[expression] = number
     found = {key: value for key, value in found.items() if key not in cell.run.logged_metrics}

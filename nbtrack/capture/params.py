@@ -41,7 +41,8 @@ class Found:
             self.params.setdefault(key, value)
 
 
-def _literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+    """Add the literals, and the literals of dicts, that the cell assigns."""
     spread = {
         node.value.id
         for call in scan.calls
@@ -60,8 +61,13 @@ def _literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
         if value is not MISSING:
             if value is not None and not is_metric_literal(name, value):
                 found.add(name, value)
-        elif isinstance(one.value, ast.Dict) and name not in spread and not _CONFIG_WORDS.isdisjoint(name_words(name)):
+        elif isinstance(one.value, ast.Dict) and name not in spread and is_config_name(name):
             _flatten(name, one.value, found)
+
+
+def is_config_name(name: str) -> bool:
+    """Return whether a dict of this name holds settings by the look of it."""
+    return not _CONFIG_WORDS.isdisjoint(name_words(name))
 
 
 def _flatten(prefix: str, node: ast.Dict, found: Found) -> None:
@@ -92,7 +98,8 @@ def _owners(scan: Scan) -> dict[int, str]:
     return owners
 
 
-def _keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+def add_keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+    """Add the keyword arguments of estimators and of functions that train."""
     owners = _owners(scan)
     for call in scan.calls:
         target = lookup(call.func, names)
@@ -149,7 +156,7 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
     return changed
 
 
-def _records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the fields of argparse namespaces, dataclasses and the like that the cell makes."""
     for name in scan.assigned:
         value = names.get(name)
@@ -174,12 +181,17 @@ def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, A
         Variable -> fitted estimator of this cell.
     """
     found = Found()
-    _literals(scan, names, found)
-    _records(scan, names, found)
-    _keywords(scan, names, found)
+    add_literals(scan, names, found)
+    add_records(scan, names, found)
+    add_keywords(scan, names, found)
     for variable, estimator in estimators.items():
-        for key, value in changed_settings(estimator).items():
-            stated = found.params.get(key.rpartition("__")[2], MISSING)  # SVC(C=7) inside a pipeline: said already
-            if "__" not in key or str(stated) != str(value):
-                found.add(key, value, variable)
+        add_settings(variable, estimator, found)
     return found.params
+
+
+def add_settings(variable: str, estimator: Any, found: Found) -> None:
+    """Add the settings of a fitted estimator that differ from their defaults."""
+    for key, value in changed_settings(estimator).items():
+        stated = found.params.get(key.rpartition("__")[2], MISSING)  # SVC(C=7) inside a pipeline: said already
+        if "__" not in key or str(stated) != str(value):
+            found.add(key, value, variable)

@@ -33,6 +33,7 @@ class SliceCell:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     this: bool = False
+    python: str = ""  # the same without magics, as IPython ran it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ def find_slice(history: History, execution: Execution, names: Mapping[str, Any])
             told.append(f"stopped with an error at line {done.stopped_at}; what that line did is left out")
         missing.update(dict.fromkeys(f"{label}: {text}" for text in told))
         paths.update(dict.fromkeys(path for path in done.paths if _is_file(path)))
-        cells.append(SliceCell(one.count, one.cell_id, source, done.reads, done.writes, index == execution.index))
+        this = index == execution.index
+        cells.append(SliceCell(one.count, one.cell_id, source, done.reads, done.writes, this, flow.python_of(one)))
     return Slice(tuple(cells), tuple(missing), tuple(paths))
 
 

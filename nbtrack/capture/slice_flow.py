@@ -53,6 +53,12 @@ class Flow:
         except Exception:  # IPython told the user when the cell ran
             return code
 
+    def python_of(self, execution: Execution) -> str:
+        """Return the text of an execution as Python."""
+        if execution.python is None:
+            execution.python = self.translate(execution.raw)
+        return execution.python
+
     def advance(self, index: int) -> None:
         """Read the executions up to and with this one."""
         for execution in self.history.executions[len(self.done) : index + 1]:
@@ -70,7 +76,7 @@ class Flow:
     def _read(self, execution: Execution) -> Done:
         if execution.refused:
             return Done(frozenset(), (), ())
-        python = execution.python if execution.python is not None else self.translate(execution.raw)
+        python = self.python_of(execution)
         tree = parse(python) if len(python) <= MAX_SOURCE else None
         if tree is None:
             self._bind_changed(execution)
@@ -173,12 +179,16 @@ class Flow:
         return [
             at
             for at, module, name in self.imports
-            if at < index
-            and self.loaded.get(name, -1) < at
-            and not self.history.executions[at].refused
-            and (root := module.partition(".")[0]) not in known.COSMETIC
-            and known.origin(root) != "stdlib"
+            if at < index and self.loaded.get(name, -1) < at and _acts(module, name)
         ]
+
+
+def _acts(module: str, name: str) -> bool:
+    """Whether an import may be there for what it does: a module of the user, or one that switches something on."""
+    root = module.partition(".")[0]
+    if root in known.COSMETIC or known.origin(root) == "stdlib":
+        return False
+    return known.origin(root) == "local" or "experimental" in module or name in {root, module}
 
 
 def _first_line(node: ast.stmt) -> int:

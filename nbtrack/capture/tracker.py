@@ -284,6 +284,8 @@ class CellTracker:
             guard("autolog", cell.autolog.finish)
         guard("traceback", lambda: parts.capture_error(cell, self._file_name(cell)))
         guard("model", lambda: parts.capture_estimators(cell))
+        if cell.wants("slice"):
+            guard("slice", lambda: parts.find_slice(cell))
         guard("params", lambda: parts.capture_params(cell))
         guard("metrics", lambda: parts.capture_metrics(cell, kept.get("stdout", "")))
         guard("model", lambda: parts.capture_models(cell))

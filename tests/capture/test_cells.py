@@ -195,7 +195,7 @@ def ready(notebook):
 @pytest.mark.parametrize("name", CELLS)
 def test_cell_params_and_metrics_are_what_a_person_would_write_down(ready, name):
     cell, params, metrics = CELLS[name]
-    ready.ok(f"%%track --no-capture model\n{cell}")
+    ready.ok(f"%%track --no-capture model,slice\n{cell}")
     run = ready.last
     assert dict(run.data.params) == params
     assert set(run.data.metrics) == metrics
@@ -296,7 +296,9 @@ def test_record_says_what_was_captured_and_holds_it(ready):
     assert {"numpy", "pandas", "scikit-learn"} <= set(capture["packages"])
     assert capture["execution_count"] == 2
     assert capture["wall_s"] >= 0
-    assert {"cell source (5 lines)", "1 param: C", "1 metric: accuracy", "stdout (1 line)"} <= set(capture["captured"])
+    assert {"cell source (5 lines)", "2 params: C, random_state", "1 metric: accuracy", "stdout (1 line)"} <= set(
+        capture["captured"]
+    )
     for entry in capture["captured"]:
         assert entry.split(" (")[0] in ready.cards[-1]["text/html"]
 

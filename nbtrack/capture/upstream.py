@@ -1,0 +1,113 @@
+"""Params that the cells before the tracked one state, as far as it used them and as far as they still hold."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from nbtrack.capture.fitted import is_fitted
+from nbtrack.capture.params import Found, add_keywords, add_literals, add_records, add_settings, is_config_name
+from nbtrack.capture.resolve import MISSING, literal, plain
+from nbtrack.capture.scan import Scan, scan_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from nbtrack.capture.slice import Slice
+
+MAX_DEPTH: Final = 4
+_scan = lru_cache(maxsize=512)(scan_cell)
+
+
+def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the cells of a slice before the last state: literals, configs, keyword arguments, settings.
+
+    Parameters
+    ----------
+    used
+        The slice of the tracked cell.
+    names
+        The user's variables now: a literal counts only while its name still holds it.
+    own
+        The params of the tracked cell itself, which win.
+
+    Returns
+    -------
+    dict
+        Without those of `own`.
+    """
+    found = Found()
+    found.params.update(own)
+    wanted = set(used.inputs)
+    settled: dict[str, Any] = {}
+    calls: list[Scan] = []
+    for cell in reversed(used.cells[:-1]):
+        scan = _scan(cell.python)
+        if scan is not None:
+            wanted.update(_names_in(scan))
+            mine = {name: held for name, held in scan.assigned.items() if name in wanted and name not in settled}
+            stated = {name for name, held in mine.items() if _still(held, names.get(name, MISSING))}
+            part = dataclasses.replace(scan, assigned={name: scan.assigned[name] for name in stated})
+            add_literals(part, names, found)
+            settled.update({name: names.get(name) for name in stated})
+            calls.append(dataclasses.replace(part, calls=_calls_for(scan, wanted)))
+            _configs(dataclasses.replace(scan, assigned=mine), names, found)
+        wanted.update(cell.reads)
+    known = {name: value for name, value in names.items() if callable(value) or type(value).__name__ == "module"}
+    known.update(settled)  # of other names nobody knows what they held when the call was made
+    for scan in reversed(calls):
+        add_keywords(scan, known, found)
+    for name in used.inputs:
+        if is_fitted(names.get(name)) and hasattr(names[name], "get_params"):
+            add_settings(name, names[name], found)
+    return {key: value for key, value in found.params.items() if key not in own}
+
+
+def _names_in(scan: Scan) -> Iterable[str]:
+    """Return the names that a cell mentions other than to bind them: ``depth = 3; model = Tree(depth)``."""
+    nodes = ast.walk(scan.tree) if scan.tree is not None else ()
+    return (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+
+
+def _still(assignments: list[Any], held: Any) -> bool:
+    stated = [literal(one.value) for one in assignments if not (one.part or one.counts)]
+    now = plain(held) if held is not MISSING else MISSING
+    if now is MISSING or len(stated) < len(assignments):
+        return False
+    return any(one is not MISSING and one == now for one in stated)
+
+
+def _configs(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+    add_records(scan, names, found)
+    for name in scan.assigned:
+        held = names.get(name)
+        if type(held) is dict and is_config_name(name):
+            _flatten(name, held, found)
+
+
+def _flatten(prefix: str, held: dict[Any, Any], found: Found, depth: int = 0) -> None:
+    for key, value in list(held.items())[:50]:
+        if not isinstance(key, str):
+            continue
+        if type(value) is dict and depth < MAX_DEPTH:
+            _flatten(f"{prefix}.{key}", value, found, depth + 1)
+        elif (kept := plain(value)) is not MISSING and kept is not None and not callable(value):
+            found.add(f"{prefix}.{key}", kept)
+
+
+def _calls_for(scan: Scan, wanted: set[str]) -> list[ast.Call]:
+    """Return the calls that make, or are made on, one of these names."""
+    trees: list[ast.AST] = [
+        one.value for name, held in scan.assigned.items() if name in wanted for one in held if one.value is not None
+    ]
+    inside = {id(node) for tree in trees for node in ast.walk(tree)}
+    return [call for call in scan.calls if id(call) in inside or _receiver(call) in wanted]
+
+
+def _receiver(call: ast.Call) -> str | None:
+    node: ast.AST = call.func
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) and node is not call.func else None
