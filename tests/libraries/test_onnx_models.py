@@ -62,10 +62,7 @@ def test_graph_comes_back_and_predicts_arrays_and_frames_also_of_a_stranger(stor
 def test_several_inputs_and_outputs_go_by_their_names(tmp_path):
     nbtrack.save_model(named(), tmp_path / "m")
     answer = nbtrack.predict(tmp_path / "m", {"b": [1, 2], "a": [10, 20]})
-    assert {name: values.ravel().tolist() for name, values in answer.items()} == {
-        "sum": [11, 22],
-        "difference": [9, 18],
-    }
+    assert answer.to_dict("list") == {"sum": [11, 22], "difference": [9, 18]}
     with pytest.raises(InvalidInputError, match=r"expected columns \['a', 'b'\], missing \['b'\]"):
         nbtrack.predict(tmp_path / "m", {"a": [1]})
 
@@ -79,7 +76,7 @@ def test_classifier_of_scikit_learn_keeps_its_labels(tmp_path):
     nbtrack.save_model(graph, tmp_path / "m", input_example=ROWS)
     answer = nbtrack.predict(tmp_path / "m", ROWS)
     assert list(answer["label"]) == list(model.predict(ROWS))
-    assert np.allclose(answer["probabilities"], model.predict_proba(ROWS), atol=1e-5)
+    assert np.allclose(answer["probabilities"].tolist(), model.predict_proba(ROWS), atol=1e-5)
 
 
 def test_data_outside_of_the_model_is_refused_on_both_ways(tmp_path):

@@ -150,3 +150,21 @@ def test_tensors_are_stored_once_and_the_training_mode_is_left_alone(tmp_path):
     files = read_model(tmp_path / "m").files
     assert len(files["module.pkl"]) < 5_000
     assert len(files["tensors.pt"]) < 500 * 501 * 4 + 20_000
+
+
+def test_module_that_answers_with_a_dict_gives_a_frame_and_others_are_refused(tmp_path):
+    class Both(torch.nn.Module):
+        def __init__(self, tuple_too=False):
+            super().__init__()
+            self.tuple_too = tuple_too
+
+        def forward(self, x):
+            return (x, x) if self.tuple_too else {"sum": x.sum(1), "twice": x * 2}
+
+    nbtrack.save_model(Both(), tmp_path / "m", input_example=ROWS)
+    answer = nbtrack.predict(tmp_path / "m", ROWS)
+    assert answer["sum"].tolist() == ROWS.sum(1).tolist()
+    assert answer["twice"].tolist() == (ROWS * 2).tolist()
+    nbtrack.save_model(Both(True), tmp_path / "n")
+    with pytest.raises(InvalidInputError, match="expected the module to answer with a tensor or a dict of tensors"):
+        nbtrack.predict(tmp_path / "n", ROWS)

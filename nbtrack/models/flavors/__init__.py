@@ -227,3 +227,16 @@ def rows_of(data: Any) -> Any:
     if hasattr(data, "to_numpy"):
         return data.to_numpy()
     return np.asarray(data.toarray() if hasattr(data, "toarray") else data)
+
+
+def table_of(answers: Mapping[str, Any]) -> Any:
+    """Return several outputs as a frame with a column for each; values of more than one number are lists."""
+    import numpy as np
+    import pandas as pd
+
+    columns = {}
+    for name, answer in answers.items():
+        array = np.asarray(answer)
+        array = array.reshape(len(array)) if array.shape[1:] == (1,) else array
+        columns[name] = array if array.ndim == 1 else array.tolist()
+    return pd.DataFrame(columns)

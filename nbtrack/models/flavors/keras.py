@@ -26,6 +26,7 @@ from nbtrack.models.flavors import (
     pickled,
     put_overrides,
     rows_of,
+    table_of,
     unpickled,
 )
 
@@ -149,7 +150,10 @@ def _objects(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-    """Return ``model.predict(data)``; a model with several inputs gets the columns of these names."""
+    """Return ``model.predict(data)``; a model with several inputs gets the columns of these names.
+
+    Several outputs come as a frame with a column for each.
+    """
     names = [one.name for one in getattr(model, "inputs", None) or ()]
     if len(names) > 1 and all(name in getattr(data, "columns", data) for name in names):
         fed: Any = {name: _numbers(rows_of(data[name]).reshape(len(data[name]), -1)) for name in names}
@@ -164,8 +168,8 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
     else:
         answer = model.predict_on_batch(fed)
     if isinstance(answer, (list, tuple)):
-        return dict(zip(getattr(model, "output_names", map(str, range(len(answer)))), answer, strict=False))
-    return answer
+        answer = dict(zip(getattr(model, "output_names", map(str, range(len(answer)))), answer, strict=False))
+    return table_of(answer) if isinstance(answer, dict) else answer
 
 
 def _numbers(array: Any) -> Any:

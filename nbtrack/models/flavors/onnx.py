@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from nbtrack.errors import IntegrityError, InvalidInputError
-from nbtrack.models.flavors import Saved, check_kind, comes_from, file_of, need, rows_of
+from nbtrack.models.flavors import Saved, check_kind, comes_from, file_of, need, rows_of, table_of
 
 NAME = PACKAGE = MODULE = "onnx"
 PRIORITY = 0
@@ -88,7 +88,7 @@ def _session(model: Any) -> Any:
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-    """Return the output of the graph as an array; a dict by name if it has several.
+    """Return the output of the graph as an array; a frame with a column for each if it has several.
 
     A graph with one input gets all columns as one array; one with several gets the columns of these names.
     """
@@ -106,7 +106,7 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
             fed[one.name] = array.reshape(-1, 1) if len(one.shape) == 2 and array.ndim == 1 else array
     names = [one.name for one in session.get_outputs()]
     answers = session.run(None, fed)
-    return answers[0] if len(answers) == 1 else dict(zip(names, answers, strict=True))
+    return answers[0] if len(answers) == 1 else table_of(dict(zip(names, answers, strict=True)))
 
 
 def modules(model: Any) -> set[str]:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from nbtrack.errors import IntegrityError, InvalidInputError, UntrustedModelError
-from nbtrack.models.flavors import Saved, check_kind, comes_from, file_of, need, pickled, rows_of, unpickled
+from nbtrack.models.flavors import Saved, check_kind, comes_from, file_of, need, pickled, rows_of, table_of, unpickled
 
 NAME = "pytorch"
 PACKAGE = MODULE = "torch"
@@ -111,7 +111,7 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, 
 
 
 def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-    """Return what the module answers to rows of numbers, as an array, or a dict of arrays.
+    """Return what the module answers to rows of numbers, as an array; a dict as a frame with a column for each.
 
     Numbers become tensors of the type of its parameters; whole ones stay whole where it looks them up in a table.
     A ``predict`` that was put on the module is asked instead, with the same tensor.
@@ -145,7 +145,7 @@ def _plain(answer: Any, torch: Any) -> Any:
             answer.detach().float().cpu().numpy() if answer.dtype == torch.bfloat16 else answer.detach().cpu().numpy()
         )
     if isinstance(answer, Mapping):
-        return {str(key): _plain(value, torch) for key, value in answer.items()}
+        return table_of({str(key): _plain(value, torch) for key, value in answer.items()})
     if hasattr(answer, "shape"):
         return answer
     raise InvalidInputError(
