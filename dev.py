@@ -32,6 +32,14 @@ OLDEST = (3, 11)
 SERVER_TESTS = "tests/lab"
 BROWSER_TESTS = "tests/browser"
 WHEEL_TESTS = "tests/wheel"
+# Importing PyTorch, Keras and the others takes long, and no other test should meet them.
+LIBRARY_TESTS = "tests/libraries"
+# What is installed for demo, check and test: each holds all of the one before.
+EXTRAS = ("demo", "dev", "dev,libraries")
+# By pip, before the others that need it, because pip heeds the links to wheels that a machine has configured, such as
+# the CPU build. Where there is none Linux gets the CUDA build, which works as well and is several GB larger:
+# PIP_EXTRA_INDEX_URL with PyTorch's index of CPU builds spares that.
+TORCH = "torch==2.13.0"
 
 
 class Stop(Exception):
@@ -132,8 +140,8 @@ def make_venv() -> None:
 
 
 def install(extra: str) -> None:
-    """Make sure that `.venv` holds nbtrack from this checkout with `extra` ("demo" or "dev", which includes demo)."""
-    wanted = {fingerprint(extra), fingerprint("dev")}
+    """Make sure that `.venv` holds nbtrack from this checkout with `extra`, one of EXTRAS, or with more."""
+    wanted = {fingerprint(one) for one in EXTRAS[EXTRAS.index(extra) :]}
     if PYTHON.exists() and STAMP.is_file() and STAMP.read_text(encoding="utf-8").strip() in wanted:
         return
     make_venv()
@@ -154,6 +162,8 @@ def install(extra: str) -> None:
         "--reinstall-package",
         "nbtrack",
     ]
+    if "libraries" in extra and run(*pip, TORCH, quiet=True):
+        raise Stop(f"dev.py: {TORCH} could not be installed; the lines above say why. Mend that and try again.")
     done = run(*pip, "uv", quiet=True) == 0 and run(*uv, "-e", target, quiet=True) == 0
     if not done:
         print("dev.py: uv could not do it; installing with pip, which takes longer.", file=sys.stderr, flush=True)
@@ -263,14 +273,16 @@ def command_demo(args: list[str]) -> int:
 
 def command_test(args: list[str]) -> int:
     """Set up and run every test, or pytest with `args` if there are any."""
-    install("dev")
+    install("dev,libraries")
     os.environ["NBTRACK_CHROMIUM"] = install_chromium()
+    os.environ["NBTRACK_LIBRARIES"] = "required"  # a library that is missing is a failure here, not a skipped test
     if args:
         return run(*pytest(*args))
     install_front_end()
-    apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS)
+    apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS, LIBRARY_TESTS)
     todo: list[tuple[str, list[str | Path], Path]] = [
         ("unit and integration tests", pytest("-n", "2", *apart, "tests"), ROOT),
+        ("library tests", pytest("-n", "2", LIBRARY_TESTS), ROOT),
         ("jupyter_server tests", pytest(SERVER_TESTS), ROOT),
         ("wheel tests", pytest(WHEEL_TESTS), ROOT),
         ("browser tests", pytest(BROWSER_TESTS), ROOT),
@@ -283,7 +295,7 @@ def command_check(args: list[str]) -> int:
     """Run all static checks, and the quick tests (all but server, wheel, browser and slow ones)."""
     install("dev")
     install_front_end()
-    apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS, "tests/bench")
+    apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS, LIBRARY_TESTS, "tests/bench")
     todo: list[tuple[str, list[str | Path], Path]] = [
         ("format (ruff format --check)", [PYTHON, "-m", "ruff", "format", "--check", "."], ROOT),
         ("lint (ruff check)", [PYTHON, "-m", "ruff", "check", "."], ROOT),
