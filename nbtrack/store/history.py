@@ -26,10 +26,11 @@ from nbtrack.store.cols import Array, Group, Series, encode_columns, read_column
 from nbtrack.store.edits import read_edit
 from nbtrack.store.files import replace
 from nbtrack.store.layout import COLS_SUFFIX, INDEX, LOG_SUFFIX
-from nbtrack.store.lines import from_json_number, parse_line
+from nbtrack.store.lines import fits, from_json_number, parse_line
 from nbtrack.store.log import PIECE, base_of, open_log, pread, read_ends
 from nbtrack.store.runs import log_is_live
 
+_EXACT: Final = 2**53  # a float holds every smaller whole number
 COMPACT_FROM: Final = 256 << 10  # a smaller log is parsed as quickly as its columns
 
 
@@ -57,10 +58,12 @@ class _Parser:
             return
         rows: dict[tuple[str, ...], tuple[list[Any], list[int]]] = {}
         for place, record in zip(places, records, strict=True):
-            if len(record) == 3 and type(record[2]) is dict and record[2]:
+            if _is_metric_line(record):
                 found, at = rows.setdefault(tuple(sorted(record[2])), ([], []))
                 found.append(record)
                 at.append(place)
+            else:
+                self.series.doubts.append(f"line {place + 1:,} is no line of metrics and was left out: {record!r:.60}")
         for found, at in rows.values():
             self._alike(found, at)
 
@@ -90,11 +93,14 @@ class _Parser:
         try:
             flat = loads(body[:-2] + b"]")
             width = len(keys) + 2
-            if body[-2:] != b"}]" or len(flat) != width * lines or set(map(type, flat[::width])) != {int}:
+            if body[-2:] != b"}]" or len(flat) != width * lines:
                 return False
-            values = np.array([flat[at::width] for at in range(2, width)], np.float64)
-            columns = (np.array(flat[at::width], np.int64) for at in (1, 0))
-            part = (np.arange(self._lines, self._lines + lines), *columns, values.T)
+            table = np.fromiter(flat, np.float64, len(flat)).reshape(lines, width)
+            ints = table[:, :2]
+            if np.isnan(table).any() or not ((np.abs(ints) < _EXACT).all() and (ints == np.rint(ints)).all()):
+                return False  # a null has become NaN
+            columns = (ints[:, at].astype(np.int64) for at in (1, 0))
+            part = (np.arange(self._lines, self._lines + lines), *columns, table[:, 2:])
         except (JSONDecodeError, ValueError, TypeError, OverflowError):
             return False
         self._lines += lines
@@ -107,17 +113,23 @@ class _Parser:
         try:
             times, steps, dicts = zip(*records, strict=True)
             keys = tuple(sorted(dicts[0]))
-            if set(map(len, dicts)) != {len(keys)}:
+            if set(map(len, dicts)) != {len(keys)} or not {int} == set(map(type, times)) == set(map(type, steps)):
                 return False
             rows = list(map(itemgetter(*keys), dicts))
-        except (KeyError, TypeError, ValueError):
+            columns = [np.array(column, np.int64) for column in (places, steps, times)]
+        except (KeyError, TypeError, ValueError, OverflowError):
             return False
         try:
             values = np.array(rows, np.float64)
+            strange = bool(np.isnan(values).any())
         except (ValueError, TypeError):
+            strange = True
+        if strange:
             flat = rows if len(keys) == 1 else [value for row in rows for value in row]
-            values = np.array([from_json_number(value) for value in flat], np.float64)
-        columns = (np.array(column, np.int64) for column in (places, steps, times))
+            try:
+                values = np.array([from_json_number(value) for value in flat], np.float64)
+            except (ValueError, TypeError):
+                return False
         self._parts.setdefault(keys, []).append((*columns, values.reshape(len(rows), len(keys))))
         return True
 
@@ -138,6 +150,16 @@ class _Parser:
             place, step, time, values = (np.concatenate(column) for column in zip(*parts, strict=True))
             self.series.groups.append(Group(keys, place, step, time, values))
         return self.series
+
+
+def _is_metric_line(record: list[Any]) -> bool:
+    try:
+        at, step, values = record
+        for value in values.values():
+            from_json_number(value)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return False
+    return bool(values) and fits(at) and fits(step)
 
 
 def parse_log(data: bytes, base: int) -> Series:

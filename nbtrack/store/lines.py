@@ -52,6 +52,11 @@ def to_float(key: str, value: Any) -> float:
         ) from error
 
 
+def fits(number: Any) -> bool:
+    """Return whether a value read from a file is a whole number of at most 63 bits."""
+    return type(number) is int and -MAX_INT <= number <= MAX_INT
+
+
 def to_step(step: Any) -> int:
     """Return a step as an int that fits in 64 bits; raises InvalidInputError."""
     try:

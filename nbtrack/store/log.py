@@ -24,7 +24,7 @@ from zlib import crc32
 from orjson import JSONDecodeError, loads
 
 from nbtrack.store.layout import split_run_file
-from nbtrack.store.lines import from_json_number, parse_line, unseal
+from nbtrack.store.lines import fits, from_json_number, parse_line, unseal
 from nbtrack.store.state import (
     Digest,
     add_value,
@@ -193,6 +193,8 @@ class LogFold:
     def _values(self, record: list[Any]) -> None:
         try:
             at, step, values = record
+            if not (fits(at) and fits(step)):
+                raise ValueError("no line of metrics")
             at += self.base
             metrics = self.digest.metrics
             for key, value in values.items():

@@ -102,22 +102,28 @@ class FileRunWriter(Appender, RunWriter):
                 stat = self._new_stat(key)
             if step is None:
                 step = stat[0] + 1
-            elif type(step) is not int or not -MAX_INT <= step <= MAX_INT:
+                if step > MAX_INT:  # noqa: PLR1730 - min() would be a call
+                    step = MAX_INT
+            elif type(step) is not int or step > MAX_INT:
                 step = to_step(step)
             at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
             if value - value != 0.0 or self._detour:
                 self._log_group({key: value}, step, at)
             else:
-                line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
+                try:
+                    line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
+                except TypeError:
+                    step = to_step(step)  # says that it is too low
+                    raise
                 try:
                     written = write(self._fd, line)
                 except OSError as error:
                     self._keep(line, error)
                 else:
-                    self._size += written
+                    self._size = size = self._size + written
                     if written != len(line):
                         self._finish_short(line, written)
-                    elif self._size > self._seal_at:
+                    elif size > self._seal_at:
                         self._seal_segment()
                 stat[0] = step
                 stat[1] = at
@@ -148,7 +154,7 @@ class FileRunWriter(Appender, RunWriter):
             for key, value in metrics.items():
                 number = value if type(value) is float else to_float(key, value)
                 stat = stats.get(key) or self._new_stat(key)
-                groups.setdefault(stat[STEP] + 1 if step is None else step, {})[key] = number
+                groups.setdefault(min(stat[STEP] + 1, MAX_INT) if step is None else step, {})[key] = number
             for at_step, values in groups.items():
                 self._log_group(values, at_step, at)
 

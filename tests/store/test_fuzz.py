@@ -116,7 +116,7 @@ def damaged(data: bytes, rng: random.Random) -> tuple[bytes, str]:
     at = rng.randrange(len(data))
     length = rng.choice((1, 1, 2, 7, 64, 4096))
     new = bytearray(data)
-    match rng.randrange(9):
+    match rng.randrange(11):
         case 0:
             new[at] ^= 1 << rng.randrange(8)
             what = "bit flipped"
@@ -125,6 +125,11 @@ def damaged(data: bytes, rng: random.Random) -> tuple[bytes, str]:
             at = rng.choice(digits)
             new[at] = rng.choice(b"0123456789")
             what = "digit changed"
+        case 9 | 10:
+            digits = [i for i, byte in enumerate(data) if byte in b"0123456789"] or [at]
+            at = rng.choice(digits)
+            new[at:at] = rng.choice((b"9" * 25, b".5", b"-", b"9223372036854775807", b"1e999"))
+            what = "number changed"
         case 2:
             del new[at:]
             what = "cut"
@@ -312,3 +317,55 @@ def test_repair_keeps_every_good_record(corpus: Path, tmp_path: Path) -> None:
         assert len(left) <= len(problems), case
         assert {p.path for p in left} <= {p.path for p in problems}, case
         copy.restore()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'[5,99999999999999999999,{"m":1.5}]\n',
+        b'[5,9223372036854775808,{"m":1.5}]\n',
+        b'[18446744073709551615,5,{"m":1.5}]\n',
+        b'[5,1.5,{"m":1.5}]\n',
+        b'[5,5,{"m":"many"}]\n',
+        b'[5,5,{"m":null}]\n',
+        b'[5,5,["m",1]]\n',
+        b"[5,5]\n",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::nbtrack.errors.DamageWarning")
+def test_line_of_impossible_numbers_costs_only_that_line(tmp_path: Path, line: bytes, ended: bool) -> None:
+    store = FileStore.open(tmp_path / "store")
+    writer = store.create_run()
+    for step in range(3):
+        writer.log_metrics({"m": float(step)}, step)
+    if ended:
+        writer.end()
+    (log,) = store_logs(tmp_path)
+    data = log.read_bytes()
+    at = data.index(b"\n") + 1
+    log.write_bytes(data[:at] + line + data[at:])
+    reader = FileStore.open(tmp_path / "store")
+    with pytest.warns(DamageWarning, match=writer.run_id):
+        history = reader.get_metric_history(writer.run_id, "m")
+    assert (history.step.tolist(), history.value.tolist()) == ([0, 1, 2], [0.0, 1.0, 2.0])
+    (found,) = reader.search_runs(order_by=["step(metrics.m)"])
+    assert found.summaries["m"].count == reader.get_run(writer.run_id).summaries["m"].count == 3
+    if not ended:
+        writer.end()
+
+
+def store_logs(tmp_path: Path) -> list[Path]:
+    """Return the logs of a store."""
+    return list(tmp_path.glob("store/runs/*/*.jsonl"))
+
+
+def test_step_that_counts_on_stays_the_highest_there_is(tmp_path: Path) -> None:
+    store = FileStore.open(tmp_path / "store")
+    writer = store.create_run()
+    writer.log_metric("m", 1.0, 2**63 - 1)
+    writer.log_metric("m", 2.0)
+    writer.log_metrics({"m": 3.0})
+    writer.end()
+    assert store.get_metric_history(writer.run_id, "m").step.tolist() == [2**63 - 1] * 3
+    assert store.search_runs()[0].data.metrics == {"m": 3.0}
