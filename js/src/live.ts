@@ -71,9 +71,22 @@ export function parseLive(data: unknown, received: number): Live | null {
   return { elapsed_s: data.elapsed_s, received, progress: parseProgress(data.progress), metrics, series };
 }
 
+/** A notebook may be opened while its cell runs: then its update is as old as the file, and nothing follows it. */
+const SETTLE_MS = 1500;
+const SILENCE_MS = 6000;
+
+/** An update, unless the store knows more or nothing has followed it for long. */
+export function freshLive(run: RunDetail, live: Live | null, now: number): Live | null {
+  if (live === null || run.status !== "RUNNING" || now - live.received > SILENCE_MS) {
+    return null;
+  }
+  const behind = run.metrics.some((metric) => metric.count > (live.metrics[metric.key]?.[3] ?? 0));
+  return behind && now - live.received > SETTLE_MS ? null : live;
+}
+
 /** What the store said of a run, brought up to date by what its cell said since. */
 export function withLive(run: RunDetail, live: Live | null): RunDetail {
-  if (live === null || run.status !== "RUNNING") {
+  if (live === null) {
     return run;
   }
   const known = new Map(run.metrics.map((metric) => [metric.key, metric]));

@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,10 +130,10 @@ def wait_for_lab(process: subprocess.Popen[bytes], env: dict[str, str], token: s
     pytest.fail(f"JupyterLab did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    home, root = tmp_path_factory.mktemp("lab-home"), tmp_path_factory.mktemp("lab-root")
-    env, token, log = lab_environment(home), secrets.token_hex(16), home / "lab.log"
+@contextmanager
+def running_lab(home: Path, root: Path, env: dict[str, str]) -> Iterator[Lab]:
+    """A JupyterLab that shows the folder `root`, in the environment `env` of the home folder `home`."""
+    token, log = secrets.token_hex(16), home / "lab.log"
     options = ["--ip=127.0.0.1", "--port=0", "--no-browser", f"--ServerApp.root_dir={root}", "--allow-root"]
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -153,6 +153,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home, root = tmp_path_factory.mktemp("lab-home"), tmp_path_factory.mktemp("lab-root")
+    with running_lab(home, root, lab_environment(home)) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

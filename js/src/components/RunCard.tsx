@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client";
 import { columnDecimals, formatBytes, formatDelta, formatDuration, formatNumber, toNumber } from "../format";
 import { trans } from "../i18n";
-import { type Control, type Live, withLive } from "../live";
+import { type Control, freshLive, type Live, withLive } from "../live";
 import { mounter, type ViewProps } from "../mount";
 import type { State } from "../state";
 import type { Failure, LoggedModel, MetricEntry, RunDetail } from "../wire";
@@ -68,6 +68,7 @@ function Metric({ metric, out, pins }: { metric: MetricEntry; out: boolean; pins
     <div class={`nbt-pair${out ? " nbt-left-out" : ""}`} data-nbt="metric" data-key={metric.key}>
       <dt title={metric.key}>{metric.key}</dt>
       <dd>
+        {pins}
         <span class="nbt-value" title={String(metric.last)}>
           {last === null ? metric.last : formatNumber(last, decimals)}
         </span>
@@ -87,7 +88,6 @@ function Metric({ metric, out, pins }: { metric: MetricEntry; out: boolean; pins
             {delta.tone === "worse" && <span class="nbt-hidden"> {trans.__("worse")}</span>}
           </span>
         )}
-        {pins}
       </dd>
     </div>
   );
@@ -112,8 +112,8 @@ function Pairs({ title, pairs, name, pins, out }: PairsProps) {
           <div key={key} class={`nbt-pair${out?.(key) ? " nbt-left-out" : ""}`} data-nbt={name} data-key={key}>
             <dt title={key}>{key}</dt>
             <dd title={value}>
-              <span class="nbt-value">{value}</span>
               {pins?.(key)}
+              <span class="nbt-value">{value}</span>
             </dd>
           </div>
         ))}
@@ -272,7 +272,7 @@ export function RunCard({ client, state, run_id, detailed, close, live, control 
   const { answer, failure } = useCall(client, { op: "run", run_id }, state.revision.value);
   // What a card says of another run must not be said while the new one is still on its way.
   const known = answer?.run_id === run_id ? answer : null;
-  const update = live?.value ?? null;
+  const update = known === null ? null : freshLive(known, live?.value ?? null, Date.now());
   const run = known === null ? null : withLive(known, update);
   const { pins, failure: unpinned } = usePins(client, state, known);
   useEffect(() => {
@@ -297,7 +297,7 @@ export function RunCard({ client, state, run_id, detailed, close, live, control 
   const first = (kind: Kind, key: string): number => (run.pins?.[`${kind}:${key}`] === "pinned" ? 0 : 1);
   const params = Object.entries(run.params).sort(([a], [b]) => first("param", a) - first("param", b));
   const metrics = [...run.metrics].sort((a, b) => first("metric", a.key) - first("metric", b.key));
-  const error = run.status === "FINISHED" ? "" : failureText(run);
+  const error = run.status === "FAILED" ? failureText(run) : ""; // an interrupt is no news
   return (
     <section
       class="nbt-card nbt-run"
