@@ -6,6 +6,16 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
+const COMMON = {
+  bundle: true,
+  minify: true,
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "none",
+  logLevel: "warning",
+};
+
 const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
 
@@ -32,14 +42,17 @@ async function widget() {
       { in: "style/index.css", out: "widget" },
     ],
     outdir,
-    bundle: true,
-    minify: true,
     format: "esm",
-    target: "es2022",
-    jsx: "automatic",
-    jsxImportSource: "preact",
-    legalComments: "none",
-    logLevel: "warning",
+    ...COMMON,
+  });
+  // A page opened from disk may load no module, so its program is one plain script.
+  await build({
+    absWorkingDir: here,
+    entryPoints: [{ in: "src/report.ts", out: "report" }],
+    outdir,
+    format: "iife",
+    charset: "ascii",
+    ...COMMON,
   });
 }
 

@@ -86,7 +86,9 @@ if TYPE_CHECKING:
         set_tracking_uri,
         start_run,
     )
+    from nbtrack.tracking.plotting import plot
     from nbtrack.widget import compare
+    from nbtrack.wire import report
 
 # Which room each public name lives in; the imports above say the same to type checkers.
 _ROOMS = {
@@ -102,7 +104,9 @@ _ROOMS = {
         get_experiment_by_name get_metric_history get_run get_tracking_uri last_active_run log_artifact log_artifacts
         log_dict log_figure log_image log_input log_metric log_metrics log_param log_params log_table log_text
         restore_run search_runs set_experiment set_tag set_tags set_tracking_uri start_run""",
+    "tracking.plotting": "plot",
     "widget": "compare",
+    "wire": "report",
 }
 _HOME = {name: f"nbtrack.{room}" for room, names in _ROOMS.items() for name in names.split()}
 
@@ -148,11 +152,13 @@ __all__ = [
     "log_text",
     "onnx",
     "optuna",
+    "plot",
     "predict",
     "promote",
     "pyfunc",
     "pytorch",
     "register_model",
+    "report",
     "restore_run",
     "run_pipeline",
     "save_model",

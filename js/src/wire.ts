@@ -136,6 +136,15 @@ export interface GetArtifact {
   whole?: boolean;
 }
 
+/** A self-contained page about runs, for people without Jupyter. No `run_ids` means all that fit. */
+export interface MakeReport {
+  op: "report";
+  title?: string;
+  run_ids?: string[] | null;
+  experiment?: string | null;
+  filter?: string;
+}
+
 /** All registered models with their versions. */
 export interface ListModels {
   op: "models";
@@ -607,6 +616,12 @@ export interface ArtifactContent {
   cut: boolean;
 }
 
+/** A page to save as a file. */
+export interface ReportPage {
+  file_name: string;
+  html: string;
+}
+
 export type AnyRequest =
   | GetInfo
   | GetRevision
@@ -622,6 +637,7 @@ export type AnyRequest =
   | GetFigure
   | GetPlotly
   | GetArtifact
+  | MakeReport
   | ListModels
   | GetHistory
   | ListServers
@@ -650,6 +666,7 @@ export interface Answers {
   figure: Figure;
   plotly: PlotlySource;
   artifact: ArtifactContent;
+  report: ReportPage;
   models: Models;
   history: History;
   servers: Servers;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CallError, RevisionPoll } from "../src/client";
-import { EmbeddedClient, requestKey } from "../src/clients/embedded";
+import { EmbeddedClient, type Saved } from "../src/clients/embedded";
 import { KernelClient, type MessageModel } from "../src/clients/kernel";
 import { type Post, ServerClient } from "../src/clients/server";
 
@@ -128,11 +128,45 @@ test("ServerClient explains a server that is gone", async () => {
   await assert.rejects(client.call({ op: "info" }), /does not answer \(Failed to fetch\)/);
 });
 
-test("EmbeddedClient answers from the page and says what it cannot do", async () => {
-  const request = { op: "run", run_id: "1" } as const;
-  const client = new EmbeddedClient({ [requestKey(request)]: { ok: true, answer: { run_id: "1" } } });
-  assert.deepEqual(await client.call({ run_id: "1", op: "run" }), { run_id: "1" });
-  await assert.rejects(client.call({ op: "models" }), /Open the notebook/);
+/** What a page holds of a store with two runs. */
+function saved(): Saved {
+  const name = { kind: "attribute", key: "run_name", varies: true, numeric: false, better: null } as const;
+  return {
+    runs: {
+      run_ids: ["1", "2"],
+      columns: [{ ...name, values: ["a", "b"] }],
+      colors: [3, 4],
+      total: 2,
+      revision: "r",
+      offset: 0,
+      whole: true,
+    },
+    details: [{ run_id: "1" }],
+    series: [
+      { run_id: "1", key: "loss", step: [0], value: [1], time: [0], count: 1, start: 0, smooth: null },
+      { run_id: "2", key: "loss", step: [0], value: [2], time: [0], count: 1, start: 0, smooth: null },
+    ],
+  } as unknown as Saved;
+}
+
+test("EmbeddedClient answers from the page: runs, one run, the curves that are asked for", async () => {
+  const client = new EmbeddedClient(saved());
+  assert.deepEqual((await client.call({ op: "runs" })).run_ids, ["1", "2"]);
+  const one = await client.call({ op: "runs", run_ids: ["2"] });
+  assert.deepEqual([one.run_ids, one.columns[0]?.values, one.colors, one.total], [["2"], ["b"], [4], 1]);
+  assert.equal((await client.call({ op: "run", run_id: "1" })).run_id, "1");
+  const { series } = await client.call({ op: "series", run_ids: ["2"], keys: ["loss", "acc"] });
+  assert.deepEqual(
+    series.map((curve) => curve.value),
+    [[2]],
+  );
+});
+
+test("EmbeddedClient says what it cannot do, and where one can", async () => {
+  const client = new EmbeddedClient(saved());
+  await assert.rejects(client.call({ op: "run", run_id: "2" }), /Open the notebook/);
+  await assert.rejects(client.call({ op: "runs", filter: "metrics.loss < 1" }), /Open the notebook/);
+  await assert.rejects(client.call({ op: "undo", name: "m" }), /Open the notebook/);
 });
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

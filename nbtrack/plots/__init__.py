@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nbtrack.plots.curves import Band, Curve, band, curve, smoothed, thin, thinned
 from nbtrack.plots.palette import PALETTE, color_index, color_indexes
-from nbtrack.plots.show import KINDS, metric_figure, plot, spec_of
+from nbtrack.plots.show import KINDS, Kind, metric_figure, spec_of
 from nbtrack.plots.spec import Spec, Table
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "PALETTE",
     "Band",
     "Curve",
+    "Kind",
     "Spec",
     "Table",
     "band",
@@ -23,7 +24,6 @@ __all__ = [
     "color_indexes",
     "curve",
     "metric_figure",
-    "plot",
     "smoothed",
     "spec_of",
     "thin",

@@ -1,8 +1,8 @@
-"""One door to every figure: by its kind, for the user interface, and as ``plot`` for notebooks."""
+"""One door to every figure: by its kind."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from nbtrack.errors import InvalidInputError
 
@@ -88,50 +88,3 @@ def metric_figure(store: Store, run_ids: Sequence[str], keys: Sequence[str] | No
     from nbtrack.plots.metrics import metrics
 
     return metrics(store, run_ids, keys).figure()
-
-
-def plot(runs: Any = None, kind: Kind = "curves", *, store: Store | None = None, **options: Any) -> go.Figure:
-    """Return a plotly figure about runs: show it, change it, or write it with ``write_html`` or ``write_image``.
-
-    Parameters
-    ----------
-    runs
-        A run, its id, several of either, or a DataFrame of :func:`nbtrack.search_runs`; all runs without it.
-    kind
-        ``curves`` of metrics, ``parallel`` coordinates, ``scatter`` and scatter ``matrix``, ``importance`` of params,
-        ``best`` so far, ``confusion`` matrix, ``roc``, ``pr`` (precision over recall).
-    store
-        Where the runs are; the current store unless given.
-    **options
-        `metric`, `columns`, `color` and `path`, as the kind needs them.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such kind, or `runs` names no runs.
-    NotFoundError
-        If there is no such run, column or metric.
-    """
-    from nbtrack.tracking import get_store
-
-    store = store if store is not None else get_store()
-    return spec_of(store, kind, run_ids_of(runs, store), **options).figure()
-
-
-def run_ids_of(runs: Any, store: Store) -> list[str]:
-    """Return the ids of whatever names runs."""
-    if runs is None:
-        return list(store.run_table(max_results=10_000, keys=[]).run_ids)
-    if isinstance(runs, str):
-        return [runs]
-    if hasattr(runs, "columns") and "run_id" in runs.columns:
-        return [str(run_id) for run_id in runs["run_id"]]
-    if hasattr(runs, "run_id"):
-        return [str(runs.run_id)]
-    try:
-        return [one if isinstance(one, str) else str(one.run_id) for one in runs]
-    except (TypeError, AttributeError):
-        raise InvalidInputError(
-            f"plot: expected a run, its id, several of them, or a DataFrame of search_runs, got {type(runs).__name__}."
-            " Pass what nbtrack.search_runs() gives."
-        ) from None

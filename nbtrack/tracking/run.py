@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    import plotly.graph_objects as go
+
+    from nbtrack.plots import Kind
     from nbtrack.store.base import RunWriter, Store
 
 _P = ParamSpec("_P")
@@ -278,6 +281,13 @@ class ActiveRun:
         record = describe_dataset(dataset, name=name, context=context or "", tags=tags or {})
         self._writer.log_inputs([record])
         return record
+
+    # -- what it looks like ----------------------------------------------------------------------------------------
+    def plot(self, kind: Kind = "curves", **options: Any) -> go.Figure:
+        """Return a plotly figure of the run, as :func:`nbtrack.plot` does: its metric curves unless told otherwise."""
+        from nbtrack.tracking.plotting import plot
+
+        return plot(self, kind, store=self.store, **options)
 
     # -- its end ---------------------------------------------------------------------------------------------------
     def end(self, status: str = "FINISHED") -> None:

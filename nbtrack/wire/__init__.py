@@ -2,5 +2,6 @@
 
 from nbtrack.wire.answer import answer, answer_json, failure
 from nbtrack.wire.messages import AnyRequest
+from nbtrack.wire.page import report
 
-__all__ = ["AnyRequest", "answer", "answer_json", "failure"]
+__all__ = ["AnyRequest", "answer", "answer_json", "failure", "report"]

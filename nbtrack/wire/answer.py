@@ -18,7 +18,7 @@ from nbtrack.errors import (
     StoreReadOnlyError,
 )
 from nbtrack.store.base import Store
-from nbtrack.wire import changing, differing, explaining, listing, pictures, picturing, reading, tables
+from nbtrack.wire import changing, differing, explaining, listing, page, pictures, picturing, reading, tables
 from nbtrack.wire import messages as m
 from nbtrack.wire.base import Answer, Request
 
@@ -49,6 +49,7 @@ HANDLERS: dict[type[Request], Callable[[Store, Any], Answer]] = {
     pictures.GetFigure: picturing.get_figure,
     pictures.GetPlotly: picturing.get_plotly,
     pictures.GetArtifact: picturing.get_artifact,
+    pictures.MakeReport: page.make_report,
     m.ListModels: reading.list_models,
     m.GetHistory: reading.get_history,
     m.ListServers: reading.list_servers,

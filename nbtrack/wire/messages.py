@@ -132,6 +132,7 @@ AnyRequest = (
     | pictures.GetFigure
     | pictures.GetPlotly
     | pictures.GetArtifact
+    | pictures.MakeReport
     | ListModels
     | GetHistory
     | ListServers

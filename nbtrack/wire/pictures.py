@@ -72,6 +72,15 @@ class GetArtifact(Request, frozen=True, tag="artifact"):
     whole: bool = False
 
 
+class MakeReport(Request, frozen=True, tag="report"):
+    """A self-contained page about runs, for people without Jupyter. No `run_ids` means all that fit."""
+
+    title: str = ""
+    run_ids: list[str] | None = None
+    experiment: str | None = None
+    filter: str = ""
+
+
 # -- answers -----------------------------------------------------------------------------------------------------------
 class Series(Answer, frozen=True):
     """One curve. `count` is the number of points before thinning; `time` is ms since 1970 UTC, `start` its first."""
@@ -150,10 +159,18 @@ class ArtifactContent(Answer, frozen=True):
     cut: bool = False
 
 
+class ReportPage(Answer, frozen=True):
+    """A page to save as a file."""
+
+    file_name: str
+    html: str
+
+
 ANSWERS: dict[str, type[Answer]] = {
     "series": SeriesList,
     "bands": Bands,
     "figure": Figure,
     "plotly": PlotlySource,
     "artifact": ArtifactContent,
+    "report": ReportPage,
 }

@@ -50,7 +50,7 @@ def test_every_kind_is_a_valid_plotly_figure_with_names_as_text(store: Store, ki
         with nbtrack.start_run(run_id=run_id):
             table = {"y_true": truth, "y_pred": [0, 1, 0, 0, 1, 1], "y_score": [0.1, 0.9, 0.4, 0.2, 0.8, 0.6]}
             nbtrack.log_table(table, "predictions.json")
-    figure = plots.plot(ids, kind, store=store)  # type: ignore[arg-type]
+    figure = nbtrack.plot(ids, kind, store=store)  # type: ignore[arg-type]
     assert isinstance(figure, go.Figure)
     assert len(figure.data) > 0
     assert "<img" not in figure.to_json()
@@ -128,7 +128,7 @@ def test_unknown_kind_column_and_metric_are_refused(store: Store) -> None:
     with pytest.raises(NotFoundError, match="none of these runs has the metric 'f1'"):
         plots.spec_of(store, "best", ids, metric="f1")
     with pytest.raises(InvalidInputError, match="expected a run, its id"):
-        plots.plot(3.5, store=store)
+        nbtrack.plot(3.5, store=store)
 
 
 def test_roc_and_average_precision_agree_with_scikit_learn() -> None:

@@ -1,7 +1,6 @@
 /** Asks the store through the kernel: `{id, request}` goes out as a custom message, `{id}` and the reply's bytes come back. */
 import { type Client, type PollOptions, RevisionPoll, unwrap } from "../client";
 import type { Answers, AnyRequest, Reply } from "../wire";
-import { requestKey } from "./embedded";
 
 /** What this client needs of an anywidget model. */
 export interface MessageModel {
@@ -14,6 +13,11 @@ export interface MessageModel {
 export interface Seed {
   request: AnyRequest;
   reply: Reply<unknown>;
+}
+
+/** The key under which the answer of a request lies: its parts, sorted by name. */
+export function requestKey(request: AnyRequest): string {
+  return JSON.stringify(Object.entries(request).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 interface Incoming {
