@@ -10,6 +10,8 @@ first 16 processes that start at once in an empty folder, many times
 race  20 processes that register and promote one model
 fuzz  damaged files of every kind, many more than the normal tests damage
 full  a full disk
+promote   20 processes promote one model, 100 rounds
+registry  SIGKILL in register, promote, undo and log_model
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from nbtrack.store import FileStore  # noqa: E402
+from tests.registry import racing  # noqa: E402
+from tests.registry.killing import verdict  # noqa: E402
 from tests.store.fire import scenario, starve  # noqa: E402
 from tests.store.verify import judge_storm, raw_lines  # noqa: E402
 
@@ -114,6 +118,40 @@ def full(work: Path, _options: argparse.Namespace) -> str:
     return "60 limits: warned once each, went on, nothing earlier harmed"
 
 
+def _versions(root: Path, count: int) -> int:
+    """Register a small model so many times; return the number of the last commit."""
+    from sklearn.dummy import DummyClassifier
+
+    import nbtrack
+
+    nbtrack.set_tracking_uri(str(root))
+    with nbtrack.start_run():
+        model = DummyClassifier().fit([[0.0], [1.0]], [0, 1])
+        uri = nbtrack.log_model(model, input_example=[[0.5]]).model_uri
+    for _ in range(count):
+        nbtrack.register_model(uri, "clf")
+    return count
+
+
+def promote(work: Path, _options: argparse.Namespace) -> str:
+    """Promote at once, again and again."""
+    root, processes, rounds = str(work / "store"), 20, 100
+    start = _versions(work / "store", 2 * processes)
+    racing.judge(root, racing.race(root, processes, rounds, start), rounds, start)
+    return f"{processes} processes, {rounds} rounds: one winner each, {rounds * (processes - 1):,} losers told, no gap"
+
+
+def registry(work: Path, options: argparse.Namespace) -> str:
+    """Kill whoever changes a registered model."""
+    root, acks, kills = str(work / "store"), str(work / "acks"), options.rounds * options.writers
+    _versions(work / "store", 3)
+    script = str(ROOT / "tests/registry/killing.py")
+    subprocess.run([sys.executable, script, root, acks, str(kills), "1"], check=True, capture_output=True)
+    found = verdict(root, acks)
+    acts = ", ".join(f"{count:,} {act}" for act, count in sorted(found["noted"].items()))
+    return f"{kills:,} kills; {found['commits']:,} commits, {found['models']:,} models whole; acknowledged: {acts}"
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
     "kill": kill,
     "tiny": tiny,
@@ -121,6 +159,8 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], str]] = {
     "race": race,
     "full": full,
     "fuzz": fuzz,
+    "promote": promote,
+    "registry": registry,
 }
 
 

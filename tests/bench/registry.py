@@ -1,17 +1,24 @@
-"""What models and the registry cost beside the bare operation: ``python tests/bench/registry.py [VERSIONS]``.
+"""What models and the registry cost beside the bare operation, and beside MLflow in the same run::
 
-Prints one table. Each row is the median of several calls in this process; the ratio is to what cannot be avoided: the
+    python tests/bench/registry.py                                  # ours and the bare operation
+    python tests/bench/registry.py --mlflow /path/to/its/python     # and MLflow's, on files and on sqlite
+
+Prints one table. Each row is the median of several calls in one process; the ratio is to what cannot be avoided: the
 numbered commit that a change must write, or the bare pickling of the same model.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import pickle
-import sys
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
@@ -19,6 +26,8 @@ from sklearn.ensemble import RandomForestClassifier
 import nbtrack
 from nbtrack import registry
 from nbtrack.store import open_store
+
+HERE = Path(__file__).parent
 
 
 def ms(act: Callable[[int], object], times: int) -> float:
@@ -31,9 +40,8 @@ def ms(act: Callable[[int], object], times: int) -> float:
     return median(taken)
 
 
-def main() -> None:
-    """Measure and print."""
-    versions = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+def ours(versions: int) -> list[tuple[str, str, float, float, str]]:
+    """Return rows of operation, key of MLflow's figure, milliseconds, bare milliseconds, what is asked."""
     data, target = load_breast_cancer(return_X_y=True, as_frame=True)
     forest = RandomForestClassifier(100, random_state=0).fit(data, target)
     blob = pickle.dumps(forest, protocol=5)
@@ -47,27 +55,65 @@ def main() -> None:
         bare = ms(lambda _: store.append_commit("bare", {"action": "create", "patch": {}}), 50)
         for _ in range(versions):
             nbtrack.register_model(uri, "clf")
-        rows = [
-            ("register a version", ms(lambda _: nbtrack.register_model(uri, "clf"), 30), bare, "3 ms"),
-            ("promote", ms(lambda n: nbtrack.promote("clf", n + 1, "Production"), 30), bare, "3 ms"),
+        gates = ["signature compatible", "input example predicts"]
+        return [
+            ("register a version", "register", ms(lambda _: nbtrack.register_model(uri, "clf"), 30), bare, "3 ms"),
+            ("promote", "promote", ms(lambda n: nbtrack.promote("clf", n + 1, "Production"), 30), bare, "3 ms"),
+            (
+                "promote past two gates",
+                "",
+                ms(lambda n: nbtrack.promote("clf", n + 100, "Production", require=gates), 10),
+                bare,
+                "",
+            ),
             (
                 "resolve models:/clf/Production",
+                "resolve",
                 ms(lambda _: registry.resolve("models:/clf/Production"), 50),
                 bare,
                 "1 ms",
             ),
-            ("log_model, forest of 100", log, dump, "200 ms"),
+            ("log_model, forest of 100", "log_model", log, dump, "200 ms"),
             (
                 "load_model, the same",
-                ms(lambda _: nbtrack.load_model(uri), 20),
-                ms(lambda _: pickle.loads(blob), 20),
+                "load_model",
+                ms(lambda _: nbtrack.load_model(uri), 30),
+                ms(lambda _: pickle.loads(blob), 30),
                 "2x",
             ),
         ]
-    print(f"{versions} versions present")
-    print(f"{'operation':34}{'ours, ms':>10}{'bare, ms':>10}{'ratio':>8}  asked")
-    for name, ours, floor, asked in rows:
-        print(f"{name:34}{ours:10.3f}{floor:10.3f}{ours / floor:8.1f}  {asked}")
+
+
+def mlflow(python: str, versions: int) -> dict[str, dict[str, Any]]:
+    """Return MLflow's figures by backend; its own process, its own Python."""
+    found = {}
+    for backend in ("file", "sqlite"):
+        with tempfile.TemporaryDirectory() as folder:
+            script = str(HERE / "contenders" / "registry_mlflow.py")
+            command = [python, script, backend, folder, str(versions)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"MLflow on {backend} failed:\n{done.stderr[-2000:]}")
+            found[backend] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--versions", type=int, default=1000)
+    parser.add_argument("--mlflow", metavar="PYTHON", help="a Python that has MLflow")
+    options = parser.parse_args()
+    peers = mlflow(options.mlflow, options.versions) if options.mlflow else {}
+    rows = ours(options.versions)
+    print(f"{options.versions} versions present" + "".join(f"; MLflow {p['version']} on {n}" for n, p in peers.items()))
+    heads = "".join(f"{f'MLflow {name}':>15}{'times':>7}" for name in peers)
+    print(f"{'operation':34}{'ours, ms':>10}{'bare, ms':>10}{'ratio':>8}  {'asked':8}{heads}")
+    for name, key, taken, floor, asked in rows:
+        theirs = "".join(f"{p[key]:15.1f}{p[key] / taken:7.0f}" if key else f"{'':22}" for p in peers.values())
+        print(f"{name:34}{taken:10.3f}{floor:10.3f}{taken / floor:8.1f}  {asked:8}{theirs}")
+    for name, peer in peers.items():
+        print(f"MLflow on {name}, log_model without pinned requirements: {peer['log_model_usual']:.0f} ms")
 
 
 if __name__ == "__main__":
