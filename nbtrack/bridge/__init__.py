@@ -1,5 +1,69 @@
-"""The way over from MLflow: its folders of runs, read without MLflow."""
+"""The ways over from other trackers and back: imports that need none of them, and MLflow's code on stores of ours."""
 
-from nbtrack.bridge.mlruns import ImportReport, import_mlruns
+from __future__ import annotations
 
-__all__ = ["ImportReport", "import_mlruns"]
+from typing import TYPE_CHECKING
+
+from nbtrack.bridge.foreign import ImportReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nbtrack.bridge.foreign import Source
+    from nbtrack.bridge.importing import Progress
+    from nbtrack.store.base import Store
+
+__all__ = ["ImportReport", "import_mlruns", "import_runs", "open_source"]
+
+
+def open_source(path: str | Path) -> Source:
+    """Return a reader of whatever tracker wrote the file or folder `path`.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is of none that is known.
+    """
+    from pathlib import Path
+
+    from nbtrack.bridge.mlflow_db import MlflowDatabase, is_database
+    from nbtrack.bridge.mlruns import MlrunsFolder
+
+    place = Path(path)
+    if place.is_dir() and (place / "mlflow.db").is_file():
+        place /= "mlflow.db"
+    if is_database(place):
+        return MlflowDatabase(place)
+    if not next(place.glob("*/meta.yaml"), None) and (place / "mlruns").is_dir():
+        place /= "mlruns"
+    return MlrunsFolder(place)
+
+
+def import_runs(
+    path: str | Path, store: Store, *, dry_run: bool = False, progress: Progress | None = None
+) -> ImportReport:
+    """Copy what another tracker wrote into a store; what kind it is shows in the files.
+
+    Parameters
+    ----------
+    path
+        An ``mlruns`` folder, an ``mlflow.db``, or a folder that holds one of them.
+    store
+        Where it goes. Runs keep their ids, names, times and statuses; a second import adds only what is new.
+    dry_run
+        Only count.
+    progress
+        Called now and then with the number of runs seen and of all runs.
+    """
+    from nbtrack.bridge.importing import import_source
+
+    return import_source(open_source(path), store, dry_run=dry_run, progress=progress)
+
+
+def import_mlruns(
+    path: str | Path, store: Store, *, dry_run: bool = False, progress: Progress | None = None
+) -> ImportReport:
+    """Copy the runs and models of an ``mlruns`` folder into a store: see :func:`import_runs`."""
+    from nbtrack.bridge.mlruns import import_mlruns as run
+
+    return run(path, store, dry_run=dry_run, progress=progress)

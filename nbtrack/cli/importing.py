@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nbtrack.cli.options import json_option, store_option
+
+if TYPE_CHECKING:
+    from nbtrack.bridge import ImportReport
+
+_SHOWN = 20  # lines of one kind
 
 
 @click.command("import")
@@ -17,14 +23,15 @@ from nbtrack.cli.options import json_option, store_option
 @store_option
 @json_option
 def command(source: Path, dry_run: bool, store_uri: str | None, as_json: bool) -> None:
-    """Import the runs of an MLflow `mlruns` folder.
+    """Import the runs and models that another tracker wrote.
 
-    SOURCE is only read. A second import adds only what is new.
+    SOURCE is an MLflow `mlruns` folder or an `mlflow.db`. It is only read. A second import adds only what is new.
     """
     from dataclasses import asdict
 
-    from nbtrack.bridge import import_mlruns
-    from nbtrack.cli.output import print_json, say
+    from nbtrack.bridge import import_runs
+    from nbtrack.cli.output import print_json
+    from nbtrack.errors import StoreNotFoundError
     from nbtrack.store import open_store
 
     bar: Any
@@ -34,16 +41,37 @@ def command(source: Path, dry_run: bool, store_uri: str | None, as_json: bool) -
             bar.length = total
             bar.update(done - bar.pos)
 
-        report = import_mlruns(source, open_store(store_uri), dry_run=dry_run, progress=progress)
+        with TemporaryDirectory() as nowhere:
+            try:
+                store = open_store(store_uri, create=not dry_run)
+            except StoreNotFoundError:  # a dry run leaves no store behind
+                store = open_store(nowhere)
+            report = import_runs(source, store, dry_run=dry_run, progress=progress)
     if as_json:
         print_json(asdict(report))
-        return
-    verb = "would be imported" if dry_run else "imported"
+    else:
+        _tell(report, "would be imported" if dry_run else "imported")
+
+
+def _tell(report: ImportReport, verb: str) -> None:
+    from nbtrack.cli.output import say
+    from nbtrack.reprs.numbers import plural
+
     say(
-        f"{report.runs:,} runs of {report.experiments:,} experiments {verb}: {report.params:,} params,"
-        f" {report.metric_values:,} metric values, {report.tags:,} tags, {report.artifacts:,} artifacts."
+        f"{plural(report.runs, 'run')} of {plural(report.experiments, 'experiment')} {verb}:"
+        f" {report.params:,} params, {report.metric_values:,} metric values, {report.tags:,} tags,"
+        f" {report.inputs:,} inputs, {report.artifacts:,} artifacts; {report.deleted:,} of them in the trash."
     )
+    if report.models or report.versions or report.logged_models:
+        say(
+            f"{plural(report.models, 'registered model')} with {plural(report.versions, 'version')} {verb}:"
+            f" {report.stages:,} in a stage, {report.aliases:,} aliases;"
+            f" {plural(report.logged_models, 'logged model')}."
+        )
     if report.known:
-        say(f"{report.known:,} runs were here already.")
-    for problem in report.problems:
-        say(problem)
+        say(f"{report.known:,} runs and versions were here already.")
+    for title, lines in (("", report.repaired), ("", report.problems), ("Not carried over: ", report.left_behind)):
+        for line in lines[:_SHOWN]:
+            say(title + line)
+        if len(lines) > _SHOWN:
+            say(f"… and {len(lines) - _SHOWN:,} more; --json lists them all.")

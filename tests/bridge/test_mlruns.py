@@ -134,6 +134,6 @@ def test_import_command_reports_and_takes_json(mlruns: Path, tmp_path: Path) -> 
     words = ["import", str(mlruns), "--store", str(tmp_path / "store")]
     first = CliRunner().invoke(cli, words)
     assert first.exit_code == 0, first.output
-    assert "2 runs of 1 experiments imported" in first.stdout
+    assert "2 runs of 1 experiment imported" in first.stdout
     second = CliRunner().invoke(cli, [*words, "--json"])
     assert json.loads(second.stdout)["known"] == 2

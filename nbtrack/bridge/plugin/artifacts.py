@@ -13,8 +13,8 @@ from mlflow.protos import databricks_pb2 as codes
 from mlflow.store.artifact.artifact_repo import ArtifactRepository as AbstractRepository
 from mlflow.store.artifact.artifact_repo import verify_artifact_path
 
+from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin import words
-from nbtrack.bridge.plugin.model_files import ModelFiles
 from nbtrack.bridge.plugin.place import missing, split, split_proxied, translated
 from nbtrack.bridge.plugin.writers import writers_of
 from nbtrack.store import open_store

@@ -17,8 +17,8 @@ from mlflow.utils.search_utils import SearchLoggedModelsUtils
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import _validate_logged_model_name, _validate_param, _validate_tag_name
 
+from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin import words
-from nbtrack.bridge.plugin.model_files import ModelFiles
 from nbtrack.bridge.plugin.place import invalid, missing, translated, uri_of
 from nbtrack.bridge.plugin.search import Search
 from nbtrack.bridge.plugin.writers import plain

@@ -28,7 +28,7 @@ from mlflow.utils.validation import (
 )
 
 from nbtrack import entities as ours
-from nbtrack.bridge.plugin.model_files import ModelFiles
+from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin.place import invalid, missing, open_at, settled, translated
 from nbtrack.bridge.plugin.words import HIDDEN
 from nbtrack.bridge.plugin.writers import plain

@@ -38,9 +38,11 @@ from nbtrack.bridge.plugin.registered import (
     with_prompts,
 )
 from nbtrack.bridge.plugin.writers import plain
+from nbtrack.errors import NbtrackError
 from nbtrack.registry import edit_version, list_models
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import existing
+from nbtrack.registry.sources import find_source
 
 
 class RegistryStore(RegisteredModels):
@@ -82,6 +84,7 @@ class RegistryStore(RegisteredModels):
             "description": description or "",
             "tags": {tag.key: plain(tag.value) for tag in tags or []},
         }
+        fields |= self._found(place) if place else {}
         kept |= {TAG_SOURCE: moveable(source, root) if fields["source"] != source else None}
         kept |= {TAG_RUN_ID: (run_id or "") if fields["run_id"] != run_id else None}
         fields["tags"] |= {key: value for key, value in kept.items() if value is not None}
@@ -95,6 +98,15 @@ class RegistryStore(RegisteredModels):
         with translated():
             existing(name, self.store).commit("register", change, None, None)
         return self.get_model_version(name, made)
+
+    def _found(self, place: str) -> dict[str, Any]:
+        """Return what our registry notes of a model that lies in this store, so that loading it is verified."""
+        run_id, _, path = place.partition("/")
+        try:
+            found = find_source(self.store.get_run(run_id), path.rstrip("/"))
+        except NbtrackError:
+            return {}
+        return {} if found is None else {"digest": found.digest, "flavor": "mlflow" if found.mlflow else ""}
 
     def _storage_of(self, source: str) -> tuple[str, str | None]:
         """Return where the files of a source are, and the id of the logged model that it names."""

@@ -7,8 +7,8 @@ from typing import Any
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 
+from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin.logged_models import LoggedModels
-from nbtrack.bridge.plugin.model_files import ModelFiles
 from nbtrack.bridge.plugin.place import open_at
 from nbtrack.bridge.plugin.writers import writers_of
 

@@ -1,0 +1,377 @@
+"""Reads an MLflow database in sqlite, of any schema since 1.0, without MLflow. It is opened for reading only.
+
+Tables and columns that a schema does not have yet are taken as empty. All tables are read in the order of run ids, and
+merged as they come: a database may be larger than the memory.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import groupby
+from math import nan
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+from nbtrack.bridge.foreign import (
+    ForeignExperiment,
+    ForeignLoggedModel,
+    ForeignModel,
+    ForeignRun,
+    ForeignVersion,
+    Source,
+)
+from nbtrack.bridge.places import Places, files_in
+from nbtrack.entities import DatasetInput, Status
+from nbtrack.errors import InvalidInputError
+from nbtrack.store.bulk import Point
+from nbtrack.store.lines import to_json_number
+
+_RUN_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{21}")
+_STATUSES: Final[Mapping[str, Status]] = {"FINISHED": "FINISHED", "FAILED": "FAILED", "SCHEDULED": "SCHEDULED"}
+_MAGIC: Final = b"SQLite format 3\0"
+_STEP = itemgetter(2, 0)
+# What MLflow keeps and a store of ours has no place for: table, and what it holds in words.
+_LEFT: Final = {
+    "trace_info": "traces",
+    "trace_metrics": "trace metrics",
+    "spans": "spans of traces",
+    "assessments": "assessments",
+    "evaluation_datasets": "evaluation data sets",
+    "scorers": "scorers",
+    "webhooks": "webhooks",
+    "jobs": "jobs",
+    "endpoints": "gateway endpoints",
+    "issues": "issues",
+    "label_schemas": "label schemas",
+    "review_queues": "review queues",
+}
+
+
+def is_database(path: Path) -> bool:
+    """Return whether a file is a sqlite database."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+class MlflowDatabase(Source):
+    """The database in the file `path`; artifacts are looked for where it says, and else beside it.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no database of MLflow's.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        if not is_database(self.path):
+            raise InvalidInputError(f"import: expected a sqlite database of MLflow, got {str(path)!r}, which is none.")
+        self._db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            self._columns = self._schema()
+        except sqlite3.DatabaseError as error:
+            raise InvalidInputError(f"import: the database {str(path)!r} cannot be read ({error}).") from None
+        if not {"run_uuid", "experiment_id"} <= self._columns.get("runs", set()) or "experiments" not in self._columns:
+            raise InvalidInputError(
+                f"import: expected a database of MLflow's, got {str(path)!r}, which has no tables of runs and"
+                " experiments."
+            )
+        home = self.path.resolve().parent
+        self._places = Places([home / "mlruns", home / "mlartifacts", home], self.report)
+        self._models_of: dict[str, list[dict[str, Any]]] = {}
+
+    def _schema(self) -> dict[str, set[str]]:
+        names = [name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")]
+        return {name: {row[1] for row in self._db.execute(f"pragma table_info({_quoted(name)})")} for name in names}
+
+    def _rows(self, table: str, columns: Sequence[str], order: str = "") -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a table; a column that this schema does not have is None."""
+        known = self._columns.get(table)
+        if known is None:
+            return iter(())
+        shown = ", ".join(_quoted(one) if one in known else "null" for one in columns)
+        ordered = f" order by {order}" if order else ""
+        return self._db.execute(f"select {shown} from {_quoted(table)}{ordered}")  # noqa: S608 - names of this file
+
+    def count(self) -> int:
+        return int(self._db.execute("select count(*) from runs").fetchone()[0])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    # -- experiments and runs --------------------------------------------------------------------------------------
+    def experiments(self) -> Sequence[ForeignExperiment]:
+        tags: dict[str, dict[str, str]] = {}
+        for key, tag, value in self._rows("experiment_tags", ("experiment_id", "key", "value")):
+            tags.setdefault(str(key), {})[str(tag)] = str(value)
+        found = []
+        for key, name, stage, workspace in self._rows(
+            "experiments", ("experiment_id", "name", "lifecycle_stage", "workspace")
+        ):
+            shown = str(name) if workspace in (None, "", "default") else f"{workspace}/{name}"
+            found.append(ForeignExperiment(str(key), shown, tags.get(str(key), {}), stage == "deleted"))
+        self._say_what_is_left()
+        return found
+
+    def _say_what_is_left(self) -> None:
+        for table, words in _LEFT.items():
+            if table in self._columns:
+                count = self._db.execute(f"select count(*) from {_quoted(table)}").fetchone()[0]  # noqa: S608
+                if count:
+                    self.report.left_behind.append(f"{count:,} {words}")
+
+    def runs(self, known: frozenset[str]) -> Iterator[ForeignRun | None]:
+        self._models_of = self._logged_by_run()
+        inputs = self._inputs()
+        columns: Sequence[str] = (
+            "run_uuid",
+            "experiment_id",
+            "name",
+            "status",
+            "start_time",
+            "end_time",
+            "lifecycle_stage",
+            "user_id",
+        )
+        params = _Merged(self._rows("params", ("run_uuid", "key", "value"), "run_uuid"))
+        tags = _Merged(self._rows("tags", ("run_uuid", "key", "value"), "run_uuid"))
+        metrics = _Merged(
+            self._rows("metrics", ("run_uuid", "key", "value", "timestamp", "step", "is_nan"), "run_uuid")
+        )
+        places: dict[str, str | None] = dict(self._rows("runs", ("run_uuid", "artifact_uri")))
+        for row in self._rows("runs", columns, "run_uuid"):
+            key = row[0]
+            run_id = _run_id(str(key))
+            if run_id in known:
+                self.report.known += 1
+                yield None
+                continue
+            run = _run_of(run_id, row)
+            run.params = {name: "" if value is None else str(value) for _, name, value in params.of(key)}
+            run.tags = {name: "" if value is None else str(value) for _, name, value in tags.of(key)}
+            run.metrics = _points(metrics.of(key))
+            run.name = run.tags.pop("mlflow.runName", "") or run.name
+            if run_id != key:
+                run.tags["nbtrack.mlflow.run_id"] = str(key)
+            run.inputs = inputs.get(key, [])
+            self._add_files(run, str(key), places.get(key) or "")
+            yield run
+
+    def _add_files(self, run: ForeignRun, key: str, uri: str) -> None:
+        if uri:
+            run.artifacts = list(files_in(self._places.find(uri, (key, "artifacts"), f"run {key}"), self.report))
+        for model in self._models_of.get(key, ()):
+            ends = (model["model_id"], "artifacts")
+            folder = self._places.find(model["artifact_location"], ends, f"logged model {model['model_id']}")
+            run.artifacts += files_in(folder, self.report, f"{model['path']}/")
+            run.capture[f"mlflow_logged_model {model['path']}"] = model["model_id"]
+            run.capture[f"mlflow_model_output {model['model_id']}"] = {"step": 0}
+            run.tags["nbtrack.mlflow.extras"] = "yes"
+
+    def _inputs(self) -> dict[str, list[DatasetInput]]:
+        contexts: dict[str, dict[str, str]] = {}
+        for key, name, value in self._rows("input_tags", ("input_uuid", "name", "value")):
+            contexts.setdefault(key, {})[name] = value
+        columns: Sequence[str] = (
+            "dataset_uuid",
+            "name",
+            "digest",
+            "dataset_source_type",
+            "dataset_source",
+            "dataset_schema",
+            "dataset_profile",
+        )
+        sets = {row[0]: row[1:] for row in self._rows("datasets", columns)}
+        found: dict[str, list[DatasetInput]] = {}
+        columns = ("input_uuid", "source_type", "source_id", "destination_type", "destination_id")
+        for key, kind, source, to_kind, run in self._rows("inputs", columns):
+            if kind == "DATASET" and to_kind == "RUN" and source in sets:
+                name, digest, source_type, place, schema, profile = sets[source]
+                tags = contexts.get(key, {})
+                kept = {"source_type": source_type, "schema": schema, "profile": profile, "tags": tags}
+                context = tags.get("mlflow.data.context", "")
+                found.setdefault(run, []).append(DatasetInput(name, context, digest, place or "", {"mlflow": kept}))
+        return found
+
+    # -- models ----------------------------------------------------------------------------------------------------
+    def _logged_by_run(self) -> dict[str, list[dict[str, Any]]]:
+        first = ("model_id", "experiment_id", "name", "artifact_location", "creation_timestamp_ms", "status")
+        columns = (*first, "lifecycle_stage", "model_type", "source_run_id")
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self._rows("logged_models", columns, "creation_timestamp_ms"):
+            model = dict(zip(columns, row, strict=True))
+            if not model["source_run_id"] or not model["artifact_location"]:
+                self.report.problems.append(f"logged model {model['model_id']}: left out; no run made it.")
+                continue
+            others = found.setdefault(model["source_run_id"], [])
+            taken = {other["path"] for other in others}
+            model["path"] = (
+                model["name"] if model["name"] not in taken else f"{model['name']}-{model['model_id'][2:10]}"
+            )
+            others.append(model)
+        return found
+
+    def logged_models(self) -> Sequence[ForeignLoggedModel]:
+        params: dict[str, dict[str, str]] = {}
+        tags: dict[str, dict[str, str]] = {}
+        for into, kind in ((params, "param"), (tags, "tag")):
+            columns: Sequence[str] = ("model_id", f"{kind}_key", f"{kind}_value")
+            for model_id, key, value in self._rows(f"logged_model_{kind}s", columns):
+                into.setdefault(model_id, {})[key] = value
+        metrics: dict[str, list[dict[str, Any]]] = {}
+        columns = ("model_id", "metric_name", "metric_value", "metric_timestamp_ms", "metric_step", "run_id",
+                   "dataset_name", "dataset_digest")  # fmt: skip
+        names = ("key", "value", "timestamp", "step", "run_id", "dataset_name", "dataset_digest")
+        for model_id, *row in self._rows("logged_model_metrics", columns):
+            metric = dict(zip(names, row, strict=True))
+            metric["value"] = to_json_number(float(metric["value"]))
+            metrics.setdefault(model_id, []).append(metric)
+        found = []
+        for run, models in self._models_of.items():
+            for model in models:
+                model_id = model["model_id"]
+                fields = {
+                    "model_id": model_id,
+                    "name": model["name"],
+                    "source_run_id": run,
+                    "model_type": model["model_type"],
+                    "status": model["status"],
+                    "created": model["creation_timestamp_ms"],
+                    "params": params.get(model_id, {}),
+                    "tags": tags.get(model_id, {}),
+                    "deleted": model["lifecycle_stage"] == "deleted",
+                }
+                found.append(
+                    ForeignLoggedModel(
+                        model_id,
+                        str(model["experiment_id"]),
+                        _run_id(run),
+                        model["path"],
+                        fields,
+                        metrics.get(model_id, ()),
+                    )
+                )
+        return found
+
+    def models(self) -> Sequence[ForeignModel]:
+        tags: dict[tuple[Any, ...], dict[str, str]] = {}
+        for name, key, value in self._rows("registered_model_tags", ("name", "key", "value")):
+            tags.setdefault((name,), {})[key] = value
+        for name, number, key, value in self._rows("model_version_tags", ("name", "version", "key", "value")):
+            tags.setdefault((name, number), {})[key] = value
+        aliases: dict[str, dict[str, int]] = {}
+        for name, alias, number in self._rows("registered_model_aliases", ("name", "alias", "version")):
+            aliases.setdefault(name, {})[alias] = int(number)
+        versions: dict[str, list[ForeignVersion]] = {}
+        first = ("name", "version", "source", "run_id", "current_stage", "description", "creation_time")
+        columns = (*first, "last_updated_time", "user_id", "run_link", "storage_location")
+        for row in self._rows("model_versions", columns, "version"):
+            name, number, source, run_id, stage, description, created, updated, user, link, storage = row
+            if stage == "Deleted_Internal":
+                continue
+            place, model_id = self._place(str(source or ""), str(storage or ""), run_id)
+            versions.setdefault(name, []).append(
+                ForeignVersion(
+                    number=int(number),
+                    source=str(source or ""),
+                    run_id=run_id,
+                    place=place,
+                    stage=str(stage or "None"),
+                    description=str(description or ""),
+                    tags=tags.get((name, number), {}),
+                    created_ms=int(created or 0),
+                    updated_ms=int(updated or created or 0),
+                    user=str(user or ""),
+                    model_id=model_id,
+                    run_link=link,
+                )
+            )
+        own = ("name", "description", "creation_time", "last_updated_time")
+        return [
+            ForeignModel(
+                name=name,
+                description=str(description or ""),
+                tags=tags.get((name,), {}),
+                aliases=aliases.get(name, {}),
+                created_ms=int(created or 0),
+                updated_ms=int(updated or created or 0),
+                versions=versions.get(name, []),
+            )
+            for name, description, created, updated in self._rows("registered_models", own)
+        ]
+
+    def _place(self, source: str, storage: str, run_id: str | None) -> tuple[tuple[str, str] | None, str | None]:
+        """Return where the files of a version are now, ``(run, path)``, and the logged model that it was made of."""
+        for run, models in self._models_of.items():
+            for model in models:
+                location = str(model["artifact_location"]).rstrip("/")
+                if source == f"models:/{model['model_id']}" or storage.rstrip("/") == location:
+                    return (_run_id(run), model["path"]), model["model_id"]
+        if found := re.match(r"runs:/+([^/]+)/(.+)", source):
+            return (_run_id(found[1]), found[2].strip("/")), None
+        if run_id and (found := re.search(rf"/{re.escape(run_id)}/artifacts/(.+)", source)):
+            return (_run_id(run_id), found[1].strip("/")), None
+        return None, None
+
+
+class _Merged:
+    """Rows in the order of their run id, handed out run by run. Rows of a run that is not there are passed over."""
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._groups = groupby(rows, itemgetter(0))
+        self._key, self._rows = self._step()
+
+    def _step(self) -> tuple[str | None, list[tuple[Any, ...]]]:
+        key, rows = next(self._groups, (None, ()))
+        return key, list(rows)
+
+    def of(self, run: str) -> list[tuple[Any, ...]]:
+        while self._key is not None and self._key < run:
+            self._key, self._rows = self._step()
+        return self._rows if self._key == run else []
+
+
+def _points(rows: list[tuple[Any, ...]]) -> dict[str, list[Point]]:
+    found: dict[str, list[Point]] = {}
+    for _, key, value, at, step, is_nan in rows:
+        point = (int(at or 0), nan if is_nan or value is None else float(value), int(step or 0))
+        if key in found:
+            found[key].append(point)
+        else:
+            found[key] = [point]
+    for points in found.values():
+        if len(points) > 1:
+            points.sort(key=_STEP)  # the latest is that of the highest step, as in MLflow
+    return found
+
+
+def _run_of(run_id: str, row: tuple[Any, ...]) -> ForeignRun:
+    _, experiment, name, status, start, end, stage, user = row
+    return ForeignRun(
+        run_id=run_id,
+        experiment=str(experiment),
+        name=str(name or run_id[:8]),
+        status=_STATUSES.get(str(status), "KILLED"),  # RUNNING cannot be true of a run that is only read here
+        start_time_ms=int(start or 0),
+        end_time_ms=None if end is None else int(end),
+        deleted=stage == "deleted",
+        user=str(user or ""),
+    )
+
+
+def _run_id(key: str) -> str:
+    """Return a run's id here: its own, or one made of it where ours have another form."""
+    return key if _RUN_ID.fullmatch(key) else sha256(key.encode()).hexdigest()[:32]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
