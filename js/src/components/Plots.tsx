@@ -1,6 +1,7 @@
 /** Everything that can be drawn of the runs in a table: one tab a kind. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type BrushAxis, brushQuery, type Range } from "../brush";
+import { saveBlob } from "../download";
 import { toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
@@ -10,7 +11,7 @@ import type { Figure as FigureData, GetFigure, Runs } from "../wire";
 import { Choose } from "./CurveTools";
 import { ErrorBanner } from "./ErrorBanner";
 import { Figure } from "./Figure";
-import { Button, Loading, useCall } from "./kit";
+import { Button, Loading, useAction, useCall } from "./kit";
 import { drawnRuns, MetricChart } from "./MetricChart";
 import { RunDiff } from "./RunDiff";
 import { SideBySide } from "./SideBySide";
@@ -397,6 +398,29 @@ function Drawn({
   );
 }
 
+/** Save what the table is about as a page for people who have no Jupyter. */
+function ReportButton({ client, state }: ViewProps) {
+  const action = useAction(state);
+  const save = async (): Promise<string> => {
+    const { run_ids = null, experiment = null, query = "" } = state.options;
+    const page = await client.call({ op: "report", run_ids, experiment, filter: query });
+    saveBlob(page.file_name, new Blob([page.html], { type: "text/html" }));
+    return page.file_name;
+  };
+  return (
+    <>
+      <Button
+        name="report"
+        busy={action.busy === "report"}
+        label={trans.__("Report")}
+        title={trans.__("Save one page for people who have no Jupyter: which model, how good, since when")}
+        onClick={() => void action.run("report", save, (name) => trans.__("Saved as %1", name))}
+      />
+      {action.failure !== null && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
+    </>
+  );
+}
+
 export function Plots({ client, state }: ViewProps) {
   const [tab, setTab] = useState<Tab>("metrics");
   const [choices, setChoices] = useState<Choices>({ metric: "", x: "", y: "", color: "" });
@@ -409,7 +433,10 @@ export function Plots({ client, state }: ViewProps) {
   }
   return (
     <div class="nbt-plots" data-nbt="plots">
-      <PlotTabs tab={tab} go={setTab} />
+      <div class="nbt-plots-head">
+        <PlotTabs tab={tab} go={setTab} />
+        <ReportButton client={client} state={state} />
+      </div>
       <div role="tabpanel" aria-label={tabName(tab)} class="nbt-plot-panel">
         {tab === "metrics" && <MetricChart client={client} state={state} />}
         {tab === "files" && <SideBySide client={client} state={state} />}

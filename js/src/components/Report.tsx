@@ -1,11 +1,10 @@
 /** A page for people who have no Jupyter: which model, how good, since when; and the runs behind it. */
 import type { Saved } from "../clients/embedded";
-import { formatTime } from "../format";
+import { formatNumber, formatTime, toNumber, type Value } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import { bestText, directions, qualityText, type Standing, standings, standingText } from "../summary";
 import type { Model } from "../wire";
-import { StageChip } from "./kit";
 import { MetricChart } from "./MetricChart";
 import { RunDetail } from "./RunDetail";
 import { RunTable } from "./RunTable";
@@ -13,15 +12,18 @@ import { RunTable } from "./RunTable";
 function Verdict({ standing }: { standing: Standing }) {
   return (
     <li class="nbt-verdict-item" data-nbt="standing">
-      <p class="nbt-verdict">
-        {standingText(standing)} <StageChip stage={standing.version.stage} />
-      </p>
+      <p class="nbt-verdict">{standingText(standing)}</p>
       {standing.quality.length > 0 && <p>{standing.quality.map(qualityText).join(" ")}</p>}
       {standing.note !== "" && <p class="nbt-quote">{standing.note}</p>}
       {standing.version.description !== "" && <p class="nbt-lines">{standing.version.description}</p>}
     </li>
   );
 }
+
+const written = (value: Value): string => {
+  const number = toNumber(value);
+  return number === null ? "–" : formatNumber(Number(number.toPrecision(5)));
+};
 
 function ModelTable({ model }: { model: Model }) {
   const keys = [...new Set(model.versions.flatMap((version) => Object.keys(version.metrics)))].slice(0, 6);
@@ -50,7 +52,7 @@ function ModelTable({ model }: { model: Model }) {
               <td>{version.stage === "None" ? "–" : version.stage}</td>
               {keys.map((key) => (
                 <td key={key} class="nbt-num-cell">
-                  {version.metrics[key] ?? "–"}
+                  {written(version.metrics[key])}
                 </td>
               ))}
               <td>{formatTime(version.created_at)}</td>

@@ -40,8 +40,12 @@ function TableTools({ client, state, compact }: ViewProps & { compact: boolean }
       >
         {(anchor, close) => <ColumnManager state={state} anchor={anchor} close={close} />}
       </PopupButton>
-      <ViewsButton client={client} state={state} compact={compact} />
-      <MoreButton client={client} state={state} />
+      {client.saved !== true && (
+        <>
+          <ViewsButton client={client} state={state} compact={compact} />
+          <MoreButton client={client} state={state} />
+        </>
+      )}
       {(!compact || shown !== total) && (
         <span class="nbt-count" data-nbt="count">
           {count}
@@ -87,7 +91,7 @@ function Notices({ state, acts }: { state: State; acts: RunActs }) {
   const away = (name: string, text: string, label: string, act: () => void) => (
     <span class="nbt-notice" data-nbt={`notice-${name}`}>
       {text}
-      <Button name={`end-${name}`} kind="quiet" iconOnly icon="close" label={label} onClick={act} />
+      <Button name={`clear-${name}`} kind="quiet" iconOnly icon="close" label={label} onClick={act} />
     </span>
   );
   return (
