@@ -19,6 +19,7 @@ USER_ENVIRONMENT = dict(os.environ)
 # `dev.py check`. Single tests say so themselves with the mark.
 SLOW_FILES = {
     "bridge/test_with_mlflow.py",
+    "capture/test_corpus.py",
     "capture/test_kernel.py",
     "cli/test_demo.py",
     "cli/test_execution.py",

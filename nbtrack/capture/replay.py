@@ -92,6 +92,7 @@ def _run_async(source):
 }
 _CALLS: Final = {"writefile": "_write", "file": "_write", "env": "_setenv", "set_env": "_setenv", "cd": "_chdir"}
 _SHELLS: Final = frozenset({"bash", "sh", "sx", "system", "!"})
+_SHOWN: Final = re.compile(r"(?<![\w.])(?:_(?:\d+)?(?![\w(])|Out\[)(?!\s*(?:=|,|in\b))")
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -174,6 +175,8 @@ def _plain_call(kind: str, texts: list[str], *, statement: bool) -> str:
     if name == "run" and line:
         return f"_run_file({line!r})"
     helper = _CALLS.get(name)
+    if helper == "_chdir":
+        line = " ".join(word for word in line.split() if not word.startswith("-"))
     if helper == "_write":
         words = line.split()
         mode = ", 'a'" if "-a" in words else ""
@@ -182,6 +185,21 @@ def _plain_call(kind: str, texts: list[str], *, statement: bool) -> str:
         return f"{helper}({line!r})"
     told = f"  # %{clean(name, 40)} {clean(line, 80)}: of no use outside of a notebook"
     return ("pass" if statement else "None") + (told if statement else "")
+
+
+def _named_result(code: str, count: object) -> str:
+    """Give the value that a cell shows last the names that a notebook gives it."""
+    try:
+        last = ast.parse(code).body[-1:]
+    except (SyntaxError, ValueError):
+        return code
+    if not last or not isinstance(last[0], ast.Expr):
+        return code
+    lines = code.splitlines()
+    number = f"_{count} = " if isinstance(count, int) else ""
+    lines[last[0].lineno - 1] = f"_ = {number}{lines[last[0].lineno - 1]}"
+    stored = [f"Out = {{**globals().get('Out', {{}}), {count}: _}}"] if number else []
+    return "\n".join([*lines, *stored])
 
 
 def script(cells: Sequence[Mapping[str, Any]], title: str = "", notes: Sequence[str] = ()) -> str:
@@ -197,10 +215,12 @@ def script(cells: Sequence[Mapping[str, Any]], title: str = "", notes: Sequence[
         Lines to say under it, such as what may be missing.
     """
     parts = []
-    for cell in cells:
+    codes = [plain_python(code_of(str(cell.get("source", "")))).strip() for cell in cells]
+    shown = any(_SHOWN.search(code) for code in codes)
+    for cell, code in zip(cells, codes, strict=True):
         count = cell.get("execution_count")
         label = f"# %% In [{count if isinstance(count, int) else ' '}]"
-        parts.append(f"{label}\n{plain_python(code_of(str(cell.get('source', '')))).strip()}\n")
+        parts.append(f"{label}\n{_named_result(code, count) if shown else code}\n")
     text = "\n".join(parts)
     used = [name for name in _HELPERS if re.search(rf"\b{name}\(", text)]
     if {"_shell", "_write", "_setenv", "_chdir", "_run_file"} & set(used) and "_expanded" not in used:

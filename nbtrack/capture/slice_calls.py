@@ -304,6 +304,8 @@ class Calls(Texts):
         given = [held for objs in (*args, *kwargs.values()) for held in objs]
         self.callbacks([*base, *given])
         self.files("", name, args, kwargs, base, node)
+        if name == "sample" and "random_state" not in kwargs:
+            self.randomness("numpy.random.choice", name, frozenset())
         deeper = False
         for one in base:
             sorts = {one.sort} if one.sort else {whole.sort for whole in one.wholes} or {""}

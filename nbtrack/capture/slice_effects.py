@@ -46,6 +46,7 @@ class Effects:
         self.missing: dict[str, None] = {}
         self.changed: dict[int, Obj] = {}
         self.drew: set[str] = set()
+        self.stated_draws: set[str] = set()
         self.seeded: set[str] = set()
         self.bound: dict[str, list[Obj]] = {}
         self.loaded: set[str] = set()
@@ -192,12 +193,13 @@ class Effects:
         drawn = known.draws(dotted, keywords)
         if drawn is not None and (not self.execution.known or drawn in {known.TENSORFLOW, *self.execution.moved}):
             self.draw(drawn)
+            self.stated_draws.add(drawn)  # others are seen, too, but many libraries draw numbers that change nothing
 
     def settings(self, one: Obj, base: Objs, dotted: str, last: str, node: ast.Call, statement: bool) -> None:
         """Note a call that changes a setting of the whole process."""
         root = dotted.partition(".")[0]
-        if dotted in {"os.chdir"}:
-            self.alter("<cwd>")
+        if dotted == "os.chdir":
+            self.change_folder(None)
         elif dotted in {"os.getenv", "os.putenv", "os.environ.get"} or dotted.startswith("os.environ."):
             (self.alter if last in {"putenv", "update", "setdefault", "pop"} else self.use)("<environ>")
         elif dotted.startswith("sys.path."):
@@ -228,6 +230,10 @@ class Effects:
         given = [*args, *kwargs.values()]
         texts = [one.text for objs in given for one in objs if one.text and "\n" not in one.text]
         own = [one.text for one in base if one.text]
+        if dotted in known.JOINS:
+            return None
+        if dotted == "os.chdir" and texts:
+            self.change_folder(texts[0])
         if last == "open":
             texts = own or texts
             mode_node = next((k.value for k in node.keywords if k.arg == "mode"), None)
@@ -253,7 +259,7 @@ class Effects:
         else:
             writes = known.WRITES_FILE.fullmatch(last) is not None
             for text in own if own and not texts else [*own, *texts]:
-                if PATH.fullmatch(text) or self.flow.written(text):
+                if writes or PATH.fullmatch(text) or self.flow.written(text):
                     self.access(text, write=writes, read=not writes)
         return None
 
@@ -263,15 +269,23 @@ class Effects:
         if write:
             folder = path.rpartition("/")[0]
             if folder:
-                self.read_file(folder, outside=False)
+                self.use("<cwd>")
+                self.needs.update(self.flow.written(folder, inside=False))
             self.flow.wrote(path, self.index)
 
-    def read_file(self, path: str, *, outside: bool = True) -> None:
+    def change_folder(self, path: str | None) -> None:
+        """Note a change of the working directory."""
+        self.alter("<cwd>")
+        if path is not None:
+            self.needs.update(self.flow.written(path, inside=False))
+            self.flow.moved_to(path)
+
+    def read_file(self, path: str) -> None:
         """Note that a file is read."""
         self.use("<cwd>")
         writers = self.flow.written(path)
         self.needs.update(writers)
-        if outside and not writers and "*" not in path:
+        if not writers and "*" not in path:
             self.paths[path] = None
 
 

@@ -240,6 +240,7 @@ class Expressions(Calls):
             frame = frame.parent
             while frame.parent is not None and name not in frame.vars:
                 frame = frame.parent
+            self.change((frame.state,), deep=False)
         elif walrus:
             while frame is not self.top and frame not in self.calls and frame.parent is not None:
                 frame = frame.parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +45,7 @@ class Flow:
         self.imports: list[tuple[int, str, str]] = []
         self.loaded: dict[str, int] = {}
         self.done: list[Done] = []
+        self.folder = ""  # the working directory, seen from where it was at first
         self._files: list[tuple[str, int]] = []
 
     def translate(self, code: str) -> str:
@@ -103,7 +105,7 @@ class Flow:
             tuple(self._written_names(reader)),
             tuple(reader.missing),
             tuple(reader.unknown),
-            tuple(one for one in reader.drew if one not in self.places),
+            tuple(one for one in reader.stated_draws if one not in self.places),
             tuple(reader.paths),
             stopped,
         )
@@ -149,17 +151,25 @@ class Flow:
 
     # -- files ---------------------------------------------------------------------------------------------------------
     def wrote(self, path: str, index: int) -> None:
-        """Note that an execution wrote a file."""
-        self._files.append((_clean(path), index))
+        """Note that an execution wrote a file, or made a folder."""
+        self._files.append((self._place(path), index))
 
-    def written(self, path: str) -> list[int]:
-        """Return the executions that wrote this file, or a folder that it lies in."""
-        wanted = _clean(path)
-        found: list[int] = []
-        for written, index in reversed(self._files):
-            if _same_file(wanted, written):
-                found.append(index)
-        return found
+    def written(self, path: str, *, inside: bool = True) -> list[int]:
+        """Return the executions that made this file or a folder around it; `inside`: or a file in this folder."""
+        wanted = self._place(path)
+        return [
+            index
+            for written, index in self._files
+            if _same_file(wanted, written) or (inside and written.startswith(wanted + "/"))
+        ]
+
+    def moved_to(self, path: str) -> None:
+        """Note a change of the working directory."""
+        self.folder = self._place(path)
+
+    def _place(self, path: str) -> str:
+        path = _clean(path)
+        return path if path.startswith(("/", "~", "*")) or not self.folder else _clean(f"{self.folder}/{path}")
 
     # -- slices --------------------------------------------------------------------------------------------------------
     def needed(self, index: int) -> list[int]:
@@ -201,14 +211,12 @@ def _last_line(node: ast.stmt) -> int:
 
 
 def _clean(path: str) -> str:
-    path = path.replace("\\", "/").removeprefix("file://").rstrip("/")
-    while path.startswith("./"):
-        path = path[2:]
-    return path or "."
+    path = path.replace("\\", "/").removeprefix("file://")
+    return posixpath.normpath(path) if path else "."
 
 
 def _same_file(a: str, b: str) -> bool:
-    if a == b or a.startswith(b + "/") or b.startswith(a + "/"):
+    if a == b or a.startswith(b + "/"):
         return True
     if a.startswith("/") != b.startswith("/") and (a.endswith("/" + b) or b.endswith("/" + a)):
         return True

@@ -102,6 +102,7 @@ class Frame:
         self.parent, self.is_class = parent, is_class
         self.vars: dict[str, Var] = {}
         self.outer: dict[str, str] = {}  # names declared global or nonlocal
+        self.state = Obj("object")  # of a function that has run: what the functions made in it share
         self.journal: list[dict[str, Var | None]] = []
 
     def bind(self, name: str, var: Var) -> None:

@@ -205,6 +205,8 @@ class Reader(Expressions, ast.NodeVisitor):
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, owner: Obj | None = None) -> Objs:
         """Return the object that a ``def`` makes: what its decorators return, if it has some."""
         made: Objs = (Obj("code", codes=(Closure(node, self.frame, node.name, owner),)),)
+        if self.in_function:
+            made[0].may.append(self.frame.state)
         for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)):
             made[0].contains.extend(self.eval(default))
         for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):

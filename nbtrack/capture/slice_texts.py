@@ -93,7 +93,8 @@ class Texts(Effects):
             self._expand(line)
             self.access(words[-1].strip("'\""), write=True, read=append)
         elif name == "cd":
-            self.alter("<cwd>")
+            folders = [word.strip("'\"") for word in words if not word.startswith("-")]
+            self.change_folder(folders[0] if folders else "~")
         elif name in {"env", "set_env"}:
             self._expand(line)
             self.alter("<environ>") if len(words) > 1 or "=" in line else self.use("<environ>")
