@@ -113,7 +113,7 @@ test("groups show the mean of each metric, and open to their runs", async () => 
   await settle();
   assert.deepEqual(names(root), ["n_estimators: 100", "n_estimators: 1", "rf-1-0.5", "rf-1-0.1"]);
   assert.equal(heads[1]?.getAttribute("aria-expanded"), "true");
-  await click(root, "end-group");
+  await click(root, "clear-group");
   assert.equal(names(root).length, 3);
 });
 
@@ -147,7 +147,7 @@ test("what is brushed in a plot narrows the table, and can be let go", async () 
   state.brush.value = "metrics.accuracy > 0.85";
   await settle(60);
   assert.deepEqual(names(root), ["rf-100-0.5", "rf-1-0.5"]);
-  await click(root, "end-brush");
+  await click(root, "clear-brush");
   await settle(60);
   assert.equal(names(root).length, 3);
 });

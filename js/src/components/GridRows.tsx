@@ -115,7 +115,7 @@ export function RunRow(props: RunRowProps) {
   return (
     <div
       role="row"
-      class={`nbt-row${current ? " nbt-current" : ""}${props.pinned ? " nbt-pinned" : ""}`}
+      class={`nbt-row${current ? " nbt-current" : ""}${props.pinned ? " nbt-pinned" : ""}${state.trash.value ? " nbt-trashed" : ""}`}
       style={props.pinned ? {} : { top: `${place * ROW_PX}px` }}
       aria-rowindex={place + 2}
       aria-selected={choose ? chosen : current}

@@ -3,7 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
-import { Button, useCall } from "./kit";
+import { Button, Icon, useCall } from "./kit";
 import { ModelVersions } from "./ModelVersions";
 import { RunCard } from "./RunCard";
 import { RunTable } from "./RunTable";
@@ -25,6 +25,8 @@ function tabName(tab: Tab): string {
 
 export interface PanelProps {
   tab: Signal<Tab>;
+  /** What is amiss between two environments; "" for nothing. */
+  mismatch: Signal<string>;
   /** Open the comparison in a place with room. */
   compare: () => void;
 }
@@ -72,9 +74,17 @@ function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }
         <div class="nbt-actions nbt-under">
           <Button
             name="compare-runs"
-            label={trans._n("Compare %1 run", "Compare %1 runs", state.selected.value.size)}
-            title={trans.__("Open the marked runs in a tab of their own, with charts")}
-            disabled={state.selected.value.size === 0}
+            label={
+              state.chosen.value === null
+                ? trans._n("Compare %1 run", "Compare all %1 runs", state.total.value)
+                : trans._n("Compare the marked run", "Compare the %1 marked runs", state.chosen.value.size)
+            }
+            title={
+              state.chosen.value === null
+                ? trans.__("Open all runs in a tab of their own, with charts; mark runs to open only those")
+                : trans.__("Open the marked runs in a tab of their own, with charts")
+            }
+            disabled={state.chosen.value?.size === 0}
             onClick={compare}
           />
         </div>
@@ -99,7 +109,7 @@ function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }
   );
 }
 
-export function Panel({ client, state, tab, compare }: ViewProps & PanelProps) {
+export function Panel({ client, state, tab, mismatch, compare }: ViewProps & PanelProps) {
   const info = useCall(client, { op: "info" }, state.revision.value).answer;
   const servers = useCall(client, { op: "servers" }, state.revision.value).answer;
   const live = servers?.servers.filter((server) => server.status === "ready").length ?? null;
@@ -119,6 +129,11 @@ export function Panel({ client, state, tab, compare }: ViewProps & PanelProps) {
           onClick={state.refresh}
         />
       </div>
+      {mismatch.value !== "" && (
+        <p class="nbt-mismatch" role="status" data-nbt="mismatch">
+          <Icon name="warn" /> {mismatch.value}
+        </p>
+      )}
       <Tabs tab={tab} counts={{ runs: state.runs.value?.total ?? null, models: info?.models ?? null, servers: live }} />
       <div class="nbt-panel-body" role="tabpanel" aria-label={tabName(tab.value)}>
         {tab.value === "runs" && <RunsTab client={client} state={state} compare={compare} />}
@@ -148,4 +163,8 @@ function storeName(uri: string): string {
   return last === ".nbtrack" && folder ? folder : last;
 }
 
-export const mount = mounter<PanelProps>(Panel, { tab: signal<Tab>("runs"), compare: () => undefined });
+export const mount = mounter<PanelProps>(Panel, {
+  tab: signal<Tab>("runs"),
+  mismatch: signal(""),
+  compare: () => undefined,
+});

@@ -18,42 +18,58 @@ export function hasTrackedCell(panel: NotebookPanel): boolean {
 
 // Not %load_ext: a later %load_ext in a cell would then say "already loaded". To load twice changes nothing.
 const LOAD = '__import__("nbtrack").load_ipython_extension(get_ipython())';
+const AUTO = 'get_ipython().run_line_magic("track", "auto")';
+const VERSION = '__import__("nbtrack").__version__';
 
-/** Make `%%track` known to the notebook's kernel, without a trace in its history. */
-export async function loadMagic(panel: NotebookPanel, tell: boolean): Promise<void> {
+/** What came of making `%%track` known: the kernel's version of nbtrack, null if it has none, "" if nobody can tell. */
+export type Loaded = string | null;
+
+/** Make `%%track` known to the notebook's kernel, without a trace in its history; `auto` tracks every cell that fits. */
+export async function loadMagic(panel: NotebookPanel, tell: boolean, auto = false): Promise<Loaded> {
   await panel.sessionContext.ready;
   const kernel = panel.sessionContext.session?.kernel;
   if (!kernel) {
-    return;
+    return "";
   }
   const info = await kernel.info;
   if (info.language_info.name !== "python") {
-    return;
+    return "";
   }
-  const reply = await kernel.requestExecute({ code: LOAD, silent: true, store_history: false, stop_on_error: false })
-    .done;
-  if (reply.content.status === "error" && tell) {
-    const missing = reply.content.ename === "ModuleNotFoundError";
+  const reply = await kernel.requestExecute({
+    code: auto ? `${LOAD}\n${AUTO}` : LOAD,
+    silent: true,
+    store_history: false,
+    stop_on_error: false,
+    user_expressions: { version: VERSION },
+  }).done;
+  const { content } = reply;
+  if (content.status === "ok") {
+    const said = (content.user_expressions?.version as { data?: Record<string, string> } | undefined)?.data;
+    return said?.["text/plain"]?.replace(/^'|'$/g, "") ?? "";
+  }
+  const missing = content.status === "error" && content.ename === "ModuleNotFoundError";
+  if (content.status === "error" && tell) {
     Notification.warning(
       missing
         ? trans.__("The kernel has no nbtrack, so %%track will not work. Run %pip install nbtrack in a cell.")
         : trans.__(
             "nbtrack could not be loaded in the kernel: %1",
-            `${reply.content.ename}: ${reply.content.evalue}`.slice(0, 100),
+            `${content.ename}: ${content.evalue}`.slice(0, 100),
           ),
       { autoClose: 8000 },
     );
   }
+  return missing ? null : "";
 }
 
 /** The line that was taken out of a cell, so that its name and tags come back when tracking does. */
 const removed = new WeakMap<object, string>();
 
-export async function toggleTrack(tracker: INotebookTracker): Promise<void> {
+export async function toggleTrack(tracker: INotebookTracker): Promise<Loaded> {
   const cell = trackedCell(tracker);
   const panel = tracker.currentWidget;
   if (cell === null || panel === null || panel.content.model?.readOnly === true) {
-    return;
+    return "";
   }
   const shared = cell.model.sharedModel;
   const before = shared.getSource();
@@ -62,7 +78,5 @@ export async function toggleTrack(tracker: INotebookTracker): Promise<void> {
   }
   const source = toggledSource(before, removed.get(shared));
   shared.setSource(source);
-  if (isTracked(source)) {
-    await loadMagic(panel, true);
-  }
+  return isTracked(source) ? loadMagic(panel, true) : "";
 }

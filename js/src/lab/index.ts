@@ -1,78 +1,143 @@
-/** The JupyterLab extension: wires the panel, the commands, the cell toggle and the outputs together. */
+/** The JupyterLab extension: wires the panels, the commands, the cell toggle and the outputs together. */
 import "../../style/index.css";
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { ICommandPalette, MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
+import { ICommandPalette } from "@jupyterlab/apputils";
 import { INotebookTracker, NotebookActions, type NotebookPanel } from "@jupyterlab/notebook";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
+import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator } from "@jupyterlab/translation";
-import type { Place } from "../clients/server";
-import { setTranslator, trans } from "../i18n";
+import type { Signal } from "@preact/signals";
+import { effect } from "@preact/signals";
+import { setTranslator } from "../i18n";
 import type { Control } from "../live";
 import { cellControl } from "./cellcontrol";
-import { hasTrackedCell, loadMagic, trackedCell } from "./celltoolbar";
+import { hasTrackedCell, type Loaded, loadMagic, trackedCell } from "./celltoolbar";
 import { addCommands } from "./commands";
 import { VIEW_RANK, viewFactory } from "./mime";
 import { namedStore, WidgetLife } from "./outputs";
-import { ComparePanel, RunsPanel, type Surroundings } from "./panel";
-import { COMPARE_ID, CommandIds, PLUGIN_ID, runsIcon } from "./tokens";
+import { InspectorPanel, RunsPanel, StatusLine, type Surroundings } from "./panel";
+import { type Settings, settingsOf } from "./settings";
+import { Tabs } from "./tabs";
+import { CommandIds, PLUGIN_ID } from "./tokens";
+import { mismatchOf } from "./versions";
 import { isTracked } from "./view";
 
-interface Options {
-  refreshSeconds: number;
-  loadMagic: boolean;
+/** The parts that the user sees, which follow the notebook in front. */
+interface Parts {
+  app: JupyterFrontEnd;
+  tracker: INotebookTracker;
+  panel: RunsPanel;
+  inspector: InspectorPanel;
+  status: StatusLine;
+  settings: Signal<Settings>;
+  surroundings: Surroundings;
 }
 
-/** The user's settings, kept current; the defaults where there is no settings registry. */
-async function readSettings(registry: ISettingRegistry | null, options: Options): Promise<void> {
-  const settings = await registry?.load(PLUGIN_ID);
-  const read = (): void => {
-    const { refreshSeconds, loadMagic } = settings?.composite ?? {};
-    options.refreshSeconds = typeof refreshSeconds === "number" ? Math.max(0.5, refreshSeconds) : 2;
-    options.loadMagic = loadMagic !== false;
-  };
-  read();
-  settings?.changed.connect(read);
-}
-
-/** Keep the toggle in the cell toolbar true to the active cell and its text. */
-function watchCells(app: JupyterFrontEnd, tracker: INotebookTracker): void {
+/** Keep the toggle in the cell toolbar and the inspector true to the active cell and its text. */
+function watchCells({ app, tracker, inspector }: Parts): void {
   let unwatch: () => void = () => undefined;
-  tracker.activeCellChanged.connect(() => {
+  const tell = (): void => {
+    const cell = trackedCell(tracker);
+    const count =
+      cell?.model.type === "code" ? (cell.model as { executionCount?: number | null }).executionCount : null;
+    inspector.cell.value =
+      cell === null
+        ? null
+        : {
+            id: cell.model.id,
+            tracked: isTracked(cell.model.sharedModel.getSource()),
+            name: `[${typeof count === "number" ? count : " "}]`,
+          };
+    app.commands.notifyCommandChanged(CommandIds.toggleTrack);
+  };
+  const follow = (): void => {
     unwatch();
     const cell = trackedCell(tracker);
-    let before = isTracked(cell?.model.sharedModel.getSource() ?? "");
-    const changed = (): void => {
-      const now = isTracked(cell?.model.sharedModel.getSource() ?? "");
-      if (now !== before) {
-        before = now;
-        app.commands.notifyCommandChanged(CommandIds.toggleTrack);
-      }
-    };
-    cell?.model.sharedModel.changed.connect(changed);
-    unwatch = () => cell?.model.sharedModel.changed.disconnect(changed);
-    app.commands.notifyCommandChanged(CommandIds.toggleTrack);
-  });
+    cell?.model.sharedModel.changed.connect(tell);
+    unwatch = () => cell?.model.sharedModel.changed.disconnect(tell);
+    tell();
+  };
+  tracker.activeCellChanged.connect(follow);
+  tracker.currentChanged.connect(follow);
+  NotebookActions.executed.connect(tell);
+}
+
+/** Say in the panel where two environments do not go together; asks the server once which it is. */
+function versionTeller({ panel }: Parts): (loaded: Loaded) => void {
+  let server: Promise<string> | null = null;
+  return (loaded) => {
+    if (loaded === "") {
+      return;
+    }
+    server ??= panel.client.health().catch(() => {
+      server = null; // without an answer there is nothing to compare with; the panel says itself what is wrong
+      return "";
+    });
+    void server.then((version) => {
+      panel.mismatch.value = version === "" ? "" : mismatchOf(version, loaded);
+    });
+  };
 }
 
 /** What every opened notebook gets: our outputs brought to life, and the magic wherever a cell wants it. */
-function watchNotebook(app: JupyterFrontEnd, panel: NotebookPanel, surroundings: Surroundings, options: Options): void {
-  const { rendermime } = panel.content;
-  const path = (): string => app.serviceManager.contents.localPath(panel.context.path);
-  const control = (node: HTMLElement): Control => cellControl(app, panel, node);
-  const life = new WidgetLife(panel);
+function watchNotebook(parts: Parts, notebook: NotebookPanel, tell: (loaded: Loaded) => void): void {
+  const { app, settings, surroundings } = parts;
+  const { rendermime } = notebook.content;
+  const path = (): string => app.serviceManager.contents.localPath(notebook.context.path);
+  const control = (node: HTMLElement): Control => cellControl(app, notebook, node);
+  const life = new WidgetLife(notebook);
   rendermime.addFactory(viewFactory({ surroundings, rendermime, path, life, control }), VIEW_RANK);
   const onKernel = (): void => {
-    if (options.loadMagic && hasTrackedCell(panel)) {
-      void loadMagic(panel, false).catch(() => undefined);
+    const { loadMagic: wanted, trackFits } = settings.value;
+    if (trackFits || (wanted && hasTrackedCell(notebook))) {
+      loadMagic(notebook, false, trackFits).then(tell, () => undefined);
     }
   };
-  void panel.context.ready.then(onKernel);
-  panel.sessionContext.kernelChanged.connect(onKernel);
-  panel.sessionContext.statusChanged.connect((_, status) => {
+  void notebook.context.ready.then(onKernel);
+  notebook.sessionContext.kernelChanged.connect(onKernel);
+  notebook.sessionContext.statusChanged.connect((_, status) => {
     if (status === "restarting" || status === "autorestarting") {
       onKernel();
     }
   });
+}
+
+/** Show the runs of the store that the notebook in front uses. */
+function followNotebook({ app, tracker, panel, inspector, status, settings }: Parts): void {
+  const follow = (): void => {
+    const notebook = tracker.currentWidget;
+    const path = app.serviceManager.contents.localPath(notebook?.context.path ?? "");
+    const named = notebook === null ? null : namedStore(notebook);
+    const store = named ?? (settings.value.store || null);
+    if (notebook !== null || settings.value.store !== "") {
+      for (const follower of [panel, inspector, status]) {
+        follower.follow({ path, store });
+      }
+    }
+  };
+  tracker.currentChanged.connect(() => {
+    follow();
+    void tracker.currentWidget?.context.ready.then(follow);
+  });
+  NotebookActions.executed.connect(follow); // a cell may have chosen another store
+  effect(follow);
+}
+
+function addToShell(parts: Parts, restorer: ILayoutRestorer | null, bar: IStatusBar | null): void {
+  const { app, panel, inspector, status, settings } = parts;
+  app.shell.add(panel, "left", { rank: 600, type: "nbtrack" });
+  app.shell.add(inspector, "right", { rank: 600, type: "nbtrack" });
+  restorer?.add(panel, panel.id);
+  restorer?.add(inspector, inspector.id);
+  if (bar !== null) {
+    let item: { dispose(): void } | null = null;
+    effect(() => {
+      item?.dispose();
+      item = settings.value.showStatus
+        ? bar.registerStatusItem(`${PLUGIN_ID}:status`, { item: status, align: "left", rank: 60 })
+        : null;
+    });
+  }
 }
 
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -80,64 +145,42 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Runs, registered models and model servers of the notebook's store.",
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ICommandPalette, ILayoutRestorer, ISettingRegistry, ITranslator],
+  optional: [ICommandPalette, ILayoutRestorer, ISettingRegistry, IStatusBar, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     registry: ISettingRegistry | null,
+    bar: IStatusBar | null,
     translator: ITranslator | null,
   ) => {
     if (translator !== null) {
       setTranslator(translator.load("nbtrack"));
     }
-    const options: Options = { refreshSeconds: 2, loadMagic: true };
-    void readSettings(registry, options).catch(() => undefined); // an unreadable setting leaves the default
+    const settings = settingsOf(registry);
     const surroundings: Surroundings = {
       settings: app.serviceManager.serverSettings,
-      interval_ms: () => options.refreshSeconds * 1000,
+      interval_ms: () => settings.value.refreshSeconds * 1000,
     };
-    const localPath = (): string => app.serviceManager.contents.localPath(tracker.currentWidget?.context.path ?? "");
-
-    const tabs = new WidgetTracker<MainAreaWidget<ComparePanel>>({ namespace: COMPARE_ID });
-    let count = 0;
-    const compare = (place: Place, run_ids: string[] | null): void => {
-      const content = new ComparePanel(surroundings, place, run_ids);
-      const widget = new MainAreaWidget({ content });
-      count += 1;
-      widget.id = `${COMPARE_ID}-${count}`;
-      widget.title.label = run_ids === null ? trans.__("All runs") : trans._n("%1 run", "%1 runs", run_ids.length);
-      widget.title.icon = runsIcon;
-      widget.title.caption = trans.__("Comparison of runs");
-      widget.title.closable = true;
-      void tabs.add(widget);
-      app.shell.add(widget, "main");
-      if (!widget.isAttached) {
-        // Notebook 7 has room for one document only, and opens its lower area no higher than it must.
-        widget.node.style.minHeight = "360px";
-        app.shell.add(widget, "down");
-      }
-      app.shell.activateById(widget.id);
-    };
-
-    const panel = new RunsPanel(surroundings, compare);
-    app.shell.add(panel, "left", { rank: 600, type: "nbtrack" });
-    restorer?.add(panel, panel.id);
-    const follow = (): void => {
-      const notebook = tracker.currentWidget;
-      if (notebook !== null) {
-        panel.follow({ path: localPath(), store: namedStore(notebook) });
-      }
-    };
-    tracker.currentChanged.connect(() => {
-      follow();
-      void tracker.currentWidget?.context.ready.then(follow);
+    const tabs = new Tabs(app, surroundings);
+    const panel = new RunsPanel(surroundings, (place, run_ids) => tabs.compare(place, run_ids));
+    const inspector = new InspectorPanel(surroundings, {
+      track: () => void app.commands.execute(CommandIds.toggleTrack),
+      page: (place, run_id) => tabs.page(place, run_id, panel.state.known(run_id)?.name),
+      compare: (place, run_ids) => tabs.compare(place, run_ids),
     });
-    NotebookActions.executed.connect(follow); // a cell may have chosen another store
-    tracker.widgetAdded.connect((_, notebook) => watchNotebook(app, notebook, surroundings, options));
-    watchCells(app, tracker);
-    addCommands({ app, tracker, panel, palette, compare });
+    const status = new StatusLine(surroundings, () => void app.commands.execute(CommandIds.openPanel));
+    const parts: Parts = { app, tracker, panel, inspector, status, settings, surroundings };
+    addToShell(parts, restorer, bar);
+    followNotebook(parts);
+    watchCells(parts);
+    const tell = versionTeller(parts);
+    tracker.widgetAdded.connect((_, notebook) => watchNotebook(parts, notebook, tell));
+    addCommands({ app, tracker, panel, inspector, palette, tabs, tell });
+    if (restorer !== null) {
+      tabs.restore(restorer);
+    }
   },
 };
 

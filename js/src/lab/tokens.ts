@@ -4,6 +4,8 @@ import { LabIcon } from "@jupyterlab/ui-components";
 export const PLUGIN_ID = "nbtrack:plugin";
 export const PANEL_ID = "nbtrack-panel";
 export const COMPARE_ID = "nbtrack-compare";
+export const INSPECTOR_ID = "nbtrack-inspector";
+export const PAGE_ID = "nbtrack-run";
 /** The output that a saved notebook keeps and that this extension brings to life; `nbtrack.entities.VIEW_MIME`. */
 export const VIEW_MIME = "application/vnd.nbtrack.view+json";
 export const WIDGET_MIME = "application/vnd.jupyter.widget-view+json";
@@ -11,6 +13,7 @@ export const WIDGET_MIME = "application/vnd.jupyter.widget-view+json";
 export const CommandIds = {
   toggleTrack: "nbtrack:toggle-track",
   openPanel: "nbtrack:open-panel",
+  openInspector: "nbtrack:open-inspector",
   showModels: "nbtrack:show-models",
   showServers: "nbtrack:show-servers",
   compare: "nbtrack:compare",
@@ -18,6 +21,13 @@ export const CommandIds = {
   register: "nbtrack:register",
   promote: "nbtrack:promote",
   serve: "nbtrack:serve",
+  openRun: "nbtrack:open-run",
+  pinBaseline: "nbtrack:pin-baseline",
+  copyRunId: "nbtrack:copy-run-id",
+  trashRun: "nbtrack:trash-run",
+  restoreRun: "nbtrack:restore-run",
+  toggleColumns: "nbtrack:toggle-all-columns",
+  toggleTrash: "nbtrack:toggle-trash",
 } as const;
 
 // JupyterLab colours every [fill] and [stroke] of these classes, so a shape that is only drawn must have no fill of its own.
