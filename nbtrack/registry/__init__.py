@@ -28,13 +28,14 @@ from nbtrack.registry.models import (
 from nbtrack.registry.policies import allowed_versions, checked_line, get_policies, set_line, set_policy
 from nbtrack.registry.renaming import rename_model
 from nbtrack.registry.rules import approve, set_gates, set_stages
-from nbtrack.registry.scores import record_decision
+from nbtrack.registry.scores import ANY_ENVIRONMENT, record_decision
 from nbtrack.registry.sources import digest_of, find_source, logged_models
-from nbtrack.registry.stages import Promotion, preview_promotion, promote, undo
+from nbtrack.registry.stages import Promotion, formers, preview_promotion, promote, undo
 from nbtrack.registry.version_diff import VersionDifference, diff_versions
 from nbtrack.registry.words import describe
 
 __all__ = [
+    "ANY_ENVIRONMENT",
     "TAG_LINE",
     "Client",
     "Promotion",
@@ -52,6 +53,7 @@ __all__ = [
     "edit_model",
     "edit_version",
     "find_source",
+    "formers",
     "get_model",
     "get_policies",
     "get_version",

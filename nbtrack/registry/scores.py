@@ -11,7 +11,7 @@ from nbtrack.registry.models import the_store
 if TYPE_CHECKING:
     from nbtrack.store.base import Store
 
-ANY: Final = "ANY"  # the environment of a decision that was made for none
+ANY_ENVIRONMENT: Final = "ANY"  # the environment of a decision that was made for none
 
 
 def record_decision(
@@ -46,7 +46,7 @@ def record_decision(
         The record of the decision before this one.
     """
     book = existing(name, the_store(store))
-    key = environment or ANY
+    key = environment or ANY_ENVIRONMENT
     previous = book.state.decisions.get(key)
     metric, dataset = str(record["metric"]), str(record["dataset"])
     versions = {str(version): {"scores": {metric: [dataset, score]}} for version, score in scores.items()}

@@ -173,6 +173,16 @@ def promote(
     return Promotion(name, commit.changes, describe(commit), commit, judged, commit.number)
 
 
+def formers(name: str, stage: str, *, store: Store | None = None) -> list[str]:
+    """Return the stages that a version which gives way in `stage` could go to, the usual one first."""
+    state = existing(name, the_store(store)).state
+    stage = check_stage(stage, state.stages)
+    if stage not in state.ladder:
+        return []
+    below = state.stages[: state.stages.index(stage)]
+    return list(dict.fromkeys([state.gives_way_to(stage), *reversed(below), state.stages[-1]]))
+
+
 def preview_promotion(
     name: str,
     version: int | str,

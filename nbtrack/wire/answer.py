@@ -18,7 +18,21 @@ from nbtrack.errors import (
     StoreReadOnlyError,
 )
 from nbtrack.store.base import Store
-from nbtrack.wire import changing, differing, explaining, listing, page, pictures, picturing, reading, tables
+from nbtrack.wire import (
+    changing,
+    differing,
+    explaining,
+    listing,
+    page,
+    pictures,
+    picturing,
+    promoting,
+    reading,
+    registered,
+    servers,
+    serving,
+    tables,
+)
 from nbtrack.wire import messages as m
 from nbtrack.wire.base import Answer, Request
 
@@ -50,17 +64,23 @@ HANDLERS: dict[type[Request], Callable[[Store, Any], Answer]] = {
     pictures.GetPlotly: picturing.get_plotly,
     pictures.GetArtifact: picturing.get_artifact,
     pictures.MakeReport: page.make_report,
-    m.ListModels: reading.list_models,
-    m.GetHistory: reading.get_history,
-    m.ListServers: reading.list_servers,
+    registered.ListModels: promoting.list_models,
+    registered.GetHistory: promoting.get_history,
+    registered.DiffVersions: promoting.diff_versions,
+    m.ListServers: serving.list_servers,
     m.EditRun: changing.edit_run,
     m.Pin: changing.pin,
-    m.Register: changing.register,
-    m.Promote: changing.promote,
-    m.Undo: changing.undo,
-    m.Serve: changing.serve,
-    m.StopServer: changing.stop_server,
-    m.Invoke: changing.invoke,
+    registered.Register: promoting.register,
+    registered.Promote: promoting.promote,
+    registered.Undo: promoting.undo,
+    registered.Approve: promoting.approve,
+    registered.SetGates: promoting.set_gates,
+    registered.EditVersion: promoting.edit_version,
+    m.Serve: serving.serve,
+    m.StopServer: serving.stop_server,
+    servers.GetActivity: serving.activity,
+    servers.RollbackServer: serving.rollback,
+    m.Invoke: serving.invoke,
 }
 
 
@@ -82,7 +102,7 @@ def answer(store: Store, request: m.AnyRequest, owner: str | None = None) -> Ans
         Whatever the asked room raises.
     """
     if isinstance(request, m.Serve):
-        return changing.serve(store, request, owner)
+        return serving.serve(store, request, owner)
     return HANDLERS[type(request)](store, request)
 
 

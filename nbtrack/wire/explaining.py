@@ -9,7 +9,7 @@ from nbtrack.errors import InvalidInputError
 from nbtrack.store.base import Store
 from nbtrack.tracking.directions import better_direction
 from nbtrack.wire import differing as m
-from nbtrack.wire.reading import number
+from nbtrack.wire.base import number
 
 
 def get_diff(store: Store, request: m.GetDiff) -> m.RunDiff:

@@ -16,7 +16,7 @@ from nbtrack.store.query import parse_field
 from nbtrack.tracking.directions import better_direction
 from nbtrack.tracking.user import user_name
 from nbtrack.wire import tables as m
-from nbtrack.wire.reading import number
+from nbtrack.wire.base import number
 
 MOST_RUNS: Final = 100_000
 MOST_GROUPS: Final = 1000

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from nbtrack.wire import differing, pictures, tables
+from nbtrack.wire import differing, pictures, registered, servers, tables
 from nbtrack.wire.base import Answer, Number, Request
 
 
@@ -27,16 +27,6 @@ class GetRun(Request, frozen=True, tag="run"):
     """Everything about one run."""
 
     run_id: str
-
-
-class ListModels(Request, frozen=True, tag="models"):
-    """All registered models with their versions."""
-
-
-class GetHistory(Request, frozen=True, tag="history"):
-    """The commits of one registered model, newest first."""
-
-    name: str
 
 
 class ListServers(Request, frozen=True, tag="servers"):
@@ -63,37 +53,6 @@ class Pin(Request, frozen=True, tag="pin"):
     kind: Literal["param", "metric"]
     key: str
     choice: Literal["pinned", "unpinned"] | None = None
-
-
-class Register(Request, frozen=True, tag="register"):
-    """Make a model that a run logged a version of a registered model."""
-
-    run_id: str
-    name: str
-    artifact_path: str | None = None  # needed only if the run logged several models
-
-
-class Promote(Request, frozen=True, tag="promote"):
-    """Move a version to a stage. With `preview`, only say what would happen.
-
-    `expect` is the last commit number that the user saw: if there is a newer one, nothing is done and the answer is
-    an error with code ``conflict``. `former` is the stage that the version now there moves back to.
-    """
-
-    name: str
-    version: int
-    stage: str
-    note: str = ""
-    former: str | None = None
-    expect: int | None = None
-    preview: bool = False
-
-
-class Undo(Request, frozen=True, tag="undo"):
-    """Take the last commit of a registered model back, by a new commit."""
-
-    name: str
-    expect: int | None = None
 
 
 class Serve(Request, frozen=True, tag="serve"):
@@ -133,16 +92,22 @@ AnyRequest = (
     | pictures.GetPlotly
     | pictures.GetArtifact
     | pictures.MakeReport
-    | ListModels
-    | GetHistory
+    | registered.ListModels
+    | registered.GetHistory
+    | registered.DiffVersions
     | ListServers
     | EditRun
     | Pin
-    | Register
-    | Promote
-    | Undo
+    | registered.Register
+    | registered.Promote
+    | registered.Undo
+    | registered.Approve
+    | registered.SetGates
+    | registered.EditVersion
     | Serve
     | StopServer
+    | servers.GetActivity
+    | servers.RollbackServer
     | Invoke
 )
 
@@ -173,16 +138,6 @@ class ArtifactEntry(Answer, frozen=True):
     path: str
     size_bytes: int
     digest: str
-
-
-class LoggedModel(Answer, frozen=True):
-    """A model that a run logged, and the versions made of it."""
-
-    artifact_path: str
-    flavor: str
-    model_class: str
-    size_bytes: int
-    versions: list[tuple[str, int, str]]  # registered model, version, stage
 
 
 class MetricEntry(Answer, frozen=True):
@@ -223,7 +178,7 @@ class RunDetail(Answer, frozen=True):
     metrics: list[MetricEntry]
     tags: dict[str, str]
     artifacts: list[ArtifactEntry]
-    models: list[LoggedModel]
+    models: list[registered.LoggedModel]
     capture: dict[str, Any]
     previous_run: tuple[str, str] | None = None  # id and name of the run before it in this experiment
     parent: tuple[str, str] | None = None  # id and name of the run that this is a part of
@@ -232,97 +187,34 @@ class RunDetail(Answer, frozen=True):
     pins: dict[str, str] = {}  # "param:C" or "metric:loss" -> "pinned" or "unpinned", as chosen for its notebook
 
 
-class Version(Answer, frozen=True):
-    """One version of a registered model."""
-
-    version: int
-    stage: str
-    aliases: list[str]
-    run_id: str | None
-    run_name: str
-    flavor: str
-    description: str
-    metrics: dict[str, Number]
-    created_at: int
-    user: str
-
-
-class Model(Answer, frozen=True):
-    """A registered model; versions newest first; `last_commit` is what a promotion should expect."""
-
-    name: str
-    description: str
-    versions: list[Version]
-    last_commit: int
-
-
-class Models(Answer, frozen=True):
-    """All registered models and the stages in their order."""
-
-    models: list[Model]
-    stages: list[str]
-
-
-class Change(Answer, frozen=True):
-    """One move of one version."""
-
-    version: int
-    before: str
-    after: str
-
-
-class CommitEntry(Answer, frozen=True):
-    """One line of a model's history."""
-
-    number: int
-    action: str
-    at: int
-    user: str
-    note: str
-    changes: list[Change]
-    text: str  # the same in words: "v3 → Production, v2 → Archived"
-
-
-class History(Answer, frozen=True):
-    """The commits of one registered model, newest first."""
-
-    name: str
-    commits: list[CommitEntry]
-
-
-class Registered(Answer, frozen=True):
-    """A new version."""
-
-    name: str
-    version: int
-    last_commit: int
-
-
-class Promoted(Answer, frozen=True):
-    """What a promotion did, or (preview) would do."""
-
-    name: str
-    preview: bool
-    last_commit: int
-    changes: list[Change]
-    text: str
-
-
 class Server(Answer, frozen=True):
-    """A model server. `curl` is a command that works as it stands; `example` a body that it accepts."""
+    """A model server. `curl`, `python` and `javascript` work as they stand; `example` is a body that it accepts.
+
+    `path` is where a Jupyter server reaches it for a browser on another machine, below its base URL. `follow` is the
+    URI whose meaning it follows, `held` the version that it answers with all the same, `previous` the one before.
+    """
 
     server_id: str
     url: str
+    path: str
     port: int
     model_uri: str
     model_name: str
     version: int | None
+    stage: str
     owner: str
     status: str
     started_at: int
     error: str
     requests: int
+    follow: str
+    held: str
+    previous: str
+    others: list[servers.OtherModel]
+    checks: list[servers.Check]
     curl: str
+    python: str
+    javascript: str
     example: str
 
 
@@ -363,15 +255,14 @@ ANSWERS: dict[str, type[Answer]] = {
     "run": RunDetail,
     **differing.ANSWERS,
     **pictures.ANSWERS,
-    "models": Models,
-    "history": History,
+    **registered.ANSWERS,
     "servers": Servers,
     "edit_run": Done,
     "pin": Done,
-    "register": Registered,
-    "promote": Promoted,
-    "undo": Promoted,
+    "edit_version": Done,
     "serve": Server,
     "stop_server": Done,
+    **servers.ANSWERS,
+    "rollback_server": Done,
     "invoke": Invocation,
 }

@@ -19,9 +19,11 @@ from nbtrack.store.files import replace as replace_file
 from nbtrack.wire import pictures as p
 from nbtrack.wire import tables
 from nbtrack.wire.listing import list_runs
-from nbtrack.wire.messages import GetHistory, GetInfo, GetRun, ListModels
+from nbtrack.wire.messages import GetInfo, GetRun
 from nbtrack.wire.picturing import get_artifact, get_series
-from nbtrack.wire.reading import get_history, get_info, get_run, list_models
+from nbtrack.wire.promoting import get_history, list_models
+from nbtrack.wire.reading import get_info, get_run
+from nbtrack.wire.registered import GetHistory, ListModels
 
 if TYPE_CHECKING:
     from nbtrack.store.base import Store

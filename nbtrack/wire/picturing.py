@@ -21,9 +21,8 @@ from nbtrack.plots.tables import SUFFIXES, read_table
 from nbtrack.store.base import Store
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 from nbtrack.wire import pictures as p
-from nbtrack.wire.base import Number
+from nbtrack.wire.base import Number, number
 from nbtrack.wire.listing import experiment_ids
-from nbtrack.wire.reading import number
 
 MOST_CURVES: Final = 2000  # of one request
 MOST_RUNS: Final = 20_000  # of one figure
