@@ -9,11 +9,12 @@ from nbtrack.bridge.foreign import ImportReport
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nbtrack.bridge.exporting import ExportReport
     from nbtrack.bridge.foreign import Source
     from nbtrack.bridge.importing import Progress
     from nbtrack.store.base import Store
 
-__all__ = ["ImportReport", "import_mlruns", "import_runs", "open_source"]
+__all__ = ["ImportReport", "export_mlruns", "export_model", "import_mlruns", "import_runs", "open_source"]
 
 
 def open_source(path: str | Path) -> Source:
@@ -67,3 +68,17 @@ def import_mlruns(
     from nbtrack.bridge.mlruns import import_mlruns as run
 
     return run(path, store, dry_run=dry_run, progress=progress)
+
+
+def export_mlruns(store: Store, folder: str | Path, *, progress: Progress | None = None) -> ExportReport:
+    """Write a store as the folder of runs that MLflow reads: see :func:`nbtrack.bridge.exporting.export_mlruns`."""
+    from nbtrack.bridge.exporting import export_mlruns as run
+
+    return run(store, folder, progress=progress)
+
+
+def export_model(model_uri: str, folder: str | Path, *, store: Store | None = None) -> Path:
+    """Write a model in MLflow's format: see :func:`nbtrack.bridge.mlflow_model.export_model`."""
+    from nbtrack.bridge.mlflow_model import export_model as run
+
+    return run(model_uri, folder, store=store)

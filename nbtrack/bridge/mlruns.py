@@ -35,7 +35,7 @@ _STATUSES: Final[Mapping[str, Status]] = {
     **{"1": "KILLED", "2": "SCHEDULED", "3": "FINISHED", "4": "FAILED", "5": "KILLED"},
     **{"RUNNING": "KILLED", "SCHEDULED": "SCHEDULED", "FINISHED": "FINISHED", "FAILED": "FAILED", "KILLED": "KILLED"},
 }
-_RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
+_RUN_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{21}")
 _MODEL_ID: Final = re.compile(r"m-[0-9a-f]{32}")
 
 
@@ -296,7 +296,7 @@ class MlrunsFolder(Source):
         for model in self._logged:
             if source == f"models:/{model.model_id}" or f"/{model.model_id}/artifacts" in (storage or source):
                 return (model.holder, model.path), model.model_id
-        if found := re.match(r"runs:/+([0-9a-f]{32})/(.+)", source):
+        if found := re.match(r"runs:/+([0-9a-f]+)/(.+)", source):
             return (found[1], found[2].strip("/")), None
         if run_id and (found := re.search(rf"/{re.escape(str(run_id))}/artifacts/(.+)", source)):
             return (str(run_id), found[1].strip("/")), None
