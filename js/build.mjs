@@ -1,6 +1,6 @@
 // Builds both bundles from src/: the JupyterLab extension (rspack, through JupyterLab's own builder) and the widget (esbuild).
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,25 +35,13 @@ function labextension() {
 async function widget() {
   const outdir = join(here, "..", "nbtrack", "widget", "static");
   rmSync(outdir, { recursive: true, force: true });
-  await build({
-    absWorkingDir: here,
-    entryPoints: [
-      { in: "src/widget.ts", out: "widget" },
-      { in: "style/index.css", out: "widget" },
-    ],
-    outdir,
-    format: "esm",
-    ...COMMON,
-  });
+  const made = { absWorkingDir: here, outdir, ...COMMON };
+  await build({ ...made, entryPoints: [{ in: "style/index.css", out: "widget" }] });
+  const style = JSON.stringify(readFileSync(join(outdir, "widget.css"), "utf8"));
+  await build({ ...made, entryPoints: ["src/widget.ts"], format: "esm" });
+  await build({ ...made, entryPoints: ["src/view.ts"], format: "esm", define: { NBT_STYLE: style } });
   // A page opened from disk may load no module, so its program is one plain script.
-  await build({
-    absWorkingDir: here,
-    entryPoints: [{ in: "src/report.ts", out: "report" }],
-    outdir,
-    format: "iife",
-    charset: "ascii",
-    ...COMMON,
-  });
+  await build({ ...made, entryPoints: ["src/report.ts"], format: "iife", charset: "ascii" });
 }
 
 labextension();

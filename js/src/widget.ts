@@ -1,130 +1,101 @@
-/** The anywidget entry: the comparison or the card in a cell, answered by the kernel. */
-import type { InitializeProps, RenderProps } from "@anywidget/types";
-import { isVisible } from "./client";
-import { KernelClient, type Seed } from "./clients/kernel";
-import { mount as mountCompare } from "./components/Compare";
-import { mount as mountCard } from "./components/RunCard";
-import { createState } from "./state";
+/** The anywidget's entry: small, for every widget sends it. The program itself comes once a page. */
+import type { AnyModel, InitializeProps, RenderProps } from "@anywidget/types";
 
-/** The traits of `nbtrack.widget.View`. */
+/** What the program needs of `nbtrack.widget.View`, and what this entry does. */
 interface Traits {
-  view: "compare" | "card";
-  run_ids: string[] | null;
-  filter: string;
-  experiment: string | null;
-  /** JSON of what this view asks first, with the answers. */
-  seed: string;
-  /** The class of the static picture that this view stands for. */
-  picture: string;
-  /** Whether the view is no output of its own: then it is mounted over its picture. */
-  inplace: boolean;
+  /** Names the program; a kernel with another nbtrack has another one. */
+  code_key: string;
+  /** The program, gzip, with the first view of a kernel; later ones send nothing. */
+  code: DataView | ArrayBuffer | null;
+  [name: string]: unknown;
 }
 
-type Model = RenderProps<Traits>["model"];
-
-/** Every look wakes the kernel, so look rarely; after each cell it tells of changes by itself. */
-const POLL_MS = 5000;
-
-/** Mount the view in an element; return how to dispose of it. */
-function show(model: Model, el: HTMLElement): () => void {
-  const host = document.createElement("div");
-  el.replaceChildren(host);
-  const visible = (): boolean => isVisible(host) && host.dataset.running === "1";
-  const seed = JSON.parse(model.get("seed") || "[]") as Seed[];
-  const client = new KernelClient(model, { interval_ms: POLL_MS, visible }, seed);
-  // Changes that came from elsewhere, such as the panel, are seen when somebody turns to this view.
-  const look = (): void => client.look();
-  host.addEventListener("pointerenter", look);
-  document.addEventListener("visibilitychange", look);
-  const run_ids = model.get("run_ids");
-  const table = model.get("view") === "compare";
-  const state = createState(client, {
-    run_ids,
-    query: model.get("filter"),
-    experiment: model.get("experiment"),
-    table,
-  });
-  const unwatch = state.runs.subscribe((runs) => {
-    const status = runs?.columns.find((column) => column.kind === "attribute" && column.key === "status");
-    host.dataset.running = status?.values.includes("RUNNING") === true ? "1" : "0";
-  });
-  const dispose =
-    model.get("view") === "card"
-      ? mountCard(host, client, state, { run_id: run_ids?.[0] ?? "" })
-      : mountCompare(host, client, state);
-  client.look(); // the seed may be old: the page may have been reloaded since
-  return () => {
-    document.removeEventListener("visibilitychange", look);
-    unwatch();
-    dispose();
-    client.dispose();
-    host.remove();
-  };
+interface Program {
+  initialize(props: unknown): void;
+  render(props: unknown): void;
 }
 
-/** The static picture of this view, unless our JupyterLab extension looks after it. */
-function pictureOf(model: Model): HTMLElement | null {
-  const name = model.get("picture");
-  const found = name === "" ? null : document.querySelector<HTMLElement>(`.${CSS.escape(name)}`);
-  return found?.closest(".nbt-output") ? null : found;
+/** One program on its way to this page. */
+interface Slot {
+  program: Promise<Program>;
+  give: (code: BlobPart) => void;
+  given: boolean;
+  asked: boolean;
 }
 
-/** Show the view over a picture, which comes back when the view goes. */
-function cover(model: Model, picture: HTMLElement): () => void {
-  const place = document.createElement("div");
-  picture.before(place);
-  const dispose = show(model, place);
-  picture.hidden = true;
-  return () => {
-    dispose();
-    place.remove();
-    picture.hidden = false;
-  };
-}
+const SLOTS = Symbol.for("nbtrack.programs");
+const ASK_AGAIN_MS = 2000;
 
-/** Runs once a page and view, also where no output shows it: what a notebook keeps is the picture alone. */
-function initialize({ model, signal }: InitializeProps<Traits>): void {
-  if (!model.get("inplace")) {
-    return;
+async function load(code: BlobPart): Promise<Program> {
+  const unpacked = new Blob([code]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const text = await new Response(unpacked).text();
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  try {
+    return (await import(/* webpackIgnore: true */ url)) as Program;
+  } finally {
+    URL.revokeObjectURL(url);
   }
-  let covered: HTMLElement | null = null;
-  let uncover: () => void = () => undefined;
-  let asked = 0;
-  const look = (): void => {
-    asked = 0;
-    const picture = pictureOf(model);
-    if (picture !== covered) {
-      uncover();
-      covered = picture;
-      uncover = picture === null ? () => undefined : cover(model, picture);
-    }
-  };
-  // Outputs come and go as a notebook is scrolled, and the picture may be drawn after this.
-  const observer = new MutationObserver(() => {
-    asked ||= requestAnimationFrame(look);
-  });
-  observer.observe(document.body, { childList: true, subtree: true });
-  look();
-  signal.addEventListener("abort", () => {
-    observer.disconnect();
-    cancelAnimationFrame(asked);
-    uncover();
-  });
 }
 
-/** Where the view is an output of its own, it stands beside its picture and hides it. */
-function render({ model, el, signal }: RenderProps<Traits>): void {
-  const dispose = show(model, el);
-  const picture = pictureOf(model);
-  if (picture !== null) {
-    picture.hidden = true;
+function slotOf(key: string): Slot {
+  const page = globalThis as { [SLOTS]?: Map<string, Slot> };
+  page[SLOTS] ??= new Map();
+  let slot = page[SLOTS].get(key);
+  if (slot === undefined) {
+    let give: Slot["give"] = () => undefined;
+    const program = new Promise<BlobPart>((resolve) => {
+      give = resolve;
+    }).then(load);
+    slot = { program, give, given: false, asked: false };
+    page[SLOTS].set(key, slot);
   }
-  signal.addEventListener("abort", () => {
-    dispose();
-    if (picture !== null) {
-      picture.hidden = false;
-    }
-  });
+  return slot;
+}
+
+function programFor(model: AnyModel<Traits>): Promise<Program> {
+  const key = model.get("code_key");
+  const slot = slotOf(key);
+  const take = (code: BlobPart): void => {
+    slot.given = true;
+    slot.give(code);
+  };
+  const code = model.get("code");
+  if (code !== null && code.byteLength > 0) {
+    take(code as BlobPart);
+  } else if (!slot.given) {
+    const receive = (message: { code?: unknown }, buffers: DataView[]): void => {
+      const [bytes] = buffers;
+      if (message?.code === key && bytes !== undefined) {
+        model.off("msg:custom", receive);
+        take(bytes as DataView<ArrayBuffer>);
+      }
+    };
+    const ask = (): void => {
+      if (!slot.given) {
+        slot.asked = true;
+        model.on("msg:custom", receive);
+        model.send({ code: key });
+      }
+    };
+    // Whoever asked first may be gone before there was an answer.
+    setTimeout(ask, slot.asked ? ASK_AGAIN_MS : 0);
+    slot.asked = true;
+  }
+  return slot.program;
+}
+
+async function initialize(props: InitializeProps<Traits>): Promise<void> {
+  const program = await programFor(props.model);
+  if (!props.signal.aborted) {
+    program.initialize(props);
+  }
+}
+
+async function render(props: RenderProps<Traits>): Promise<void> {
+  const program = await programFor(props.model);
+  if (!props.signal.aborted) {
+    program.render(props);
+  }
 }
 
 export default { initialize, render };

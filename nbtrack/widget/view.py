@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import gzip
+import hashlib
 import json
 import threading
 import weakref
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import anywidget
 import traitlets
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parent / "static"
 WIDGET_MIME: Final = "application/vnd.jupyter.widget-view+json"
-# The same as in js/src/{loader.ts,state.ts,components/MetricChart.tsx}; a seed that fits no question is only a seed in vain.
+# The same as in js/src/{loader,state}.ts and MetricChart.tsx; a seed that fits no question is only a seed in vain.
 MOST_RUNS: Final = 1000
 MOST_CELLS: Final = 50_000
 FIRST_DRAWN: Final = 8
@@ -27,6 +30,13 @@ MOST_CHARTS: Final = 12
 MOST_SEEDED: Final = 200  # runs; more make the cell's output wait longer than a question would
 # These may take seconds; in a thread of their own they hold up neither the kernel nor the other questions.
 SLOW: Final = frozenset({"serve", "invoke", "stop_server"})
+
+
+@lru_cache(maxsize=1)
+def program() -> tuple[str, bytes]:
+    """Return the name and the bytes (gzip) of the front end's program."""
+    packed = gzip.compress((STATIC / "view.js").read_bytes(), 9, mtime=0)
+    return hashlib.sha256(packed).hexdigest()[:16], packed
 
 
 def first_answers(
@@ -57,10 +67,13 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]
 
     The front end sends ``{id, request}`` as a custom message and gets ``{id}`` with the reply's bytes beside it.
     Requests may come in any thread: a kernel with subshells answers while a cell runs.
+
+    What every view sends is a small entry (``_esm``). The program behind it comes with the first view of a kernel; a
+    page that does not have it, for it was opened later, asks for it with ``{code}``.
     """
 
     _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
+    _sent: ClassVar[bool] = False  # whether a view of this process has brought the program along
 
     view = traitlets.Enum(["compare", "card"], default_value="compare").tag(sync=True)
     run_ids = traitlets.List(traitlets.Unicode(), default_value=None, allow_none=True).tag(sync=True)
@@ -72,18 +85,27 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]
     # output of the notebook holds a widget that would be dead when it is opened again.
     picture = traitlets.Unicode("").tag(sync=True)
     inplace = traitlets.Bool(False).tag(sync=True)
+    code_key = traitlets.Unicode("").tag(sync=True)
+    code = traitlets.Bytes(b"").tag(sync=True)
 
     def __init__(self, store: Store, **traits: Any) -> None:
         self._store = store
         self._watching = False  # whether a front end has asked since it was last told of a change
         self._revision = ""
         asked = {name: traits[name] for name in ("view", "run_ids", "filter", "experiment") if name in traits}
-        super().__init__(**traits, seed=first_answers(store, **asked))
+        key, packed = program()
+        first, View._sent = not View._sent, True
+        super().__init__(**traits, seed=first_answers(store, **asked), code_key=key, code=packed if first else b"")
         self.on_msg(self._receive)
         _watch_cells(self)
 
     def _receive(self, _: Any, content: Any, buffers: Any) -> None:
-        if not isinstance(content, dict) or not isinstance(content.get("id"), str):
+        if not isinstance(content, dict):
+            return
+        key, packed = program()
+        if content.get("code") == key:
+            self.send({"code": key}, buffers=[packed])
+        if not isinstance(content.get("id"), str):
             return
         request = content.get("request")
         if isinstance(request, dict) and request.get("op") in SLOW:

@@ -80,6 +80,8 @@ def clean_environment(installed: Path) -> dict[str, str]:
         f"{LAB}/install.json",
         "data/data/etc/jupyter/jupyter_server_config.d/nbtrack.json",
         "nbtrack/widget/static/widget.js",
+        "nbtrack/widget/static/view.js",
+        "nbtrack/widget/static/report.js",
         "nbtrack/notebooks/01-first-run.ipynb",
         "nbtrack/py.typed",
         "dist-info/licenses/LICENSE",
