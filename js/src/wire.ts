@@ -156,6 +156,14 @@ export interface GetHistory {
   name: string;
 }
 
+/** What is different between two versions; a difference reads from `a` to `b`. */
+export interface DiffVersions {
+  op: "version_diff";
+  name: string;
+  a: number;
+  b: number;
+}
+
 /** Model servers of this store on this machine. */
 export interface ListServers {
   op: "servers";
@@ -192,10 +200,10 @@ export interface Register {
 }
 
 /**
- * Move a version to a stage. With `preview`, only say what would happen.
+ * Move a version to a stage. With `preview`, only say what would happen, and what each gate finds.
  *
  * `expect` is the last commit number that the user saw: if there is a newer one, nothing is done and the answer is
- * an error with code ``conflict``. `former` is the stage that the version now there moves back to.
+ * an error with code ``conflict``. `former` is the stage that the version now there moves back to, or ``below``.
  */
 export interface Promote {
   op: "promote";
@@ -215,6 +223,33 @@ export interface Undo {
   expect?: number | null;
 }
 
+/** Agree, under one's own name, that a version may be promoted to a stage; or take that back. */
+export interface Approve {
+  op: "approve";
+  name: string;
+  version: number;
+  stage: string;
+  withdraw?: boolean;
+  note?: string;
+}
+
+/** Set what every promotion to a stage must pass; an empty list takes the gates away. */
+export interface SetGates {
+  op: "set_gates";
+  name: string;
+  stage: string;
+  gates: string[];
+}
+
+/** Describe a version, move it to the trash, or restore it from there. */
+export interface EditVersion {
+  op: "edit_version";
+  name: string;
+  version: number;
+  description?: string | null;
+  deleted?: boolean | null;
+}
+
 /** Serve a model on this machine; answers when it is ready, or with the reason why not. */
 export interface Serve {
   op: "serve";
@@ -226,6 +261,19 @@ export interface Serve {
 export interface StopServer {
   op: "stop_server";
   server_id: string;
+}
+
+/** What a server was asked lately, the end of its log, and how its rows differ from the training data. */
+export interface GetActivity {
+  op: "server_activity";
+  server_id: string;
+}
+
+/** Let the version that answered before answer again, at once; with `follow`, follow the stage again. */
+export interface RollbackServer {
+  op: "rollback_server";
+  server_id: string;
+  follow?: boolean;
 }
 
 /** Send one scoring request to a served model: the try-it form. `body` is sent as it is. */
@@ -258,15 +306,6 @@ export interface ArtifactEntry {
   path: string;
   size_bytes: number;
   digest: string;
-}
-
-/** A model that a run logged, and the versions made of it. */
-export interface LoggedModel {
-  artifact_path: string;
-  flavor: string;
-  model_class: string;
-  size_bytes: number;
-  versions: [string, number, string][];
 }
 
 /** A metric of a run in one line. */
@@ -313,88 +352,34 @@ export interface RunDetail {
   pins: Record<string, string>;
 }
 
-/** One version of a registered model. */
-export interface Version {
-  version: number;
-  stage: string;
-  aliases: string[];
-  run_id: string | null;
-  run_name: string;
-  flavor: string;
-  description: string;
-  metrics: Record<string, number | string>;
-  created_at: number;
-  user: string;
-}
-
-/** A registered model; versions newest first; `last_commit` is what a promotion should expect. */
-export interface Model {
-  name: string;
-  description: string;
-  versions: Version[];
-  last_commit: number;
-}
-
-/** All registered models and the stages in their order. */
-export interface Models {
-  models: Model[];
-  stages: string[];
-}
-
-/** One move of one version. */
-export interface Change {
-  version: number;
-  before: string;
-  after: string;
-}
-
-/** One line of a model's history. */
-export interface CommitEntry {
-  number: number;
-  action: string;
-  at: number;
-  user: string;
-  note: string;
-  changes: Change[];
-  text: string;
-}
-
-/** The commits of one registered model, newest first. */
-export interface History {
-  name: string;
-  commits: CommitEntry[];
-}
-
-/** A new version. */
-export interface Registered {
-  name: string;
-  version: number;
-  last_commit: number;
-}
-
-/** What a promotion did, or (preview) would do. */
-export interface Promoted {
-  name: string;
-  preview: boolean;
-  last_commit: number;
-  changes: Change[];
-  text: string;
-}
-
-/** A model server. `curl` is a command that works as it stands; `example` a body that it accepts. */
+/**
+ * A model server. `curl`, `python` and `javascript` work as they stand; `example` is a body that it accepts.
+ *
+ * `path` is where a Jupyter server reaches it for a browser on another machine, below its base URL. `follow` is the
+ * URI whose meaning it follows, `held` the version that it answers with all the same, `previous` the one before.
+ */
 export interface Server {
   server_id: string;
   url: string;
+  path: string;
   port: number;
   model_uri: string;
   model_name: string;
   version: number | null;
+  stage: string;
   owner: string;
   status: string;
   started_at: number;
   error: string;
   requests: number;
+  follow: string;
+  held: string;
+  previous: string;
+  others: OtherModel[];
+  checks: Check[];
   curl: string;
+  python: string;
+  javascript: string;
   example: string;
 }
 
@@ -622,6 +607,196 @@ export interface ReportPage {
   html: string;
 }
 
+/** A model that a run logged, and the versions made of it. */
+export interface LoggedModel {
+  artifact_path: string;
+  flavor: string;
+  model_class: string;
+  size_bytes: number;
+  versions: [string, number, string][];
+}
+
+/** One version of a registered model. `approvals` maps a person to the stages that he agreed to. */
+export interface Version {
+  version: number;
+  stage: string;
+  aliases: string[];
+  run_id: string | null;
+  run_name: string;
+  flavor: string;
+  description: string;
+  metrics: Record<string, number | string>;
+  created_at: number;
+  user: string;
+  code_line: string;
+  approvals: Record<string, string[]>;
+}
+
+/**
+ * The last choice of the best version for an environment: each version has a score or a reason against it.
+ *
+ * `dataset` is the fingerprint of the data that all were scored on.
+ */
+export interface Decision {
+  environment: string;
+  policy: string;
+  metric: string;
+  dataset: string;
+  best: number;
+  scores: Record<string, number | string>;
+  refused: Record<string, string>;
+}
+
+/**
+ * A registered model; versions newest first; `last_commit` is what a promotion should expect.
+ *
+ * `stages` are its stages, lowest first; `gates` maps a stage to the conditions of every promotion to it; `trash` are
+ * the versions in the trash.
+ */
+export interface Model {
+  name: string;
+  description: string;
+  versions: Version[];
+  last_commit: number;
+  stages: string[];
+  gates: Record<string, string[]>;
+  decisions: Decision[];
+  trash: number[];
+}
+
+/** All registered models, and the stages that a model has unless it has its own. */
+export interface Models {
+  models: Model[];
+  stages: string[];
+}
+
+/** One move of one version. */
+export interface Change {
+  version: number;
+  before: string;
+  after: string;
+}
+
+/** One line of a model's history. */
+export interface CommitEntry {
+  number: number;
+  action: string;
+  at: number;
+  user: string;
+  note: string;
+  changes: Change[];
+  text: string;
+}
+
+/** The commits of one registered model, newest first. */
+export interface History {
+  name: string;
+  commits: CommitEntry[];
+}
+
+/** One thing that is different between two versions; null where one has no such thing. */
+export interface VersionDifference {
+  kind: string;
+  key: string;
+  a: string | null;
+  b: string | null;
+}
+
+/** What is different between two versions: results first. */
+export interface VersionDiff {
+  name: string;
+  a: number;
+  b: number;
+  differences: VersionDifference[];
+}
+
+/** A new version. */
+export interface Registered {
+  name: string;
+  version: number;
+  last_commit: number;
+}
+
+/** What a gate found of the version, and what it asks. */
+export interface Gate {
+  gate: string;
+  passed: boolean;
+  found: string;
+  asked: string;
+}
+
+/**
+ * What a promotion did, or (preview) would do.
+ *
+ * `refused` says whether a gate stands against it; `formers` are the stages that a version which gives way could go
+ * to, the one that it would go to unasked first.
+ */
+export interface Promoted {
+  name: string;
+  preview: boolean;
+  last_commit: number;
+  changes: Change[];
+  text: string;
+  gates: Gate[];
+  refused: boolean;
+  formers: string[];
+}
+
+/** A model's gates as they are now. */
+export interface Rules {
+  name: string;
+  gates: Record<string, string[]>;
+}
+
+/** One step of a server's rehearsal. `state` is ``ok`` or ``note``. */
+export interface Check {
+  name: string;
+  state: string;
+  text: string;
+}
+
+/** A further model of a server. */
+export interface OtherModel {
+  model_uri: string;
+  model_name: string;
+  version: number | null;
+}
+
+/** One scoring request, without its data; `why` says why it was refused. */
+export interface SeenRequest {
+  at: number;
+  status: number;
+  rows: number;
+  ms: number;
+  model: string;
+  why: string;
+}
+
+/**
+ * How a column differs from the training data: `verdict` is ``steady shifted drifted`` or ``too few rows``.
+ *
+ * `index` is the population stability index; `missing`, `missing_before` and `outside` are shares.
+ */
+export interface DriftedColumn {
+  column: string | null;
+  index: number;
+  verdict: string;
+  missing: number;
+  missing_before: number;
+  outside: number;
+}
+
+/** What a server was asked lately, newest first. `drift` is null where requests are not looked at. */
+export interface ServerActivity {
+  requests: SeenRequest[];
+  total: number;
+  log: string;
+  drift: DriftedColumn[] | null;
+  drift_rows: number;
+  shadow: string;
+  run_id: string | null;
+}
+
 export type AnyRequest =
   | GetInfo
   | GetRevision
@@ -640,14 +815,20 @@ export type AnyRequest =
   | MakeReport
   | ListModels
   | GetHistory
+  | DiffVersions
   | ListServers
   | EditRun
   | Pin
   | Register
   | Promote
   | Undo
+  | Approve
+  | SetGates
+  | EditVersion
   | Serve
   | StopServer
+  | GetActivity
+  | RollbackServer
   | Invoke;
 
 /** Which answer each request gets. */
@@ -669,14 +850,20 @@ export interface Answers {
   report: ReportPage;
   models: Models;
   history: History;
-  servers: Servers;
-  edit_run: Done;
-  pin: Done;
+  version_diff: VersionDiff;
   register: Registered;
   promote: Promoted;
   undo: Promoted;
+  approve: Version;
+  set_gates: Rules;
+  servers: Servers;
+  edit_run: Done;
+  pin: Done;
+  edit_version: Done;
   serve: Server;
   stop_server: Done;
+  server_activity: ServerActivity;
+  rollback_server: Done;
   invoke: Invocation;
 }
 

@@ -163,8 +163,9 @@ def predict(uri: str, source: BinaryIO, kind: str | None, target: Path, store_ur
     kind = kind or format_of(str(getattr(source, "name", ""))) or "json"
     answer = format_of(target.name) or "json"
     with ExitStack() as stack:
-        to_file = str(target) != "-"
-        out = stack.enter_context(Finished(target)) if to_file else click.get_binary_stream("stdout")
+        out: BinaryIO = sys.stdout.buffer
+        if str(target) != "-":
+            out = stack.enter_context(Finished(target))
         progress = stack.enter_context(_progress(source, kind))
         predict_file(scorer, source, kind, out, answer, progress)
 

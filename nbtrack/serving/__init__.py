@@ -1,7 +1,7 @@
 """Models over HTTP from the notebook: each served by a process of its own, tied to whoever started it."""
 
 from nbtrack.entities import ServerInfo
-from nbtrack.serving.client import curl_command, invoke, server_example
+from nbtrack.serving.client import activity, curl_command, invoke, server_example, snippets
 from nbtrack.serving.handle import ModelServer
 from nbtrack.serving.process import stop_server
 from nbtrack.serving.supervise import RequestLogging, get_server, list_servers, serve
@@ -14,6 +14,7 @@ __all__ = [
     "ModelServer",
     "RequestLogging",
     "ServerInfo",
+    "activity",
     "curl_command",
     "default_owner",
     "example_request",
@@ -22,5 +23,6 @@ __all__ = [
     "list_servers",
     "serve",
     "server_example",
+    "snippets",
     "stop_server",
 ]

@@ -11,10 +11,11 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from nbtrack.entities import ServerInfo
-from nbtrack.errors import InvalidInputError, NotFoundError, ServingError
-from nbtrack.serving import records
+from nbtrack.errors import InvalidInputError, ServingError
+from nbtrack.serving import logfile, records
 
 TIMEOUT_S: Final = 60.0
+LOG_LINES: Final = 60
 
 
 def invoke(server_id: str, body: str | bytes, content_type: str = "application/json") -> tuple[int, str, float]:
@@ -32,31 +33,36 @@ def invoke(server_id: str, body: str | bytes, content_type: str = "application/j
     ServingError
         If it does not answer.
     """
+    return post(_record(server_id), body, content_type)
+
+
+def _record(server_id: str) -> records.Record:
     record = records.read_record(server_id)
     if record is None:
-        raise NotFoundError(
-            f"model server: there is none with the id {server_id[:60]!r}; it may have been stopped."
-            " nbtrack.serving.list_servers() shows those there are."
-        )
-    return post(record, body, content_type)
+        raise records.no_server(server_id)
+    return record
 
 
 def post(record: records.Record, body: str | bytes, content_type: str, model: str = "") -> tuple[int, str, float]:
     """Send one scoring request to the server of a record, about one of its models if `model` names it."""
-    headers = {"Content-Type": content_type}
-    if record.token:
-        headers["Authorization"] = f"Bearer {record.token}"
+    path = f"/models/{quote(model)}/invocations" if model else "/invocations"
     data = body.encode() if isinstance(body, str) else body
     started = time.perf_counter()
+    status, text = _ask(record, "POST", path, data, {"Content-Type": content_type})
+    return status, text, (time.perf_counter() - started) * 1e3
+
+
+def _ask(
+    record: records.Record, method: str, path: str, data: bytes | None, headers: dict[str, str]
+) -> tuple[int, str]:
+    if record.token:
+        headers["Authorization"] = f"Bearer {record.token}"
     parts = urlsplit(record.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     try:
-        connection.request(
-            "POST", f"/models/{quote(model)}/invocations" if model else "/invocations", body=data, headers=headers
-        )
+        connection.request(method, path, body=data, headers=headers)
         response = connection.getresponse()
-        text = response.read().decode("utf-8", "replace")
-        return response.status, text, (time.perf_counter() - started) * 1e3
+        return response.status, response.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
         raise ServingError(
             f"model server {record.server_id}: {record.url} does not answer ({type(error).__name__}: {error})."
@@ -156,8 +162,57 @@ def server_example(info: ServerInfo) -> str:
 
 def curl_command(info: ServerInfo) -> str:
     """Return a command for a shell that gets a prediction from a server."""
+    return snippets(info)["curl"]
+
+
+def snippets(info: ServerInfo) -> dict[str, str]:
+    """Return what gets a prediction from a server, as it stands: ``curl``, ``python``, ``javascript`` (for Node.js).
+
+    Where the server asks for its token, they take it from the environment variable NBTRACK_SERVE_TOKEN.
+    """
     record = records.read_record(info.server_id)
-    example = server_example(info)
-    parts = ["curl", f"{info.url}/invocations", "-H", "Content-Type: application/json"]
-    secret = ' -H "Authorization: Bearer $NBTRACK_SERVE_TOKEN"' if record is not None and record.token else ""
-    return " ".join(shlex.quote(part) for part in parts) + secret + " -d " + shlex.quote(example)
+    secret = record is not None and bool(record.token)
+    body, url = server_example(info), f"{info.url}/invocations"
+    parts = ["curl", url, "-H", "Content-Type: application/json"]
+    curl = " ".join(shlex.quote(part) for part in parts)
+    curl += ' -H "Authorization: Bearer $NBTRACK_SERVE_TOKEN"' if secret else ""
+    kind = '"Content-Type": "application/json"'
+    from_python = ', "Authorization": "Bearer " + os.environ["NBTRACK_SERVE_TOKEN"]' if secret else ""
+    from_node = ', "Authorization": "Bearer " + process.env.NBTRACK_SERVE_TOKEN' if secret else ""
+    python = [
+        "import os\n" * secret + "from urllib.request import Request, urlopen\n",
+        f"body = {json.dumps(body)}.encode()",
+        f"request = Request({json.dumps(url)}, body, {{{kind}{from_python}}})",
+        "print(urlopen(request).read().decode())",
+    ]
+    javascript = [
+        f"const answer = await fetch({json.dumps(url)}, {{",
+        '  method: "POST",',
+        f"  headers: {{{kind}{from_node}}},",
+        f"  body: {json.dumps(body)},",
+        "});",
+        "console.log(await answer.text());",
+    ]
+    curl = f"{curl} -d {shlex.quote(body)}"
+    return {"curl": curl, "python": "\n".join(python), "javascript": "\n".join(javascript)}
+
+
+def activity(server_id: str) -> dict[str, Any]:
+    """Return what a server was asked lately, how its rows differ from the training data, and the end of its log.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such server.
+    ServingError
+        If it does not answer.
+    """
+    record = _record(server_id)
+    found = {name: _get(record, f"/{name}") for name in ("requests", "drift", "health")}
+    return {**found, "log": logfile.tail(records.log_path(server_id), LOG_LINES)}
+
+
+def _get(record: records.Record, path: str) -> Any:
+    """Return the parsed answer to a GET; None where there is nothing."""
+    status, text = _ask(record, "GET", path, None, {})
+    return json.loads(text) if status == 200 else None

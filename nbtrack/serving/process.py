@@ -276,14 +276,6 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def no_server(server_id: str) -> NotFoundError:
-    """Return what is raised where no server has this id."""
-    return NotFoundError(
-        f"model server: there is none with the id {server_id[:60]!r}; it may have been stopped."
-        " nbtrack.serving.list_servers() shows those there are."
-    )
-
-
 def _ending(code: int) -> str:
     if code < 0:
         try:
@@ -310,7 +302,7 @@ def stop_server(server_id: str) -> None:
         return
     record = records.read_record(server_id)
     if record is None or not (records.is_locked(server_id) or record.status == "failed"):
-        raise no_server(server_id)
+        raise records.no_server(server_id)
     _signal(record.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_S + 1
     while records.is_locked(server_id):

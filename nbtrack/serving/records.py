@@ -201,6 +201,14 @@ def read_record(server_id: str) -> Record | None:
         return None
 
 
+def no_server(server_id: str) -> NotFoundError:
+    """Return what is raised where no server has this id."""
+    return NotFoundError(
+        f"model server: there is none with the id {server_id[:60]!r}; it may have been stopped."
+        " nbtrack.serving.list_servers() shows those there are."
+    )
+
+
 def forget(server_id: str) -> None:
     """Remove every file of a server; on Windows those still open stay until a later listing."""
     path = record_path(server_id)

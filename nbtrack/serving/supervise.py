@@ -20,7 +20,7 @@ from nbtrack.serving import records
 from nbtrack.serving.environments import python_for
 from nbtrack.serving.handle import ModelServer
 from nbtrack.serving.order import Order, Wanted
-from nbtrack.serving.process import Child, children, listen, no_server
+from nbtrack.serving.process import Child, children, listen
 from nbtrack.serving.target import Target, find_target, the_store
 
 if TYPE_CHECKING:
@@ -341,4 +341,4 @@ def get_server(server_id: str) -> ModelServer:
     for record, _ in records.live_records():
         if record.server_id == server_id:
             return ModelServer(record, reused=True)
-    raise no_server(server_id)
+    raise records.no_server(server_id)

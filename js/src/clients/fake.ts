@@ -18,6 +18,7 @@ import type {
   SavedView,
   Series,
   Server,
+  ServerActivity,
 } from "../wire";
 
 export interface FakeRun {
@@ -62,7 +63,16 @@ export class FakeClient implements Client {
   private readonly listeners = new Set<(revision: string) => void>();
   private readonly models = new Map<string, Model>();
   private readonly history = new Map<string, CommitEntry[]>();
-  private readonly servers: Server[] = [];
+  readonly servers: Server[] = [];
+  activity: ServerActivity = {
+    requests: [],
+    total: 0,
+    log: "serving models:/wine-rf/2 (process 4711)",
+    drift: null,
+    drift_rows: 0,
+    shadow: "",
+    run_id: null,
+  };
   private readonly views = new Map<string, SavedView>();
 
   constructor(readonly runs: FakeRun[] = []) {}
@@ -176,6 +186,16 @@ export class FakeClient implements Client {
         return this.undo(request.name);
       case "serve":
         return this.serve(request.model_uri);
+      case "server_activity":
+        return this.activity;
+      case "rollback_server": {
+        const server = this.servers.find((one) => one.server_id === request.server_id);
+        if (server !== undefined) {
+          server.held = request.follow ? "" : server.previous;
+          this.touch();
+        }
+        return { text: request.follow ? "Following again" : `${server?.held ?? ""} answers` };
+      }
       case "stop_server": {
         const index = this.servers.findIndex((server) => server.server_id === request.server_id);
         this.servers.splice(index, index < 0 ? 0 : 1);
@@ -500,16 +520,30 @@ export class FakeClient implements Client {
     const server: Server = {
       server_id: `s${port}`,
       url: `http://127.0.0.1:${port}`,
+      path: `nbtrack/serve/s${port}/`,
       port,
       model_uri,
       model_name: named?.[1] ?? "model",
       version: named === null ? null : Number(named[2]),
+      stage: this.models.get(named?.[1] ?? "")?.versions.find((one) => one.version === Number(named?.[2]))?.stage ?? "",
       owner: "jupyter",
       status: "ready",
       started_at: NOW,
       error: "",
       requests: 0,
+      follow: "",
+      held: "",
+      previous: "",
+      others: [],
+      checks: [
+        { name: "port", state: "ok", text: `${port} is held; requests wait until the model is ready` },
+        { name: "signature", state: "ok", text: "2 columns" },
+        { name: "environment", state: "ok", text: "the same packages as when it was logged" },
+        { name: "example", state: "ok", text: "answered as logged in 0.05 ms" },
+      ],
       curl: `curl -s http://127.0.0.1:${port}/invocations -H 'Content-Type: application/json' -d '${example}'`,
+      python: `from urllib.request import Request, urlopen\n\nbody = ${JSON.stringify(example)}.encode()\nrequest = Request("http://127.0.0.1:${port}/invocations", body, {"Content-Type": "application/json"})\nprint(urlopen(request).read().decode())`,
+      javascript: `const answer = await fetch("http://127.0.0.1:${port}/invocations", {\n  method: "POST",\n  headers: {"Content-Type": "application/json"},\n  body: ${JSON.stringify(example)},\n});\nconsole.log(await answer.text());`,
       example,
     };
     this.servers.push(server);
