@@ -139,13 +139,14 @@ class Hooks:
             try:
                 result = original(*args, **kwargs)
             except BaseException as error:
-                _inside.libraries.remove(library)
                 raised = error
                 guarded(library, lambda: end(watch, None, raised))
                 raise
-            _inside.libraries.remove(library)
-            guarded(library, lambda: end(watch, result, None))
-            return result
+            else:
+                guarded(library, lambda: end(watch, result, None))
+                return result
+            finally:  # until here: what `end` asks of the library may train something itself
+                _inside.libraries.remove(library)
 
         return call
 

@@ -26,6 +26,8 @@ def install(hooks: Hooks, library: Any) -> None:
         def __init__(self, watch: Watch, prefix: str | None) -> None:
             self.watch, self.prefix = watch, prefix
             self.seen: dict[str, int] = {}
+            self.of_steps: set[str] = set()  # keys that the training steps log, not the validation
+            self.of_validation: set[str] | None = None
 
         def _log(self, trainer: Any, values: dict[str, Any]) -> None:
             if self.prefix is None or trainer.sanity_checking or not trainer.is_global_zero:
@@ -39,21 +41,34 @@ def install(hooks: Hooks, library: Any) -> None:
                     new[f"{self.prefix}{key}"] = number
             guarded(NAME, lambda: self.watch.recorder.metrics(new, step))
 
+        def _step_over(self, trainer: Any) -> None:
+            if self.of_validation is None:  # what a validation logs stays where it is for the steps after it
+                self.of_steps.update(trainer.callback_metrics)
+            if trainer.log_every_n_steps and trainer.global_step % trainer.log_every_n_steps == 0:
+                self._log(trainer, {key: v for key, v in trainer.logged_metrics.items() if key in self.of_steps})
+
+        def _validated(self, trainer: Any) -> None:
+            values = _epoch(trainer)
+            if self.of_validation is None:
+                self.of_validation = set(values) - self.of_steps
+            self._log(trainer, {key: value for key, value in values.items() if key in self.of_validation})
+
+        def _epoch_over(self, trainer: Any) -> None:
+            not_mine = self.of_validation or set()
+            self._log(trainer, {key: value for key, value in _epoch(trainer).items() if key not in not_mine})
+
         def on_train_start(self, trainer: Any, module: Any) -> None:
             guarded(NAME, lambda: self.watch.recorder.found_params(_optimizers(trainer), NAME))
 
         def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
-            if trainer.log_every_n_steps and trainer.global_step % trainer.log_every_n_steps == 0:
-                guarded(NAME, lambda: self._log(trainer, dict(trainer.logged_metrics)))
+            guarded(NAME, lambda: self._step_over(trainer))
 
         def on_validation_end(self, trainer: Any, module: Any) -> None:
-            guarded(NAME, lambda: self._log(trainer, _epoch(trainer)))
+            if not trainer.sanity_checking:
+                guarded(NAME, lambda: self._validated(trainer))
 
         def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-            guarded(NAME, lambda: self._log(trainer, _epoch(trainer)))
-
-        def on_train_end(self, trainer: Any, module: Any) -> None:
-            guarded(NAME, lambda: self._log(trainer, _epoch(trainer)))
+            guarded(NAME, lambda: self._epoch_over(trainer))
 
     def begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if (watch := started(NAME)) is None:

@@ -28,7 +28,7 @@ class _Trials:
     def __init__(self, study: Any, recorder: Recorder) -> None:
         self.recorder = recorder
         self.count = 0
-        self._down = [str(direction).endswith("MINIMIZE") for direction in study.directions]
+        self._down = [direction.name == "MINIMIZE" for direction in study.directions]
         self._best: float | None = None
         self._lock = threading.Lock()
 

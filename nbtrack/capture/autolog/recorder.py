@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.autolog.hooks import guarded
+from nbtrack.capture.autolog.hooks import guarded, keep_quiet
 from nbtrack.capture.resolve import MISSING, plain
 from nbtrack.entities import MANIFEST_NAME
 from nbtrack.models.seen import saw
@@ -142,8 +142,9 @@ class Recorder:
 
     def finish(self) -> None:
         """Do what had to wait: child runs, tables."""
-        for one in self.later.values():
-            guarded("what was trained", one)
+        with keep_quiet():
+            for one in self.later.values():
+                guarded("what was trained", one)
         self.later.clear()
 
     def close(self) -> None:
@@ -168,8 +169,8 @@ class Recorder:
     def _log_models(self) -> None:
         from nbtrack.capture.fitted import Fitted, log_fitted, models_to_log
 
-        kept = [Fitted(f"model{i or ''}", one.model, None, one.example) for i, one in enumerate(self.trained)]
-        models = models_to_log([one for one in kept if one.estimator is not None])
+        kept = [Fitted("model", one.model, None, True, one.example) for one in self.trained if one.model is not None]
+        models = models_to_log(kept)
         if not models or any(
             p.endswith("/" + MANIFEST_NAME) for p in self.run.store.get_run(self.run.run_id).artifacts
         ):
