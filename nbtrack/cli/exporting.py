@@ -59,13 +59,17 @@ def mlruns(folder: Path, store_uri: str | None, as_json: bool) -> None:
 @click.argument("model_uri")
 @click.argument("folder", type=click.Path(path_type=Path))
 @store_option
-def model(model_uri: str, folder: Path, store_uri: str | None) -> None:
+@json_option
+def model(model_uri: str, folder: Path, store_uri: str | None, as_json: bool) -> None:
     """Write one model as a folder that MLflow loads and serves.
 
     MODEL_URI is models:/NAME/VERSION or runs:/RUN_ID/PATH; FOLDER must be empty or not there.
     """
     from nbtrack.bridge import export_model
-    from nbtrack.cli.output import say
+    from nbtrack.cli.output import print_json, say
 
     export_model(model_uri, folder, store=open_here(store_uri))
-    say(f"Written to {folder}. Serve it: mlflow models serve -m {folder} --env-manager local")
+    if as_json:
+        print_json({"model_uri": model_uri, "folder": str(folder)})
+    else:
+        say(f"Written to {folder}. Serve it: mlflow models serve -m {folder} --env-manager local")
