@@ -6,6 +6,8 @@ export interface Client {
   readonly saved?: boolean;
   /** Ask; rejects with a {@link CallError} that says what to do. */
   call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]>;
+  /** The address of something that the Jupyter server hands out, given by its path below the base URL. */
+  href?(path: string): string;
   /** Be told whenever something in the store may have changed. Returns how to stop. */
   subscribe(changed: (revision: string) => void): () => void;
 }
@@ -127,9 +129,14 @@ export class RevisionPoll {
           visible.filter((watcher) => this.watchers.has(watcher)),
         );
         this.failures = 0;
-      } catch {
-        // The view's own requests show what is wrong; here it only matters not to hammer a server that is away.
-        this.failures = Math.min(this.failures + 1, 5);
+      } catch (error) {
+        if (failureOf(error).code === "no_store") {
+          this.tell("", visible); // an answer like any other: soon there may be one
+          this.failures = 0;
+        } else {
+          // The view's own requests show what is wrong; here it only matters not to hammer a server that is away.
+          this.failures = Math.min(this.failures + 1, 5);
+        }
       }
     }
     this.timer = null;

@@ -264,3 +264,24 @@ test("ServerClients of one place share one poll, and all hear when a server star
   await pause(80);
   assert.equal(bodies.length, after);
 });
+
+test("RevisionPoll takes no store for an answer, and asks on at its usual pace", async () => {
+  const said: string[] = [];
+  let asked = 0;
+  const poll = new RevisionPoll(
+    () => {
+      asked += 1;
+      return asked < 6
+        ? Promise.reject(new CallError({ code: "no_store", message: "there is none" }))
+        : Promise.resolve("r1");
+    },
+    () => 2,
+  );
+  const stop = poll.subscribe(
+    (revision) => said.push(revision),
+    () => true,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 80)); // with a doubled wait each time it would not be there yet
+  stop();
+  assert.deepEqual(said, ["", "r1"]);
+});

@@ -13,7 +13,7 @@ export interface Place {
 }
 
 /** What changes something that the store's revision does not tell of. */
-const UNSEEN: ReadonlySet<AnyRequest["op"]> = new Set(["serve", "stop_server"]);
+const UNSEEN: ReadonlySet<AnyRequest["op"]> = new Set(["serve", "stop_server", "rollback_server"]);
 
 export class ServerClient implements Client {
   /** One poll for all clients of this page that ask about the same place. */
@@ -24,6 +24,13 @@ export class ServerClient implements Client {
     private readonly place: () => Place,
     private readonly options: PollOptions,
   ) {}
+
+  /** Look for changes now, for all views of this page: something was done that may have made some. */
+  static look(): void {
+    for (const poll of ServerClient.polls.values()) {
+      void poll.look();
+    }
+  }
 
   async call<R extends AnyRequest>(request: R): Promise<Answers[R["op"]]> {
     const answer = await this.callAt(this.place(), request);

@@ -8,6 +8,7 @@ import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator } from "@jupyterlab/translation";
 import type { Signal } from "@preact/signals";
 import { effect } from "@preact/signals";
+import { ServerClient } from "../clients/server";
 import { setTranslator } from "../i18n";
 import type { Control } from "../live";
 import { cellControl } from "./cellcontrol";
@@ -119,9 +120,16 @@ function followNotebook({ app, tracker, panel, inspector, status, settings }: Pa
     follow();
     void tracker.currentWidget?.context.ready.then(follow);
   });
-  NotebookActions.executed.connect(follow); // a cell may have chosen another store
+  NotebookActions.executed.connect(() => {
+    follow(); // the cell may have chosen another store
+    ServerClient.look();
+    setTimeout(() => ServerClient.look(), ENDING_MS);
+  });
   effect(follow);
 }
+
+/** The last words of a run are written while the next cell may already be running. */
+const ENDING_MS = 600;
 
 function addToShell(parts: Parts, restorer: ILayoutRestorer | null, bar: IStatusBar | null): void {
   const { app, panel, inspector, status, settings } = parts;

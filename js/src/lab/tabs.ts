@@ -7,10 +7,18 @@ import { trans } from "../i18n";
 import { ComparePanel, PagePanel, type Surroundings } from "./panel";
 import { COMPARE_ID, CommandIds, PAGE_ID, runsIcon } from "./tokens";
 
+/** The same place and runs have the same name, also after a reload: that is how JupyterLab puts a tab back where it was. */
+function nameOf({ path, store }: Place, run_ids: readonly string[] | null): string {
+  let hash = 5381;
+  for (const character of JSON.stringify([path, store, run_ids])) {
+    hash = (hash * 33 + (character.codePointAt(0) ?? 0)) % 2 ** 48;
+  }
+  return hash.toString(36);
+}
+
 export class Tabs {
   private readonly comparisons = new WidgetTracker<MainAreaWidget<ComparePanel>>({ namespace: COMPARE_ID });
   private readonly pages = new WidgetTracker<MainAreaWidget<PagePanel>>({ namespace: PAGE_ID });
-  private count = 0;
 
   constructor(
     private readonly app: JupyterFrontEnd,
@@ -22,20 +30,28 @@ export class Tabs {
     void restorer.restore(this.comparisons, {
       command: CommandIds.compare,
       args: ({ content: { place, run_ids } }) => ({ ...place, run_ids, restored: true }),
-      name: (widget) => widget.id,
+      name: ({ content: { place, run_ids } }) => nameOf(place, run_ids),
     });
     void restorer.restore(this.pages, {
       command: CommandIds.openRun,
       args: ({ content: { place, run_id } }) => ({ ...place, run_id, restored: true }),
-      name: (widget) => widget.id,
+      name: ({ content: { place, run_id } }) => nameOf(place, [run_id]),
     });
   }
 
+  /** The comparison of some runs, or of all; one that is open already comes to the front. */
   compare(place: Place, run_ids: string[] | null): void {
+    const name = nameOf(place, run_ids);
+    const open = this.comparisons.find(({ content }) => nameOf(content.place, content.run_ids) === name);
+    if (open !== undefined) {
+      this.app.shell.activateById(open.id);
+      return;
+    }
     const widget = new MainAreaWidget({ content: new ComparePanel(this.surroundings, place, run_ids) });
     widget.title.label = run_ids === null ? trans.__("All runs") : trans._n("%1 run", "%1 runs", run_ids.length);
     widget.title.caption = trans.__("Comparison of runs");
-    void this.comparisons.add(this.named(widget, COMPARE_ID));
+    widget.id = `${COMPARE_ID}-${name}`;
+    void this.comparisons.add(widget);
     this.show(widget);
   }
 
@@ -49,20 +65,15 @@ export class Tabs {
     const widget = new MainAreaWidget({ content: new PagePanel(this.surroundings, place, run_id) });
     widget.title.label = name || trans.__("Run %1", run_id.slice(-6));
     widget.title.caption = trans.__("Everything about a run");
-    void this.pages.add(this.named(widget, PAGE_ID));
+    widget.id = `${PAGE_ID}-${nameOf(place, [run_id])}`;
+    void this.pages.add(widget);
     this.show(widget);
-  }
-
-  private named<W extends Widget>(widget: W, id: string): W {
-    this.count += 1;
-    widget.id = `${id}-${Date.now().toString(36)}-${this.count}`;
-    widget.title.icon = runsIcon;
-    widget.title.closable = true;
-    return widget;
   }
 
   private show(widget: Widget): void {
     const { shell } = this.app;
+    widget.title.icon = runsIcon;
+    widget.title.closable = true;
     shell.add(widget, "main");
     if (!widget.isAttached) {
       // Notebook 7 has room for one document only, and opens its lower area no higher than it must.
