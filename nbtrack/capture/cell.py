@@ -7,6 +7,7 @@ import contextvars
 import hashlib
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.capture import fingerprints, progress, seeds
@@ -29,7 +30,6 @@ from nbtrack.tracking.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from nbtrack.capture.autolog.recorder import Recorder
     from nbtrack.capture.displays import Displays
@@ -56,6 +56,8 @@ class Cell:
     scan: Scan | None
     names: Mapping[str, Any]
     notebook: Path | None = None
+    cell_id: str | None = None
+    folder: Path | None = None  # where the kernel worked when the cell began
     card: Card | None = None
     wants_card: bool = False  # whether somebody sees a card before the cell has ended
     git: GitProbe | None = None
@@ -292,13 +294,16 @@ def look_at_data(cell: Cell, cache: fingerprints.Cache) -> None:
 
 
 def note_data(cell: Cell) -> None:
-    """Say which data are fingerprinted; that is done later."""
+    """Say which data are fingerprinted, also those that the cells before read for it; that is done later."""
     if cell.readings is not None and cell.tree is not None:
         made = [
             name for name in fingerprints.read_names(cell.tree) if name in (cell.scan.assigned if cell.scan else ())
         ]
         cell.readings.after(made, cell.known_names())
-        cell.readings.files(fingerprints.read_files([cell.tree], cell.names))
+        cell.readings.files(fingerprints.read_files([cell.tree], cell.names), late=True)
+        if cell.slice is not None:
+            cell.readings.after(cell.slice.inputs, cell.known_names())
+            cell.readings.files([path for path in map(Path, cell.slice.paths) if path.is_file()], late=True)
         cell.captured += cell.readings.captured()
 
 

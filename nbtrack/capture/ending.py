@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbtrack.capture import cell as parts
 from nbtrack.capture.figures import write_shown
+from nbtrack.capture.notebook import find_by_content
 from nbtrack.capture.slice import capture_slice
-from nbtrack.tracking import pending
+from nbtrack.entities import TAG_SOURCE
+from nbtrack.tracking import pending, source_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,7 @@ class Ending:
                 late["git"] = guard("git", git.answer, cell.missing)
                 if late["git"] is None:
                     cell.captured = [part for part in cell.captured if part != parts.GIT]
+            late |= guard("notebook", lambda: _place(cell, writer), cell.missing) or {}
             if _wants_slice(cell):
                 late |= guard("slice", lambda: capture_slice(cell, writer), cell.missing) or {}
             late |= self._shown(cell, writer)
@@ -108,6 +111,20 @@ def _nothing_left(cell: Cell) -> bool:
     shown = cell.gallery.figures or cell.gallery.tables
     read = cell.readings is not None and cell.readings.sources
     return not _wants_slice(cell) and not shown and not read and (cell.git is None or cell.git.ready)
+
+
+def _place(cell: Cell, writer: RunWriter) -> dict[str, Any]:
+    """Look for the notebook and the cell in the files beside, where the host told neither."""
+    if not cell.wants_card or not cell.wants("source") or (cell.notebook is not None and cell.cell_id is not None):
+        return {}
+    folder = cell.notebook or cell.folder
+    found = find_by_content(folder, cell.source) if folder is not None and folder.exists() else None
+    if found is None:
+        return {}
+    path, cell_id = found
+    if cell.notebook is None and (source := source_tag(cell.run.store, path)) is not None:
+        writer.set_tags({TAG_SOURCE: source})
+    return {"notebook": path.name, "cell_id": cell_id, "notebook_found": "by the text of the cell"}
 
 
 def _restate(cell: Cell, claimed: list[str], true: list[str]) -> None:

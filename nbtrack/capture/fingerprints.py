@@ -30,7 +30,7 @@ MAX_COLUMNS: Final = 200
 AT_ONCE_BYTES: Final = 128 * 1024
 PROBE_ROWS: Final = 16
 PROBE_COLUMNS: Final = 100
-PREPARE_S: Final = 0.003  # more than this is not spent before the cell; what is left is looked at afterwards
+PREPARE_S: Final = 0.05  # a frame takes some 0.3 ms; more than this is not spent before the cell; what is left is looked at afterwards
 WHOLE_FILE_BYTES: Final = 256 * 1024 * 1024
 FILE_PIECES: Final = 64
 FILE_PIECE_BYTES: Final = 1024 * 1024
@@ -88,11 +88,14 @@ def _size(value: Any, kind: str) -> int:
 
 
 def _probe(value: Any, kind: str) -> str:
-    """Return the hash of shape, types and a few rows spread evenly: some 0.2 ms, whatever the size."""
+    """Return the hash of shape, types and a few rows spread evenly (of a small array, all): some 0.2 ms at most."""
     array = _array(value)
     count = len(array)
     step = max(1, count // PROBE_ROWS)
     digest = hashlib.sha256(f"{kind} {tuple(array.shape)}".encode())
+    if kind in {"ndarray", "Tensor"} and array.nbytes <= AT_ONCE_BYTES and not array.dtype.hasobject:
+        digest.update(f"{array.dtype}".encode() + array.tobytes())  # all of it, in no more time
+        return digest.hexdigest()
     if kind == "DataFrame":
         digest.update(repr([(str(k), str(d)) for k, d in list(array.dtypes.items())[:MAX_COLUMNS]]).encode())
         rows = array.iloc[::step, :PROBE_COLUMNS]
@@ -158,14 +161,14 @@ def look_at(name: str, value: Any, cache: Cache) -> Source | None:
     source = Source(name, kind, value, key=value)
     source.probe = _probe(value, kind)
     if (known := cache.find(source)) is not None:
-        source.record, source.held, source.state = known, None, AS_READ
+        source.record, source.held = known, None
+        source.snapshot = known["size_bytes"] <= AT_ONCE_BYTES and kind in {"ndarray", "Tensor"}
     elif kind in {"DataFrame", "Series"}:
         if _copies_lazily():
             source.held, source.snapshot = value.copy(deep=False), True
     elif value.nbytes <= AT_ONCE_BYTES:
         source.held, source.snapshot = _array(value).copy(), True
-    if not source.record:
-        source.state = AS_READ if source.snapshot else BY_SAMPLE
+    source.state = AS_READ if source.snapshot else BY_SAMPLE
     return source
 
 
@@ -251,12 +254,15 @@ class Readings:
             if (source := look_at(name, value, self.cache)) is not None:
                 self.sources.append(source)
 
-    def files(self, paths: Iterable[Path]) -> None:
-        """Look at files."""
+    def files(self, paths: Iterable[Path], *, late: bool = False) -> None:
+        """Look at files; `late`: at those that were read before anybody could."""
         known = {source.held for source in self.sources if source.kind == "file"}
         for path in paths:
             if len(self.sources) < MAX_SOURCES and path.absolute() not in known:
-                self.sources.append(look_at_file(path))
+                known.add(path.absolute())
+                source = look_at_file(path)
+                source.state = LATE if late else AS_READ
+                self.sources.append(source)
 
     def after(self, names: Iterable[str], held: Mapping[str, Any]) -> None:
         """Add what could not be seen before: data that the cell made itself and went on to use."""

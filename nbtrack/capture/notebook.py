@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # Names that hosts leave in the user's namespace: VS Code; papermill with --inject-paths.
 _VARIABLES: Final = ("__vsc_ipynb_file__", "PAPERMILL_OUTPUT_PATH", "PAPERMILL_INPUT_PATH")
+MAX_NOTEBOOKS: Final = 100
+MAX_NOTEBOOK_BYTES: Final = 20_000_000
 _OURS: Final = "NBTRACK_NOTEBOOK"  # for whoever runs a notebook without a server
 _SERVERS: Final = "JPY_SESSION_NAME"
 
@@ -33,6 +36,39 @@ def _inherited(variable: str, value: str, parent: int) -> bool:
         return f"{variable}={value}".encode() in Path(f"/proc/{parent}/environ").read_bytes().split(b"\0")
     except OSError:  # no such file system, or somebody else's process
         return False
+
+
+def find_by_content(where: Path, source: str) -> tuple[Path, str | None] | None:
+    """Return the one notebook that holds a cell of exactly this text, and the id of the one such cell in it.
+
+    The last resort, for a host that tells a kernel neither: nbclient, and papermill without ``--inject-paths``.
+
+    Parameters
+    ----------
+    where
+        The notebook, or the folder to look in (not below it).
+    source
+        The text of the cell as the kernel got it.
+
+    Returns
+    -------
+    tuple or None
+        Path and cell id (None if two cells of it have this text); None if no notebook holds it, or several do.
+    """
+    wanted = source.rstrip("\n")
+    found: list[tuple[Path, str | None]] = []
+    for path in [where] if where.is_file() else sorted(where.glob("*.ipynb"))[:MAX_NOTEBOOKS]:
+        if path.stat().st_size > MAX_NOTEBOOK_BYTES:
+            continue
+        try:
+            cells = json.loads(path.read_bytes()).get("cells", [])
+        except (ValueError, AttributeError, OSError):  # half written, or no notebook
+            continue
+        texts = [(cell.get("id"), cell.get("source", "")) for cell in cells if isinstance(cell, dict)]
+        same = [cell_id for cell_id, text in texts if "".join(text).rstrip("\n") == wanted]
+        if same:
+            found.append((path, same[0] if len(same) == 1 and isinstance(same[0], str) else None))
+    return found[0] if len(found) == 1 else None
 
 
 def notebook_path(names: Mapping[str, Any]) -> Path | None:

@@ -156,8 +156,10 @@ class CellTracker:
         run = begin_run(None, experiment_id, options.name, nested, None, tags, scope="cell", store=store)
         if options.resume:
             run.goes_on = next_steps(store, tags[TAG_RESUMED])
-        cell = Cell(run, options, raw, scan, names, notebook, Card(self.shell))
+        cell = Cell(run, options, raw, scan, names, notebook, card=Card(self.shell))
+        cell.cell_id = getattr(info, "cell_id", None)
         try:
+            cell.folder = self.failsafe.run("notebook", Path.cwd)
             self._prepare(cell, info)
         except BaseException:
             run.end("KILLED")
@@ -167,7 +169,7 @@ class CellTracker:
     def _prepare(self, cell: Cell, info: ExecutionInfo) -> None:
         first: dict[str, Any] = {
             "notebook": cell.notebook.name if cell.notebook else None,
-            "cell_id": getattr(info, "cell_id", None),
+            "cell_id": cell.cell_id,
             "execution_count": self.shell.execution_count - bool(info.store_history),
         }
         guard = self.failsafe.run

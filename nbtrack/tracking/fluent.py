@@ -35,9 +35,9 @@ def set_source(path: Path | None) -> None:
     _notebook = path
 
 
-def source_tag(store: Store) -> str | None:
-    """Return the notebook or script that runs here, relative to the folder that holds the store where possible."""
-    path = _notebook
+def source_tag(store: Store, path: Path | None = None) -> str | None:
+    """Return the notebook or script that runs here (or `path`), relative to the folder that holds the store."""
+    path = path or _notebook
     if path is None:
         session = os.environ.get("JPY_SESSION_NAME", "")
         script = getattr(sys.modules.get("__main__"), "__file__", None)
