@@ -30,7 +30,7 @@ MAX_COLUMNS: Final = 200
 AT_ONCE_BYTES: Final = 128 * 1024
 PROBE_ROWS: Final = 16
 PROBE_COLUMNS: Final = 100
-PREPARE_S: Final = 0.05  # a frame takes some 0.3 ms; more than this is not spent before the cell; what is left is looked at afterwards
+PREPARE_S: Final = 0.05  # at most, before the cell (a frame takes 0.3 ms); what is left is looked at afterwards
 WHOLE_FILE_BYTES: Final = 256 * 1024 * 1024
 FILE_PIECES: Final = 64
 FILE_PIECE_BYTES: Final = 1024 * 1024
@@ -174,8 +174,9 @@ def look_at(name: str, value: Any, cache: Cache) -> Source | None:
 
 def read_names(tree: ast.AST) -> list[str]:
     """Return the names that program text reads, in the order of its text."""
-    found = {node.id: None for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    return list(found)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    nodes += [n.target for n in ast.walk(tree) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)]
+    return list(dict.fromkeys(node.id for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset))))
 
 
 def read_files(trees: Iterable[ast.AST], names: Mapping[str, Any]) -> list[Path]:
