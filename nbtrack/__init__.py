@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from nbtrack.capture.autolog import autolog
+    from nbtrack.capture.differences import diff
     from nbtrack.capture.libraries import (
         keras,
         lightgbm,
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
         statsmodels,
         xgboost,
     )
+    from nbtrack.capture.lineage import lineage
     from nbtrack.magics import load
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
-    from nbtrack.pipelines import run_pipeline, step
+    from nbtrack.pipelines import run_pipeline, step, sweep
+    from nbtrack.pipelines.reproduce import reproduce
     from nbtrack.registry import (
         Client,
         approve,
@@ -93,10 +96,13 @@ if TYPE_CHECKING:
 # Which room each public name lives in; the imports above say the same to type checkers.
 _ROOMS = {
     "capture.autolog": "autolog",
+    "capture.differences": "diff",
+    "capture.lineage": "lineage",
     "capture.libraries": "keras lightgbm lightning onnx optuna pyfunc pytorch sklearn statsmodels xgboost",
     "magics": "load",
     "models": "infer_signature load_model log_model predict save_model select_best",
-    "pipelines": "run_pipeline step",
+    "pipelines": "run_pipeline step sweep",
+    "pipelines.reproduce": "reproduce",
     "registry": """Client approve get_model history list_models promote register_model set_alias set_gates set_line
         set_policy set_stages undo""",
     "serving": "ModelServer serve",
@@ -121,6 +127,7 @@ __all__ = [
     "create_experiment",
     "delete_run",
     "delete_tag",
+    "diff",
     "end_run",
     "get_experiment",
     "get_experiment_by_name",
@@ -134,6 +141,7 @@ __all__ = [
     "last_active_run",
     "lightgbm",
     "lightning",
+    "lineage",
     "list_models",
     "load",
     "load_model",
@@ -159,6 +167,7 @@ __all__ = [
     "pytorch",
     "register_model",
     "report",
+    "reproduce",
     "restore_run",
     "run_pipeline",
     "save_model",
@@ -178,6 +187,7 @@ __all__ = [
     "start_run",
     "statsmodels",
     "step",
+    "sweep",
     "undo",
     "xgboost",
 ]
