@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # inside Keras
     pytest.mark.filterwarnings("ignore::DeprecationWarning:lightning"),
     pytest.mark.filterwarnings("ignore::FutureWarning:lightning"),
+    pytest.mark.filterwarnings("ignore:.*treespec:FutureWarning"),  # inside Lightning
     pytest.mark.filterwarnings("ignore::UserWarning:lightning"),  # how many workers, and that there is no GPU
 ]
 

@@ -136,6 +136,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         self._waiting: set[str] = set()
+        self._asking = threading.local()
 
     def watch(self, modules: set[str]) -> None:
         self._waiting = modules
@@ -147,15 +148,17 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in self._waiting:
+        if fullname not in self._waiting or getattr(self._asking, "now", False):
             return None
-        self._waiting.discard(fullname)  # so that the look-up below is not asked of this finder again
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _Loader(spec.loader)
-                return spec
-        return None
+        self._asking.now = True
+        try:
+            found = (finder.find_spec(fullname, path, target) for finder in list(sys.meta_path) if finder is not self)
+            spec = next((one for one in found if one is not None), None)
+        finally:
+            self._asking.now = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
 
 
 class _Loader(importlib.abc.Loader):
@@ -163,6 +166,9 @@ class _Loader(importlib.abc.Loader):
 
     def __init__(self, own: Any) -> None:
         self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         found: ModuleType | None = self._own.create_module(spec)

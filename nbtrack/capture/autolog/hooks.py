@@ -10,10 +10,9 @@ import functools
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from nbtrack.capture.failsafe import Failsafe
 
@@ -89,7 +88,6 @@ class Hooks:
         self.library = library
         self.live = True
         self._replaced: list[tuple[Any, str, Any, Any]] = []
-        self._wrappers: MutableMapping[type, tuple[Any, Any]] = WeakKeyDictionary()
 
     # -- replacing and giving back ---------------------------------------------------------------------------------
     def replace(self, owner: Any, name: str, replacement: Any) -> None:
