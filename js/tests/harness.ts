@@ -10,6 +10,7 @@ import { mount as mountDetail } from "../src/components/RunDetail";
 import { mount as mountDiff } from "../src/components/RunDiff";
 import { createState } from "../src/state";
 
+performance.mark("nbt-start"); // the moment at which an output arrives
 const asked = new URLSearchParams(location.search);
 const ids = asked.get("runs")?.split(",").filter(Boolean) ?? null;
 const view = asked.get("view") ?? "compare";

@@ -9,6 +9,7 @@ import mimetypes
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -17,8 +18,9 @@ import numpy as np
 
 from nbtrack import plots
 from nbtrack.errors import InvalidInputError, NotFoundError
+from nbtrack.plots.recent import recent
 from nbtrack.plots.tables import SUFFIXES, read_table
-from nbtrack.store.base import Store
+from nbtrack.store.base import MetricHistory, Store
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 from nbtrack.wire import pictures as p
 from nbtrack.wire.base import Number, number
@@ -40,8 +42,21 @@ def _numbers(values: np.ndarray[Any, Any]) -> list[Number]:
     return [number(value) for value in values.tolist()]
 
 
-def _curve(store: Store, request: p.GetSeries, run_id: str, key: str, before: Mapping[str, str]) -> p.Series | None:
-    history = joined_history(store, run_id, key, before)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads the histories of one request, each joined to that of the run it goes on with."""
+
+    store: Store
+    before: Mapping[str, str]
+    revision: str
+
+    def read(self, run_id: str, key: str) -> MetricHistory:
+        place = (self.store.uri, run_id, key)
+        return recent.get(place, self.revision, lambda: joined_history(self.store, run_id, key, self.before))
+
+
+def _curve(reader: _Reader, request: p.GetSeries, run_id: str, key: str) -> p.Series | None:
+    history = reader.read(run_id, key)
     if not len(history):
         return None
     drawn = plots.curve(history, request.max_points, request.axis, request.low, request.high, request.smooth)
@@ -61,13 +76,13 @@ def get_series(store: Store, request: p.GetSeries) -> p.SeriesList:
     pairs = [(run_id, key) for run_id in request.run_ids for key in request.keys][:MOST_CURVES]
     if not 0 <= request.smooth < 1:
         raise InvalidInputError(f"smooth: expected 0 to below 1, got {request.smooth}.")
-    before = resumed_runs(store, request.run_ids)
+    reader = _Reader(store, resumed_runs(store, request.run_ids), store.revision())
     if len(pairs) < 4:
-        found = [_curve(store, request, *pair, before) for pair in pairs]
+        found = [_curve(reader, request, *pair) for pair in pairs]
     else:
         # Unpacking and numpy let other threads run meanwhile: long curves come twice as fast on two cores.
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            found = list(pool.map(lambda pair: _curve(store, request, pair[0], pair[1], before), pairs))
+            found = list(pool.map(lambda pair: _curve(reader, request, *pair), pairs))
     return p.SeriesList(series=[one for one in found if one is not None])
 
 

@@ -20,6 +20,17 @@ def test_color_indexes_of_up_to_eight_runs_are_all_different(run_ids: list[str])
     assert len(set(colors)) == len(colors)
 
 
+@given(RUN_IDS)
+def test_color_indexes_tell_any_eight_neighbours_apart_and_stay_when_a_run_is_added(run_ids: list[str]) -> None:
+    ids = sorted(run_ids)
+    colors = plots.color_indexes(ids)
+    for start in range(len(ids)):
+        some = [color % len(plots.PALETTE) for color in colors[start : start + 8]]
+        assert len(set(some)) == len(some)
+    assert plots.color_indexes(ids[:-1]) == colors[:-1]
+    assert len(set(colors)) == len(colors)  # up to 40 runs: where the colour is the same, the shape is not
+
+
 @given(RUN_IDS, st.randoms())
 def test_color_indexes_do_not_depend_on_the_order(run_ids: list[str], random: object) -> None:
     shuffled = list(run_ids)
@@ -59,3 +70,39 @@ def test_thinned_unsorted_steps_come_in_order() -> None:
 @pytest.mark.parametrize("name", ["<b>x</b>", "<img src=x onerror=alert(1)>", "a & b"])
 def test_plain_markup_in_a_name_is_shown_as_text(name: str) -> None:
     assert "<" not in palette.plain(name)
+
+
+def test_recent_gives_the_same_history_back_until_the_store_changes() -> None:
+    from nbtrack.plots.recent import LONG, RecentHistories
+
+    recent, reads = RecentHistories(), 0
+    rng = np.random.default_rng(0)
+    step, time = np.arange(LONG) * 3 + 7, 1_795_000_000_000 + np.arange(LONG) * 10
+    history = MetricHistory("loss", step, rng.normal(size=LONG), time)
+
+    def read() -> MetricHistory:
+        nonlocal reads
+        reads += 1
+        return history
+
+    place = ("store", "run", "loss")
+    for _ in range(2):
+        found = recent.get(place, "1", read)
+        for name in ("step", "value", "timestamp"):
+            assert (getattr(found, name) == getattr(history, name)).all()
+    assert reads == 1
+    recent.get(place, "2", read)
+    assert reads == 2
+    recent.forget()
+    recent.get(place, "2", read)
+    assert reads == 3
+
+
+def test_recent_does_not_keep_short_curves() -> None:
+    from nbtrack.plots.recent import RecentHistories
+
+    recent, reads = RecentHistories(), []
+    short = MetricHistory("m", np.arange(10), np.zeros(10), np.arange(10))
+    for _ in range(2):
+        recent.get(("s", "r", "m"), "1", lambda: reads.append(1) or short)  # type: ignore[func-returns-value]
+    assert len(reads) == 2
