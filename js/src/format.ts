@@ -26,7 +26,9 @@ export const SHAPES = [
 ] as const;
 
 export const colorOf = (index: number): string => PALETTE[index % PALETTE.length] ?? PALETTE[0];
-export const shapeOf = (index: number): string => SHAPES[index % SHAPES.length] ?? SHAPES[0];
+/** Of runs that share a colour each has another shape; the same as `nbtrack.plots.palette.symbol_of`. */
+export const shapeOf = (index: number): string =>
+  SHAPES[(index + Math.floor(index / PALETTE.length)) % SHAPES.length] ?? SHAPES[0];
 
 export type Value = number | string | null | undefined;
 

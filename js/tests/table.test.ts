@@ -135,6 +135,8 @@ test("the filter speaks search_runs, offers how to go on, and says what it canno
   await type(root, "filter", "metrics.accuracy > 0.85 AND params.n_estimators = '1'");
   assert.deepEqual(names(root), ["rf-1-0.5"]);
   await type(root, "filter", "metrics.accuracy >");
+  assert.equal(root.querySelector('[data-nbt="filter-failure"]'), null, "nobody is told off while an offer stands");
+  await press(find(root, "filter"), "Escape");
   assert.match(find(root, "filter-failure").textContent ?? "", /cannot be read/);
   assert.deepEqual(names(root), ["rf-1-0.5"], "what was shown stays while one types");
   await type(root, "filter", "rf-100");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -29,18 +30,20 @@ def color_index(run_id: str) -> int:
 def color_indexes(run_ids: Sequence[str]) -> list[int]:
     """Return the colours of runs shown together, as indexes into the palette, in the order of `run_ids`.
 
-    Each run has its own colour; only where two shown runs would share one does the younger (by id) take the next that
-    is free, so that up to eight runs are always told apart. Of more than eight, those that share a colour differ in
-    shape: the index counts on in steps of the palette's length, up to 64.
+    Each run has its own colour; only where one of the seven runs made before it (by id) has that, it takes the next
+    that is free: any eight runs made one after the other are told apart, and a new run changes the colour of no older
+    one. Runs that share a colour differ in shape: the index counts on in steps of the palette's length, up to 64.
     """
-    taken: dict[int, int] = dict.fromkeys(range(len(PALETTE)), 0)
+    size = len(PALETTE)
+    used: dict[int, int] = dict.fromkeys(range(size), 0)
+    before: deque[int] = deque(maxlen=size - 1)
     chosen: dict[str, int] = {}
     for run_id in sorted(run_ids):
         own = color_index(run_id)
-        turns = min(taken.values())
-        color = next((own + i) % len(PALETTE) for i in range(len(PALETTE)) if taken[(own + i) % len(PALETTE)] == turns)
-        chosen[run_id] = (color + len(PALETTE) * taken[color]) % len(PALETTE) ** 2
-        taken[color] += 1
+        color = next((own + i) % size for i in range(size) if (own + i) % size not in before)
+        before.append(color)
+        chosen[run_id] = (color + size * used[color]) % size**2
+        used[color] += 1
     return [chosen[run_id] for run_id in run_ids]
 
 

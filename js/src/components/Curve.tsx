@@ -9,8 +9,12 @@ import { onTheme } from "../theme";
 const HEIGHT_PX = 190;
 const DASHES: readonly number[][] = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
-/** Lines that share a colour are told apart by their dash. */
-const dashOf = (index: number): number[] => DASHES[Math.floor(index / 8) % DASHES.length] ?? [];
+/** Lines of one chart that share a colour are told apart by their dash; where none do, all are whole. */
+function dashOf(lines: readonly Line[], line: number): number[] {
+  const mine = colorOf(lines[line]?.color ?? 0);
+  const before = lines.slice(0, line).filter((one) => colorOf(one.color) === mine).length;
+  return DASHES[before % DASHES.length] ?? [];
+}
 
 /** The shape of each line at its end, so that curves are told apart without colour. */
 function endMarks(lines: readonly Line[], parts: readonly Part[]): (plot: uPlot) => void {
@@ -66,7 +70,7 @@ function seriesOf(lines: readonly Line[], parts: readonly Part[], current: strin
       label: one.name,
       stroke: color,
       width: one.id === current ? 2.5 : 1.5,
-      dash: dashOf(one.color),
+      dash: dashOf(lines, line),
       alpha: known && one.id !== current ? 0.45 : 1,
       spanGaps: false,
       points: { show: one.x.length < 2 },

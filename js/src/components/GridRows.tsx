@@ -166,7 +166,7 @@ export function GroupHead(props: GroupHeadProps) {
       >
         {index === 0 ? (
           <>
-            <span class="nbt-fold" aria-hidden="true">
+            <span class="nbt-unfold" aria-hidden="true">
               {props.open ? "▾" : "▸"}
             </span>
             <span class="nbt-text">{name}</span>

@@ -17,7 +17,7 @@ function TableTools({ client, state, compact }: ViewProps & { compact: boolean }
   const shown = state.fitting.value;
   const count = shown === total ? trans._n("%1 run", "%1 runs", total) : trans.__("%1 of %2 runs", shown, total);
   return (
-    <div class="nbt-tools">
+    <div class={`nbt-tools${compact ? "" : " nbt-roomy"}`}>
       <TableFilter state={state} compact={compact} />
       {!compact && (
         <Button

@@ -107,7 +107,7 @@ export function TableFilter({ state, compact }: { state: State; compact: boolean
           </div>
         ))}
       </div>
-      {failure !== null && (
+      {failure !== null && offers.length === 0 && (
         <p class="nbt-filter-failure" role="alert" data-nbt="filter-failure">
           {failure.message}
         </p>
