@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 COMMANDS: Final[dict[str, str]] = {
     "compare": "compare [FILTER]         the runs side by side: %nbtrack compare metrics.accuracy > 0.9",
     "runs": "runs [FILTER]            the last twenty runs",
-    "diff": "diff RUN RUN             what differs between two runs",
+    "diff": "diff RUN RUN…            why runs are different, what most likely matters first",
+    "lineage": "lineage [RUN]            the cells and the data that made a run, and what was made of it",
     "store": "store                    where the runs lie, and how many there are",
 }
 _ATTRIBUTE: Final = "_nbtrack_tracker"
@@ -100,27 +101,24 @@ def _find(wanted: str) -> Any:
     return tracking.get_run(fitting[0])
 
 
-def _diff(text: str) -> Shown:
+def _diff(text: str) -> Any:
+    from nbtrack.capture.differences import diff
+
     wanted = shlex.split(text)
-    if len(wanted) != 2:
-        raise UsageError(f"%nbtrack diff: expected the ids of two runs, got {text!r}. %nbtrack runs shows them.")
-    a, b = (_find(one) for one in wanted)
-    rows = []
-    groups: list[tuple[str, Callable[[Any], Any]]] = [
-        ("param", lambda run: run.data.params),
-        ("metric", lambda run: run.data.metrics),
-        ("tag", lambda run: {k: v for k, v in run.data.tags.items() if not k.startswith("nbtrack.")}),
-        ("package", lambda run: run.capture.get("packages") or {}),
-        ("code", lambda run: {"git commit": (run.capture.get("git") or {}).get("commit", "–")[:10]}),
-    ]
-    for kind, of in groups:
-        left, right = of(a), of(b)
-        for key in sorted({*left, *right}):
-            if left.get(key) != right.get(key):
-                rows.append([kind, key, left.get(key, "–"), right.get(key, "–")])  # noqa: PERF401 - reads better
-    if a.capture.get("source") != b.capture.get("source"):
-        rows.append(["code", "cell source", "differs", "differs"])
-    return Shown(["", "what differs", a.info.run_name, b.info.run_name], rows or [["", "nothing", "", ""]])
+    if len(wanted) < 2:
+        raise UsageError(f"%nbtrack diff: expected two or more runs, got {text!r}. %nbtrack runs shows them.")
+    return diff(*[_find(one) for one in wanted])
+
+
+def _lineage(text: str) -> Any:
+    from nbtrack.capture.lineage import lineage
+
+    if text:
+        return lineage(_find(text))
+    last = tracking.get_store().search_runs(max_results=1)
+    if not last:
+        raise UsageError("%nbtrack lineage: there is no run yet. A cell that starts with %%track makes one.")
+    return lineage(last[0])
 
 
 def _store() -> Shown:
@@ -130,7 +128,7 @@ def _store() -> Shown:
 
 
 def nbtrack_line(line: str) -> Any:
-    """Look at what was tracked: ``%nbtrack compare | runs | diff RUN RUN | store``."""
+    """Look at what was tracked: ``%nbtrack compare | runs | diff RUN RUN | lineage [RUN] | store``."""
     command, _, rest = line.strip().partition(" ")
     rest = rest.strip()
     try:
@@ -142,6 +140,8 @@ def nbtrack_line(line: str) -> Any:
             return _runs(rest)
         if command == "diff":
             return _diff(rest)
+        if command == "lineage":
+            return _lineage(rest)
         if command == "store":
             return _store()
     except NbtrackError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ SLOW_FILES = {
     "cli/test_execution.py",
     "cli/test_serving.py",
     "models/test_saving.py",
+    "pipelines/test_reproduce.py",
     "registry/test_fire.py",
     "serving/test_follow.py",
     "serving/test_fuzz.py",
@@ -80,3 +82,13 @@ def no_chosen_store() -> Iterator[None]:
     nbtrack.set_tracking_uri(None)
     yield
     nbtrack.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="session")
+def sessions(isolated_environment: Path) -> Iterator[Any]:
+    """A warm process that runs notebook sessions, each in a process of its own."""
+    from tests.capture.sessions import Server
+
+    one = Server({**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"})
+    yield one
+    one.close()

@@ -8,9 +8,10 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.transform import transform
+from nbtrack.capture.replay import code_of, slice_cells
 from nbtrack.entities import Difference, Run, RunDiff
 from nbtrack.errors import InvalidInputError
+from nbtrack.reprs import run_diff_html, run_diff_text
 from nbtrack.reprs.numbers import plural
 from nbtrack.tracking import get_store
 
@@ -30,6 +31,18 @@ _NUMERIC: Final = frozenset(
     | {"catboost", "statsmodels", "jax", "transformers", "pytorch-lightning", "lightning", "imbalanced-learn"}
 )
 ORDER: Final = ("param", "cell", "upstream", "data", "environment", "seed", "git")
+
+
+class ShownDiff(RunDiff):
+    """A difference that shows itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return run_diff_text(self)
+
+    def _repr_html_(self) -> str:
+        return run_diff_html(self)
 
 
 def diff(run: Run | str, *others: Run | str, store: Store | None = None) -> RunDiff:
@@ -79,7 +92,7 @@ def diff_runs(runs: Sequence[Run], store: Store) -> RunDiff:
         part()
     found = sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), one.key))
     metrics = _metrics(runs)
-    return RunDiff(
+    return ShownDiff(
         run_ids=tuple(run.run_id for run in runs),
         run_names=tuple(run.info.run_name for run in runs),
         verdict=_verdict(found, metrics, work.unknown),
@@ -90,25 +103,12 @@ def diff_runs(runs: Sequence[Run], store: Store) -> RunDiff:
     )
 
 
-def slice_cells(run: Run, store: Store) -> list[dict[str, Any]] | None:
-    """Return the cells of a run's slice, also where they lie in an artifact; None if it has no slice."""
-    record = run.capture.get("slice")
-    if isinstance(record, dict) and isinstance(record.get("path"), str):
-        import msgspec
-
-        held = run.artifacts.get(record["path"])
-        record = msgspec.json.decode(store.read_blob(held.digest)) if held is not None else None
-    cells = record.get("cells") if isinstance(record, dict) else None
-    return [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else None
-
-
-def code_of(source: str) -> str:
-    """Return the text of a cell without its ``%%track`` line."""
-    try:
-        lines = transform(source.splitlines(keepends=True))
-    except InvalidInputError:
-        return source
-    return "".join(line for line in lines if not line.lstrip().startswith("# %%track")).strip("\n")
+def circumstances(run: Run, again: Run) -> list[Difference]:
+    """Return what around the code differs between two runs of the same: data, seeds, Python and packages."""
+    work = _Comparison([run, again], [None, None])
+    for part in (work.data, work.seeds, work.packages):
+        part()
+    return sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), one.key))
 
 
 def _same_code(a: str, b: str) -> bool:

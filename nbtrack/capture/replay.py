@@ -6,12 +6,16 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.differences import code_of
 from nbtrack.capture.slice_known import BODY_MAGICS
+from nbtrack.capture.transform import transform
+from nbtrack.errors import InvalidInputError
 from nbtrack.reprs.numbers import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from nbtrack.entities import Run
+    from nbtrack.store.base import Store
 
 _HELPERS: Final = {
     "_expanded": '''
@@ -94,6 +98,27 @@ _CALLS: Final = {"writefile": "_write", "file": "_write", "env": "_setenv", "set
 _SHELLS: Final = frozenset({"bash", "sh", "sx", "system", "!"})
 _SHOWN: Final = re.compile(r"(?<![\w.])(?:_(?:\d+)?(?![\w(])|Out\[)(?!\s*(?:=|,|in\b))")
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+
+def slice_cells(run: Run, store: Store) -> list[dict[str, Any]] | None:
+    """Return the cells of a run's slice, also where they lie in an artifact; None if it has no slice."""
+    record = run.capture.get("slice")
+    if isinstance(record, dict) and isinstance(record.get("path"), str):
+        import msgspec
+
+        held = run.artifacts.get(record["path"])
+        record = msgspec.json.decode(store.read_blob(held.digest)) if held is not None else None
+    cells = record.get("cells") if isinstance(record, dict) else None
+    return [cell for cell in cells if isinstance(cell, dict)] if isinstance(cells, list) else None
+
+
+def code_of(source: str) -> str:
+    """Return the text of a cell without its ``%%track`` line."""
+    try:
+        lines = transform(source.splitlines(keepends=True))
+    except InvalidInputError:
+        return source
+    return "".join(line for line in lines if not line.lstrip().startswith("# %%track")).strip("\n")
 
 
 def translate(code: str) -> str:

@@ -145,8 +145,8 @@ def run_demo(folder: Path, silent: bool) -> dict[str, Any]:
         If a cell fails. The notebook as far as it got, and the store, are left for a look.
     """
     from nbtrack import registry
-    from nbtrack.cli.execution import Execution, execute_notebook
     from nbtrack.cli.progress import shown_progress
+    from nbtrack.pipelines.execution import Execution, execute_notebook
     from nbtrack.store import open_store
 
     folder.mkdir(parents=True, exist_ok=True)

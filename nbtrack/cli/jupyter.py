@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import IO, Final, Self
 from urllib.parse import quote
 
-from nbtrack.cli.execution import environment
 from nbtrack.errors import NotebookError
+from nbtrack.pipelines.execution import environment
 from nbtrack.reprs.numbers import clean
 
 START_TIMEOUT_S: Final = 90

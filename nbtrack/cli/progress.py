@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from nbtrack.cli.execution import Cell, Watcher
+    from nbtrack.pipelines.execution import Cell, Watcher
 
 
 class Silent:

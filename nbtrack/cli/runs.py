@@ -1,4 +1,4 @@
-"""``nbtrack runs``: list, show, compare in pairs, put into the trash and take out again."""
+"""``nbtrack runs``: list, show, compare, run again, put into the trash and take out again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RUN_HELP = "RUN is an id, its last digits, or a name that only one run has."
 
 @click.group("runs")
 def command() -> None:
-    """List, show and compare runs; delete and restore them."""
+    """List, show, compare and reproduce runs; delete and restore them."""
 
 
 @command.command("list")
@@ -89,9 +89,10 @@ def _record(run: Run, experiment: str) -> dict[str, Any]:
 
 @command.command("show", epilog=_RUN_HELP)
 @click.argument("run")
+@click.option("--code", is_flag=True, help="Print the cells that made it, as one Python script.")
 @store_option
 @json_option
-def show_run(run: str, store_uri: str | None, as_json: bool) -> None:
+def show_run(run: str, code: bool, store_uri: str | None, as_json: bool) -> None:
     """Show all that one run logged."""
     from nbtrack.cli.output import print_json, print_table, say, when
     from nbtrack.cli.references import find_run
@@ -100,6 +101,11 @@ def show_run(run: str, store_uri: str | None, as_json: bool) -> None:
 
     store = open_here(store_uri)
     found = store.get_run(find_run(store, run))
+    if code:
+        from nbtrack.capture.lineage import lineage
+
+        say(lineage(found, store=store).script())
+        return
     experiment = store.get_experiment(found.info.experiment_id).name
     if as_json:
         print_json(_record(found, experiment))
@@ -131,73 +137,81 @@ def show_run(run: str, store_uri: str | None, as_json: bool) -> None:
 
 
 @command.command("diff", epilog=_RUN_HELP)
-@click.argument("run_a", metavar="RUN")
-@click.argument("run_b", metavar="RUN")
+@click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True)
 @store_option
 @json_option
-def diff_runs(run_a: str, run_b: str, store_uri: str | None, as_json: bool) -> None:
-    """Show what differs between two runs."""
-    from nbtrack.cli.output import print_json, print_table, say
+def diff_runs(runs: tuple[str, ...], store_uri: str | None, as_json: bool) -> None:
+    """Say why runs are different.
+
+    One list, what most likely matters first: params, the code of the cell and of the cells that it used, the data that
+    they read, seeds, packages, the git commit. The first run is what the others are compared with.
+    """
+    from dataclasses import asdict
+
+    from nbtrack.capture.differences import diff
+    from nbtrack.cli.output import print_json, say
     from nbtrack.cli.references import find_run
-    from nbtrack.reprs.numbers import format_number, short_id
 
     store = open_here(store_uri)
-    a, b = (store.get_run(find_run(store, run)) for run in (run_a, run_b))
-    found = differences(a, b)
+    found = diff(*[find_run(store, run) for run in runs], store=store)
     if as_json:
-        print_json({"a": a.run_id, "b": b.run_id, "differences": found})
-        return
-    if not found:
-        say("No param, metric or tag differs.")
-        return
-    rows: list[list[object]] = []
-    for one in found:
-        before, after = one["a"], one["b"]
-        cells: list[object] = [one["kind"], one["key"]]
-        if one["kind"] == "metric":
-            cells += [None if value is None else format_number(value) for value in (before, after)]
-            cells.append(_change(before, after))
-        else:
-            cells += [before, after, ""]
-        rows.append(cells)
-    names = [f"{run.info.run_name} {short_id(run.run_id)}" for run in (a, b)]
-    print_table(["", "key", *names, "change"], rows, right=[4])
+        document = asdict(found)
+        document["metrics"] = [{"key": key, "values": values} for key, values in found.metrics]
+        print_json(document)
+    else:
+        say(repr(found))
 
 
-def _change(before: float | None, after: float | None) -> str | None:
-    from math import isnan
+@command.command("lineage", epilog=_RUN_HELP)
+@click.argument("run")
+@click.option("--notebook", is_flag=True, help="Print the cells as a notebook.")
+@store_option
+@json_option
+def show_lineage(run: str, notebook: bool, store_uri: str | None, as_json: bool) -> None:
+    """Show where a run came from, and what was made of it.
 
-    from nbtrack.reprs.numbers import format_change
-
-    if before is None or after is None or isnan(after - before):
-        return None
-    return format_change(after - before)
-
-
-def differences(a: Run, b: Run) -> list[dict[str, Any]]:
-    """Return the params, metrics and tags that differ between two runs, sorted; None where a run has no such key.
-
-    Tags that nbtrack writes itself are left out: they differ between any two runs.
+    The cells that made it, the data that they read, the environment, child runs and model versions.
     """
-    found: list[dict[str, Any]] = []
-    for kind, ours, theirs in (
-        ("param", a.data.params, b.data.params),
-        ("metric", a.data.metrics, b.data.metrics),
-        ("tag", a.data.tags, b.data.tags),
-    ):
-        found += [
-            {"kind": kind, "key": key, "a": ours.get(key), "b": theirs.get(key)}
-            for key in sorted({*ours, *theirs})
-            if not _same(ours.get(key), theirs.get(key)) and not (kind == "tag" and key.startswith("nbtrack."))
-        ]
-    return found
+    from nbtrack.capture.lineage import lineage
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.cli.references import find_run
+
+    store = open_here(store_uri)
+    found = lineage(find_run(store, run), store=store)
+    if notebook:
+        print_json(found.notebook())
+    elif as_json:
+        print_json(found.record())
+    else:
+        say(repr(found))
 
 
-def _same(a: Any, b: Any) -> bool:
-    from math import isnan
+@command.command("reproduce", epilog=_RUN_HELP)
+@click.argument("run")
+@click.option("--folder", type=click.Path(file_okay=False), help="Where to execute; the notebook's folder.")
+@click.option("--no-stamp", is_flag=True, help="Write nothing to the run.")
+@store_option
+@json_option
+@click.pass_context
+def reproduce_run(
+    ctx: click.Context, run: str, folder: str | None, no_stamp: bool, store_uri: str | None, as_json: bool
+) -> None:
+    """Run the cells of a run again, and compare.
 
-    both_nan = isinstance(a, float) and isinstance(b, float) and isnan(a) and isnan(b)
-    return both_nan or a == b
+    In a clean kernel, where the notebook lies; every metric and param is compared. Files that the cells write are
+    written again. Exits with 1 if a value is not the same.
+    """
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.cli.references import find_run
+    from nbtrack.pipelines.reproduce import reproduce
+
+    store = open_here(store_uri)
+    result = reproduce(find_run(store, run), store=store, folder=folder, stamp=not no_stamp)
+    if as_json:
+        print_json({"run_id": result.run_id, **result.record()})
+    else:
+        say(repr(result))
+    ctx.exit(0 if result.reproduced else 1)
 
 
 def _move(runs: tuple[str, ...], store_uri: str | None, deleted: bool) -> None:

@@ -46,7 +46,7 @@ def _shell() -> Any:
 
 def notebook(request: dict[str, Any]) -> dict[str, Any]:
     """Run cells in a shell with nbtrack; return what the last run recorded."""
-    from nbtrack.capture.differences import slice_cells
+    from nbtrack.capture.replay import slice_cells
     from nbtrack.entities import TAG_PARENT
     from nbtrack.store import open_store
     from nbtrack.tracking import pending

@@ -8,9 +8,7 @@ lies beside the notebook. What is expected is written by hand in the lines befor
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from typing import Any
 import pytest
 
 from nbtrack.capture import replay
-
-from .sessions import Server
 
 CORPUS = Path(__file__).with_name("corpus")
 _HEAD = re.compile(r"^# %% (keep|drop|track|file)[ \t]*(.*)\n", re.MULTILINE)
@@ -52,26 +48,18 @@ def read(path: Path) -> Session:
 SESSIONS = {path.stem: read(path) for path in sorted(CORPUS.glob("*.nb"))}
 
 
-@pytest.fixture(scope="module")
-def server(isolated_environment: Path) -> Iterator[Server]:
-    root = str(Path(__file__).resolve().parents[2])
-    one = Server({**os.environ, "PYTHONPATH": root, "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"})
-    yield one
-    one.close()
-
-
 def same(text: str, value: float) -> bool:
     return float(text) == pytest.approx(value, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", SESSIONS)
-def test_corpus_slice_is_what_was_used_and_replays_to_the_digit(name, server, tmp_path):
+def test_corpus_slice_is_what_was_used_and_replays_to_the_digit(name, sessions, tmp_path):
     session = SESSIONS[name]
     expected = session.expected
     texts = [text for _, text in session.cells]
     load_before = expected.get("load_before", 0)
     asked: dict[str, Any] = {"cells": texts, "files": session.files, "load_before": load_before}
-    ran = server.ask(what="notebook", folder=str(tmp_path / "first"), **asked)
+    ran = sessions.ask(what="notebook", folder=str(tmp_path / "first"), **asked)
     raised = {number for number, error in enumerate(ran["errors"]) if error}
     assert raised == set(expected.get("raises", [])), ran["errors"]
 
@@ -91,7 +79,7 @@ def test_corpus_slice_is_what_was_used_and_replays_to_the_digit(name, server, tm
         return
 
     # Run again: as a notebook in a new process and a folder without what other cells wrote …
-    again = server.ask(
+    again = sessions.ask(
         what="notebook",
         folder=str(tmp_path / "again"),
         cells=[cell["source"] for cell in ran["cells"]],
@@ -104,7 +92,7 @@ def test_corpus_slice_is_what_was_used_and_replays_to_the_digit(name, server, tm
 
     # … and as a plain script.
     text = replay.script(ran["cells"], f"Slice of {name}")
-    numbers = server.ask(what="script", folder=str(tmp_path / "script"), script=text, files=session.files)["numbers"]
+    numbers = sessions.ask(what="script", folder=str(tmp_path / "script"), script=text, files=session.files)["numbers"]
     for key, value in ran["metrics"].items():
         assert numbers.get(key, value) == value, key
 

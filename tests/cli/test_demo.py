@@ -19,9 +19,9 @@ import pytest
 from nbformat.sign import NotebookNotary
 
 from nbtrack.cli.demo import NOTEBOOK, STEPS, place_notebook, require_libraries, save_signed, shipped_notebook
-from nbtrack.cli.execution import step_of
 from nbtrack.cli.jupyter import JupyterLab
 from nbtrack.errors import MissingLibraryError, NotebookError
+from nbtrack.pipelines.execution import step_of
 
 from .conftest import Command, environment_with
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from nbtrack.cli.execution import Cell, Execution, execute_notebook
 from nbtrack.errors import NotebookError
+from nbtrack.pipelines.execution import Cell, Execution, execute_notebook
 
 from .conftest import environment_with
 
@@ -95,7 +95,7 @@ SLOW = """
 import nbformat
 from pathlib import Path
 from nbformat.v4 import new_code_cell, new_notebook
-from nbtrack.cli.execution import Execution, execute_notebook
+from nbtrack.pipelines.execution import Execution, execute_notebook
 from nbtrack.cli.progress import Lines
 
 class Shout(Lines):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nbtrack.cli.execution import Cell
 from nbtrack.cli.progress import shown_progress
+from nbtrack.pipelines.execution import Cell
 
 from .conftest import environment_with
 
@@ -65,7 +65,7 @@ def test_progress_on_a_terminal_names_the_step_and_counts_the_cells(root: Path) 
 
 TELL = """
 import time
-from nbtrack.cli.execution import Cell
+from nbtrack.pipelines.execution import Cell
 from nbtrack.cli.progress import shown_progress
 with shown_progress(False) as watcher:
     for number, step in enumerate(("setup", "track"), 1):

@@ -113,12 +113,22 @@ def test_diff_names_what_differs_and_nothing_else(store: Store, asked: Callable[
     a = add_run(store, "a", depth="3", same="x", accuracy=0.5, lost=float("nan"))
     b = add_run(store, "b", depth="9", same="x", accuracy=0.75, lost=float("nan"))
     found = asked("runs", "diff", a, b)
-    assert found["differences"] == [
-        {"kind": "param", "key": "depth", "a": "3", "b": "9"},
-        {"kind": "metric", "key": "accuracy", "a": 0.5, "b": 0.75},
+    assert [(one["kind"], one["key"], one["values"]) for one in found["differences"]] == [
+        ("param", "depth", ["3", "9"])
     ]
-    assert "+0.25" in nbtrack("runs", "diff", a, b).stdout
-    assert nbtrack("runs", "diff", a, a).stdout == "No param, metric or tag differs.\n"
+    assert found["metrics"] == [{"key": "accuracy", "values": [0.5, 0.75]}]
+    assert found["same"] == ["1 param"]
+    text = nbtrack("runs", "diff", a, b).stdout
+    assert "Most likely: depth: 3 → 9." in text
+    assert "+0.25" in text
+    assert "got 1. Name each one once" in nbtrack("runs", "diff", a, a).stderr
+
+
+def test_lineage_of_a_run_without_a_notebook_says_what_is_known(store: Store, nbtrack: Command) -> None:
+    run_id = add_run(store, "plain", depth="3")
+    assert "was made by 0 cells" in nbtrack("runs", "lineage", run_id).stdout
+    assert nbtrack("runs", "show", run_id, "--code").stdout.startswith("# The cells that made run plain")
+    assert "has no slice" in nbtrack("runs", "reproduce", run_id).stderr
 
 
 def test_delete_moves_to_the_trash_and_restore_takes_out(

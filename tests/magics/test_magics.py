@@ -41,15 +41,25 @@ def test_runs_without_metric_shows_a_dash(tracked):
     assert magic(tracked, "runs").rows[0][-1] == "–"
 
 
-def test_diff_says_what_differs_and_only_that(tracked):
+def test_diff_says_what_differs_and_shows_the_code(tracked):
     a, b = (run.run_id for run in tracked.runs)
-    rows = magic(tracked, f"diff {a} {b[-8:]}").rows
-    assert ["param", "C", "1.0", "2.0"] in rows
-    assert ["metric", "accuracy", 0.5, 0.75] in rows
-    assert ["tag", "owner", "ana", "–"] in rows
-    assert ["code", "cell source", "differs", "differs"] in rows
-    assert not any(row[0] == "package" for row in rows)
-    assert magic(tracked, f"diff {a} {a}").rows == [["", "nothing", "", ""]]
+    found = magic(tracked, f"diff {a} {b[-8:]}")
+    first = found.differences[0]
+    assert (first.kind, first.key, first.values) == ("param", "C", ("1.0", "2.0"))
+    assert found.metrics == (("accuracy", (0.5, 0.75)),)
+    assert found.verdict.startswith("Most likely: C: 1.0 → 2.0")
+    assert not any(one.kind == "environment" for one in found.differences)
+    assert "-C = 1.0" in repr(found)
+    assert "+C = 2.0" in found._repr_html_()
+
+
+def test_lineage_shows_the_cells_of_the_last_run_or_of_one(tracked):
+    a, b = (run.run_id for run in tracked.runs)
+    assert magic(tracked, "lineage").run.run_id == b
+    first = magic(tracked, f"lineage {a[-8:]}")
+    assert "C = 1.0" in first.script()
+    assert "In [" in repr(first)
+    assert "C = 1.0" in first._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,7 @@ def test_diff_says_what_differs_and_only_that(tracked):
     [
         ("", "expected one of these, got ''"),
         ("frobnicate", "expected one of these, got 'frobnicate'"),
-        ("diff one", "expected the ids of two runs, got 'one'"),
+        ("diff one", "expected two or more runs, got 'one'"),
         ("diff ffff ffff", "'ffff' fits 0 runs"),
         ("runs accuracy >", "%nbtrack runs: "),
     ],

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -57,6 +58,7 @@ class Execution:
     steps: tuple[str, ...]
     watcher: Watcher
     answer: str = "summary"
+    timeout_s: int | None = CELL_TIMEOUT_S
     log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def log_tail(self) -> str:
@@ -130,7 +132,7 @@ async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
     client = NotebookClient(
         execution.notebook,
         km=kernel_of_this_python(),
-        timeout=CELL_TIMEOUT_S,
+        timeout=execution.timeout_s,
         resources={"metadata": {"path": str(execution.folder)}},
         log=_quiet_logger(),
     )
@@ -162,6 +164,8 @@ def _cancel_on_signal(received: list[int]) -> None:
         received.append(number)
         task.cancel()
 
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals reach the main thread only
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: asyncio.run itself answers Ctrl-C
             asyncio.get_running_loop().add_signal_handler(number, cancel, number)
@@ -186,7 +190,7 @@ async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
         except CellExecutionError as error:
             raise NotebookError(f"{where} failed with {clean(error.ename)}: {clean(error.evalue, 1000)}") from error
         except CellTimeoutError as error:
-            raise NotebookError(f"{where} was not done after {CELL_TIMEOUT_S} s, so it was given up.") from error
+            raise NotebookError(f"{where} was not done after {execution.timeout_s} s, so it was given up.") from error
         except DeadKernelError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # nbclient takes a cancelled wait for a dead kernel
