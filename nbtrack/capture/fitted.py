@@ -152,14 +152,17 @@ def log_fitted(run: ActiveRun, one: Fitted, path: str, names: Mapping[str, Any])
     """Log one model with a signature and an input example from its training data; return what the card says of it."""
     from nbtrack import models
     from nbtrack.models.flavors import find_flavor
+    from nbtrack.models.seen import data_seen_by
 
-    data = training_data(one.fit, names) if one.fit is not None else None
-    data = one.example if data is None else data
+    data = data_seen_by(one.estimator)
+    if data is None and one.fit is not None:
+        data = training_data(one.fit, names)
+    rows = one.example if data is None else data
     signature = example = None
-    if data is not None and len(getattr(data, "shape", (0, 0))) <= 2:
+    if rows is not None and len(getattr(rows, "shape", (0, 0))) <= 2:
         try:
-            example = _head(data, EXAMPLE_ROWS)
-            signature = models.infer_signature(data, find_flavor(one.estimator).predict(one.estimator, example))
+            example = _head(rows, EXAMPLE_ROWS)
+            signature = models.infer_signature(rows, find_flavor(one.estimator).predict(one.estimator, example))
         except Exception:  # without a signature the model is still worth keeping
             signature = example = None
     models.log_model(one.estimator, path, signature=signature, input_example=example, run=run, training_data=data)

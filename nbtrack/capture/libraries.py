@@ -66,6 +66,8 @@ class ModelLibrary(Library):
         input_example: Any = None,
         registered_model_name: str | None = None,
         run: ActiveRun | None = None,
+        training_data: Any = None,
+        code_line: str | None = None,
         **named: Any,
     ) -> ModelInfo:
         """Log a fitted model as artifacts of the active run; see :func:`nbtrack.log_model`."""
@@ -79,6 +81,8 @@ class ModelLibrary(Library):
             input_example=input_example,
             registered_model_name=registered_model_name,
             run=run,
+            training_data=training_data,
+            code_line=code_line,
         )
 
     def save_model(
@@ -88,6 +92,8 @@ class ModelLibrary(Library):
         *,
         signature: Signature | None = None,
         input_example: Any = None,
+        training_data: Any = None,
+        code_line: str | None = None,
         **named: Any,
     ) -> ModelInfo:
         """Save a fitted model as a folder; see :func:`nbtrack.save_model`."""
@@ -99,6 +105,8 @@ class ModelLibrary(Library):
             flavor=self.name,
             signature=signature,
             input_example=input_example,
+            training_data=training_data,
+            code_line=code_line,
         )
 
     def load_model(self, model_uri: str | Path, *, trust: str | None = None) -> Any:
