@@ -33,7 +33,7 @@ def test_tree_holds_what_the_documentation_names() -> None:
         "doctor",
         "import",
         *(f"export {verb}" for verb in ("mlruns", "model")),
-        *(f"runs {verb}" for verb in ("list", "show", "diff", "delete", "restore")),
+        *(f"runs {verb}" for verb in ("list", "show", "diff", "lineage", "reproduce", "delete", "restore")),
         *(f"models {verb}" for verb in ("list", "show", "register", "promote", "history", "undo")),
         *(f"models {verb}" for verb in ("diff", "check", "gates", "approve", "stages", "alias", "rename")),
         *(f"models {verb}" for verb in ("delete", "restore", "line", "policy", "best")),
