@@ -13,7 +13,7 @@ from IPython.core.getipython import get_ipython
 
 from nbtrack import tracking
 from nbtrack.capture import CellTracker
-from nbtrack.capture.options import OPTIONS, PARTS, USAGE
+from nbtrack.capture.options import HELP, OPTIONS, PARTS
 from nbtrack.errors import NbtrackError, RunStateError
 from nbtrack.reprs import (
     model_version_html,
@@ -35,6 +35,8 @@ COMMANDS: Final[dict[str, str]] = {
     "diff": "diff RUN RUN…            why runs are different, what most likely matters first",
     "lineage": "lineage [RUN]            the cells and the data that made a run, and what was made of it",
     "store": "store                    where the runs lie, and how many there are",
+    "doctor": "doctor                   whether everything is in place, and what to do if not",
+    "help": "help                     what may follow %%track, and what is captured",
 }
 _ATTRIBUTE: Final = "_nbtrack_tracker"
 
@@ -67,7 +69,7 @@ def track_cell(line: str, cell: str) -> None:
     shell.run_cell(f"%%track {line}\n{cell}").raise_error()  # a script made from a notebook gets here
 
 
-track_cell.__doc__ = f"Track this cell as a run.\n\n    {USAGE}\n"
+track_cell.__doc__ = f"Track this cell as a run.\n\n{HELP}\n"
 
 
 def track_line(line: str) -> None:
@@ -127,8 +129,25 @@ def _store() -> Shown:
     return Shown(["store", ""], [[key, str(info[key])] for key in keys if key in info])
 
 
+def _doctor() -> Shown:
+    from nbtrack.capture.condition import conditions
+    from nbtrack.lab.checks import examine
+    from nbtrack.widget.hosts import live_place
+
+    found = [(one.what, one.ok, one.seen, one.do) for one in examine(tracking.get_tracking_uri())]
+    found += conditions(_tracker(get_ipython()))
+    places = {
+        "picture": "comparisons come to life over their picture, cards through JupyterLab's server",
+        "output": "comparisons come to life in an output beside their picture",
+        "nowhere": "nobody seems to look: cells leave pictures only",
+    }
+    found.append(("live views", True, places[live_place()], ""))
+    rows = [["ok" if ok else "warn", what, seen, do] for what, ok, seen, do in found]
+    return Shown(["", "what", "seen", "what to do"], rows, left=4)
+
+
 def nbtrack_line(line: str) -> Any:
-    """Look at what was tracked: ``%nbtrack compare | runs | diff RUN RUN | lineage [RUN] | store``."""
+    """Look at what was tracked: ``%nbtrack compare | runs | diff RUN RUN | lineage [RUN] | store | doctor | help``."""
     command, _, rest = line.strip().partition(" ")
     rest = rest.strip()
     try:
@@ -144,6 +163,11 @@ def nbtrack_line(line: str) -> Any:
             return _lineage(rest)
         if command == "store":
             return _store()
+        if command == "doctor":
+            return _doctor()
+        if command == "help":
+            print(HELP)  # noqa: T201 - a question of the user's
+            return None
     except NbtrackError as error:
         raise UsageError(f"%nbtrack {command}: {error}") from None
     known = "\n".join(f"  %nbtrack {text}" for text in COMMANDS.values())

@@ -43,6 +43,22 @@ USAGE: Final = (
     "%%track [NAME] [-e EXPERIMENT] [-t KEY=VALUE]… [-p NAME]… [-m NAME]… [--step NAME] [--note TEXT] [--resume RUN]"
     " [--no-capture PART]…"
 )
+_MEANINGS: Final[dict[str, str]] = {
+    "-e, --experiment": "the experiment that the run belongs to; made if there is none",
+    "-t, --tag KEY=VALUE": "a tag",
+    "-p, --param NAME": "log this variable as a param, such as lr, cfg.lr or opts['lr']",
+    "-m, --metric NAME": "log this variable as a metric",
+    "--step NAME": "this cell is that step of a pipeline",
+    "--note TEXT": "a note for people",
+    "--resume RUN": "go on where another run stopped: the curves of both are one",
+    "--no-capture PART": "leave a part of the capture out",
+}
+HELP: Final = "\n".join(
+    ["Usage: " + USAGE, ""]
+    + [f"  {option:<20} {meaning}" for option, meaning in _MEANINGS.items()]
+    + ["", "Parts that are captured:"]
+    + [f"  {part:<20} {meaning}" for part, meaning in PARTS.items()]
+)
 _EXPRESSION: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[(?:'[^']*'|\"[^\"]*\"|-?\d+)\])*")
 
 
@@ -103,6 +119,11 @@ def _take(options: TrackOptions, option: str, kind: str, value: str) -> None:
         if not re.fullmatch(r"[0-9a-f]{4,32}", value):
             raise _fail(f"{option} expects a run id or its last digits, got {value!r}.")
         options.resume = value
+
+
+def asks_for_help(line: str) -> bool:
+    """Return whether the rest of a ``%%track`` line asks what may stand there."""
+    return line.strip() in {"--help", "-h", "help?", "?"}
 
 
 def parse_options(line: str) -> TrackOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -178,22 +179,68 @@ def scan_cell(source: str) -> Scan | None:
     return scan
 
 
-_FITTING: Final = {
-    "fit",
-    "fit_predict",
-    "fit_transform",
-    "partial_fit",
-    "train",
-    "log_metric",
-    "log_metrics",
-    "cross_val_score",
+_LOGGING: Final = frozenset({"log_metric", "log_metrics"})
+_TRAINING: Final = _LOGGING | {
+    *("fit", "fit_predict", "fit_resample", "fit_generator", "fit_one_cycle", "partial_fit", "fine_tune"),
+    *("train_on_batch", "train_and_evaluate", "cross_val_score", "cross_validate", "cross_val_predict", "learn"),
 }
+_PREPARING: Final = ("scaler", "encoder", "imputer", "vectorizer", "tokenizer", "preprocess", "binarizer", "tfidf")
 
 
-def fits_or_logs(scan: Scan) -> bool:
-    """Return whether a cell trains something or logs a metric: what ``%track auto`` looks for."""
-    for call in scan.calls:
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if name in _FITTING and not (name == "fit_transform" and len(scan.calls) == 1):
-            return True
-    return False
+def _root(call: ast.Call) -> str:
+    """Return the name that a method is called on: ``scaler`` of ``scaler.fit(X)`` and of ``scaler.steps[0].fit(X)``."""
+    node: ast.expr = call.func
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _prepares(root: str, names: Mapping[str, Any]) -> bool:
+    """Return whether fitting this only prepares data: a scaler and the like transform, and do not predict."""
+    held = names.get(root)
+    kind = held if isinstance(held, type) else type(held)
+    if held is not None and hasattr(kind, "transform") and not hasattr(kind, "predict"):
+        return True
+    return any(word in root.lower() for word in _PREPARING)
+
+
+def _trains(call: ast.Call, names: Mapping[str, Any], own: Mapping[str, ast.AST]) -> bool:
+    if isinstance(call.func, ast.Attribute):
+        name = call.func.attr
+        if name == "train":  # model.train() of PyTorch only sets a mode; xgb.train(params, data) trains
+            return bool(call.args or call.keywords) and not _is_mode(call)
+        if name == "optimize":  # of an Optuna study: a function and how often
+            return bool(call.args)
+        if name in {"fit", "partial_fit"}:
+            return not _prepares(_root(call), names)
+        return name in _TRAINING
+    name = getattr(call.func, "id", "")
+    if name in own:  # defined in this very cell
+        inside = (node for node in ast.walk(own[name]) if isinstance(node, ast.Call))
+        return any(_trains(one, names, {}) for one in inside)
+    if name in _TRAINING or name == "train":
+        return True
+    # A function of the notebook's own: what it calls by name says what it does.
+    code = getattr(names.get(name), "__code__", None)
+    inner = getattr(code, "co_names", ())
+    return getattr(names.get(name), "__module__", None) == "__main__" and not _TRAINING.isdisjoint(inner)
+
+
+def _is_mode(call: ast.Call) -> bool:
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return len(given) == 1 and isinstance(given[0], ast.Constant) and isinstance(given[0].value, bool)
+
+
+def fits_or_logs(scan: Scan, names: Mapping[str, Any] | None = None) -> bool:
+    """Return whether a cell trains something or logs a metric: what ``%track auto`` looks for.
+
+    Parameters
+    ----------
+    scan
+        What the text says. Functions that are only defined do not count.
+    names
+        The user's variables: a function of the notebook that trains is known by what it calls.
+    """
+    body = scan.tree.body if scan.tree is not None else []
+    own = {node.name: node for node in body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    return any(_trains(call, names or {}, own) for call in scan.calls)

@@ -19,7 +19,7 @@ from nbtrack.capture.failsafe import Failsafe
 from nbtrack.capture.fingerprints import Cache
 from nbtrack.capture.live import Pulse, Watched
 from nbtrack.capture.notebook import notebook_path
-from nbtrack.capture.options import TrackOptions, parse_options
+from nbtrack.capture.options import TrackOptions, asks_for_help, parse_options
 from nbtrack.capture.pins import pins_of
 from nbtrack.capture.scan import fits_or_logs, scan_cell
 from nbtrack.capture.showing import Card, Cards
@@ -108,7 +108,7 @@ class CellTracker:
         asked = (
             isinstance(meta, dict) and isinstance(meta.get("nbtrack"), dict) and meta["nbtrack"].get("track") is True
         )
-        if line is None and not self.auto and not asked:
+        if (line is None and not self.auto and not asked) or asks_for_help(line or ""):
             return None
         try:
             options = parse_options(self._expanded(line or ""))
@@ -117,7 +117,7 @@ class CellTracker:
                 return None  # the transform has said so already, and the cell does not run
             raise
         scan = scan_cell(self._python_of(info, raw))
-        if line is None and not asked and (scan is None or not fits_or_logs(scan)):
+        if line is None and not asked and (scan is None or not fits_or_logs(scan, self.shell.user_ns)):
             return None
         if line is not None and not raw.replace("\r", "").strip().partition("\n")[2].strip():
             sys.stdout.write("%%track: the cell is empty. Put the code to track below the %%track line.\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from nbtrack.capture.options import parse_options
+from nbtrack.capture.options import asks_for_help, parse_options
 
 _TRACK: Final = re.compile(r"(\s*)%%track(?:[ \t]+(.*?))?[ \t]*\r?\n?")
 
@@ -42,6 +42,8 @@ def transform(lines: list[str]) -> list[str]:
     at = _first(lines)
     if at is None or (match := _TRACK.fullmatch(lines[at])) is None:
         return lines
+    if asks_for_help(match[2] or ""):
+        return ["get_ipython().run_line_magic('nbtrack', 'help')\n"]  # and the cell does not run
     parse_options(match[2] or "")
     after = _first(lines, at + 1)
     if after is not None and lines[after].lstrip().startswith("%%"):

@@ -35,7 +35,7 @@ def bare_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     (config / "labconfig").mkdir()
     (config / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": {"nbtrack": True}}))
     (config / "jupyter_server_config.json").write_text(
-        json.dumps({"ServerApp": {"jpserver_extensions": {"nbtrack.lab": False}}})
+        json.dumps({"ServerApp": {"jpserver_extensions": {"nbtrack": False}}})
     )
     with running_lab(home, root, env) as lab:
         yield lab

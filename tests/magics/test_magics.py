@@ -161,7 +161,7 @@ def test_load_outside_of_ipython_says_what_to_do():
 
 def test_commands_are_all_told_in_the_error(tracked):
     with pytest.raises(UsageError, match="expected one of these") as caught:
-        magic(tracked, "help")
+        magic(tracked, "what")
     assert all(f"%nbtrack {name}" in str(caught.value) for name in COMMANDS)
 
 
