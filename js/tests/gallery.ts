@@ -61,6 +61,65 @@ async function registered(): Promise<FakeClient> {
   return client;
 }
 
+/** Registered models in every state: parts open, previews, refusals, conflicts, the question before Production. */
+async function registryScenes(): Promise<void> {
+  const press = async (host: HTMLElement, ...names: string[]): Promise<void> => {
+    for (const name of names) {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      host.querySelector<HTMLElement>(`[data-nbt="${name}"]`)?.click();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  };
+  const rich = async (): Promise<FakeClient> => {
+    const client = await registered();
+    const model = client.models.model("wine-rf");
+    model.stages = ["None", "Dev", "Staging", "Production", "Archived"];
+    model.description = "Wines by cultivar; asked by the tasting room.";
+    model.gates = { Production: ["accuracy >= 0.9", "approved by ben", "approved by ada"] };
+    const scores = { "3": 0.9722, "2": 0.9166 };
+    const refused = { "1": "its code line 1.0 does not fit >=2.0" };
+    const shared = { metric: "accuracy", best: 3, scores, refused, comparable: true };
+    model.decisions = [
+      { environment: "INT", policy: ">=2.0", dataset: "1f".repeat(32), ...shared },
+      { environment: "PROD", policy: "<=1.0", dataset: "7c".repeat(32), ...shared, best: 2 },
+    ];
+    client.models.approve("wine-rf", 3, "Staging", false);
+    client.models.edit("other-model", 1, true);
+    return client;
+  };
+  const show = async (title: string, width: number, names: string[], made?: FakeClient): Promise<HTMLElement> => {
+    const client = made ?? (await rich());
+    const host = place(title, width);
+    mountModels(host, client, createState(client));
+    await press(host, ...names);
+    return host;
+  };
+  await show("Board and versions, 860 px", 860, []);
+  await show("Board and versions, 300 px", 300, []);
+  await show("Gates", 600, ["gates"]);
+  await show("Gates, edited", 600, ["gates", "edit-gates"]);
+  await show("Compare", 600, ["diff"]);
+  await show("Decisions", 600, ["decisions"]);
+  await show("History", 600, ["history"]);
+  await show("Preview of v3 to Dev", 600, ["promote"]);
+  const refusedHost = await show("Refused by a gate, 600 px", 600, []);
+  const row = refusedHost.querySelector<HTMLElement>('[data-nbt="version"][data-version="2"]');
+  row?.querySelector<HTMLElement>('[data-nbt="promote"]')?.click();
+  const conflicted = await registered();
+  const conflictHost = await show("Conflict", 600, ["promote"], conflicted);
+  const message = "model 'wine-rf': ana moved v2 to Staging 0.1 s ago; you saw nobody there. Nothing was changed.";
+  conflicted.failing.set("promote", { code: "conflict", message });
+  await press(conflictHost, "confirm-promote");
+  const many = new FakeClient(wineRuns());
+  for (let i = 0; i < 60; i++) {
+    await many.call({ op: "register", run_id: many.runs[i % 3]?.run_id ?? "", name: HOSTILE.slice(0, 90) });
+  }
+  await show("Many versions, a hostile name, 420 px", 420, [], many);
+  const asked = await show("The question before Production", 600, [], await registered());
+  await press(asked, "promote"); // v3 goes to Staging first
+  await press(asked, "confirm-promote", "close-flow", "promote", "confirm-promote");
+}
+
 const SCENES: Record<string, () => Promise<void>> = {
   async compare() {
     const client = await registered();
@@ -94,6 +153,77 @@ const SCENES: Record<string, () => Promise<void>> = {
     const client = await registered();
     mountModels(place("Models", 600), client, createState(client));
     mountServers(place("Servers", 600), client, createState(client));
+  },
+  async registry() {
+    await registryScenes();
+  },
+  async servers() {
+    const client = await registered();
+    const server = client.servers[0];
+    if (server === undefined) {
+      return;
+    }
+    client.servers[0] = {
+      ...server,
+      follow: "models:/wine-rf/Staging",
+      previous: "models:/wine-rf/1",
+      requests: 1204,
+      others: [{ model_uri: "models:/other-model/1", model_name: "other-model", version: 1 }],
+    };
+    client.servers.push(
+      { ...server, server_id: "s2", status: "starting", checks: server.checks.slice(0, 2) },
+      {
+        ...server,
+        server_id: "s3",
+        owner: "kernel",
+        held: "models:/wine-rf/1",
+        previous: "models:/wine-rf/1",
+        follow: "models:/wine-rf/Staging",
+        error: "held at wine-rf/1; models:/wine-rf/Staging is not followed.",
+        checks: [
+          ...server.checks.slice(0, 2),
+          { name: "environment", state: "note", text: "numpy 2.1 then, 2.4 here" },
+        ],
+        example: '{"inputs": [[1, 2, 3]]}',
+      },
+      { ...server, server_id: "s4", status: "failed", error: "it crashed (SIGSEGV) and gave up." },
+    );
+    client.activity = {
+      ...client.activity,
+      total: 1204,
+      requests: Array.from({ length: 12 }, (_, i) => ({
+        at: Date.now() - i * 900,
+        status: i === 1 ? 400 : 200,
+        rows: i === 1 ? 0 : 1 + i,
+        ms: 0.08 * (i + 1),
+        model: "wine-rf/2",
+        why:
+          i === 1
+            ? "$.dataframe_split.data[0][3]: column 'hue' must be double, got text that cannot be read as one."
+            : "",
+      })),
+      drift_rows: 4210,
+      drift: [
+        { column: "alcohol", index: 0.412, verdict: "drifted", missing: 0.05, missing_before: 0, outside: 0.31 },
+        { column: "hue", index: 0.14, verdict: "shifted", missing: 0, missing_before: 0, outside: 0.02 },
+        {
+          column: "a column with a very long name that has to fit",
+          index: 0.01,
+          verdict: "steady",
+          missing: 0,
+          missing_before: 0,
+          outside: 0,
+        },
+      ],
+    };
+    for (const width of [620, 300]) {
+      const host = place(`Servers, ${width} px`, width);
+      mountServers(host, client, createState(client));
+      await new Promise((done) => setTimeout(done, 50));
+      for (const part of [...host.querySelectorAll<HTMLDetailsElement>("details")].slice(0, 6)) {
+        part.open = true;
+      }
+    }
   },
   async empty() {
     const client = new FakeClient([]);

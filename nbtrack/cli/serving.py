@@ -243,7 +243,10 @@ def stop(server: str) -> None:
 @click.argument("server")
 @click.option("--follow", is_flag=True, help="Follow the stage again.")
 def rollback(server: str, follow: bool) -> None:
-    """Let the version that answered before answer again, at once; the registry stays as it is."""
+    """Answer with the version before, at once.
+
+    The registry stays as it is; the server does not follow its stage until told to.
+    """
     from nbtrack import serving
     from nbtrack.cli.output import say
 
@@ -264,7 +267,10 @@ def rollback(server: str, follow: bool) -> None:
 @click.option("--base-image", default="", metavar="IMAGE", help="Default: the slim image of the model's Python.")
 @store_option
 def dockerfile(uri: str, folder: Path, base_image: str, store_uri: str | None) -> None:
-    """Write a folder that builds an image of a model server: the model, nbtrack and pinned packages."""
+    """Write a folder that builds an image of a model server.
+
+    It holds the model, nbtrack as a wheel, and every package pinned.
+    """
     from nbtrack.cli.output import say
     from nbtrack.serving.handover import write_context
 
@@ -280,7 +286,7 @@ def dockerfile(uri: str, folder: Path, base_image: str, store_uri: str | None) -
 @click.option("--base-image", default="", metavar="IMAGE", help="Default: the slim image of each model's Python.")
 @store_option
 def compose(folder: Path, base_image: str, store_uri: str | None) -> None:
-    """Write a compose file that serves the Staging version of every model of the store."""
+    """Write a compose file that serves all Staging models."""
     from nbtrack.cli.output import say
     from nbtrack.serving.handover import write_compose
 

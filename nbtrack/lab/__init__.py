@@ -16,6 +16,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from nbtrack.lab.handlers import add_handlers
+    from nbtrack.lab.proxy import add_proxy
 
     add_handlers(server_app.web_app)
+    add_proxy(server_app.web_app)
     server_app.log.info("nbtrack: answers at %snbtrack/api", server_app.base_url)

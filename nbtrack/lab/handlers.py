@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,6 +13,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from nbtrack._version import __version__
 from nbtrack.errors import StoreError
 from nbtrack.lab.place import OutsideRootError, find_store
 
@@ -85,7 +85,7 @@ class HealthHandler(APIHandler):  # type: ignore[misc]
     @authorized  # type: ignore[untyped-decorator]
     async def get(self) -> None:
         """Answer with the version of nbtrack in the server's environment."""
-        await self.finish({"ok": True, "version": version("nbtrack")})
+        await self.finish({"ok": True, "version": __version__})
 
 
 def add_handlers(app: Any) -> None:

@@ -6,7 +6,9 @@ import { mounter, type ViewProps } from "../mount";
 import type { State } from "../state";
 import type { Invocation, Server } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
-import { Ago, Button, Code, CopyButton, Empty, Loading, useAction, useCall } from "./kit";
+import { Ago, Button, Code, CopyButton, Empty, Icon, Loading, StageChip, useAction, useCall } from "./kit";
+import { Checklist, ServeDetails } from "./ServeDetails";
+import { splitOf, TryForm } from "./TryForm";
 
 function statusText(status: string): string {
   switch (status) {
@@ -22,6 +24,24 @@ function statusText(status: string): string {
       return status;
   }
 }
+
+function ownerText(owner: string): string {
+  switch (owner) {
+    case "kernel":
+      return trans.__("ends with its kernel");
+    case "jupyter":
+      return trans.__("ends with the Jupyter server");
+    case "process":
+      return trans.__("ends with the program that started it");
+    default:
+      return trans.__("runs until it is stopped");
+  }
+}
+
+const versionOf = (uri: string): string => uri.replace(/^models:\/.*\//, "v");
+const stageOf = (uri: string): string => uri.replace(/^models:\/[^/@]*[/@]?/, "");
+const labelOf = (other: { model_name: string; version: number | null }): string =>
+  other.version === null ? other.model_name : `${other.model_name} v${other.version}`;
 
 /** JSON laid out to be read, if it is JSON: what fits on a line stays on a line. */
 export function pretty(body: string): string {
@@ -60,6 +80,7 @@ interface Props {
 
 function TryIt({ client, state, server }: Props) {
   const [body, setBody] = useState<string | null>(null);
+  const [asText, setAsText] = useState(splitOf(server.example) === null);
   const [result, setResult] = useState<Invocation | null>(null);
   const action = useAction(state);
   const shown = body ?? pretty(server.example);
@@ -76,7 +97,9 @@ function TryIt({ client, state, server }: Props) {
   };
   return (
     <div class="nbt-try">
+      {!asText && <TryForm body={shown} example={server.example} change={setBody} />}
       <textarea
+        hidden={!asText}
         class="nbt-input nbt-body"
         data-nbt="request"
         rows={Math.min(8, Math.max(3, shown.split("\n").length))}
@@ -100,6 +123,18 @@ function TryIt({ client, state, server }: Props) {
           busy={action.busy === "invoke"}
           onClick={() => void send()}
         />
+        {splitOf(server.example) !== null && (
+          <Button
+            name="as-text"
+            kind="quiet"
+            pressed={asText}
+            label={trans.__("As JSON")}
+            onClick={() => {
+              setBody(body === null ? null : pretty(body));
+              setAsText(!asText);
+            }}
+          />
+        )}
         {body !== null && body !== pretty(server.example) && (
           <Button
             name="reset-example"
@@ -138,7 +173,15 @@ export function ServerView({ client, state, server }: Props) {
       (done) => done.text,
     );
   };
+  const rollback = (follow: boolean): void => {
+    void action.run(
+      "rollback",
+      () => client.call({ op: "rollback_server", server_id: server.server_id, follow }),
+      (done) => done.text,
+    );
+  };
   const ready = server.status === "ready";
+  const through = client.href?.(server.path) ?? null;
   return (
     <section
       class="nbt-card nbt-server"
@@ -153,11 +196,38 @@ export function ServerView({ client, state, server }: Props) {
               {server.model_name || server.model_uri}
             </h3>
             {server.version !== null && <span class="nbt-version">v{server.version}</span>}
+            {server.stage !== "" && server.stage !== "None" && <StageChip stage={server.stage} />}
           </div>
-          <span class="nbt-meta">
+          <span class="nbt-meta" data-nbt="server-meta">
             {statusText(server.status)} · <Ago at={server.started_at} />
+            {" · "}
+            {trans._n("1 request", "%1 requests", server.requests)} · {ownerText(server.owner)}
           </span>
+          {server.others.length > 0 && (
+            <span class="nbt-meta" data-nbt="others">
+              {trans.__("also %1", server.others.map((other) => labelOf(other)).join(", "))}
+            </span>
+          )}
         </div>
+        {ready && server.previous !== "" && (
+          <Button
+            name="rollback"
+            kind="plain"
+            icon="undo"
+            label={
+              server.held === ""
+                ? trans.__("Back to %1", versionOf(server.previous))
+                : trans.__("Follow %1 again", stageOf(server.follow))
+            }
+            title={
+              server.held === ""
+                ? trans.__("Let %1 answer again at once; the registry stays as it is", server.previous)
+                : trans.__("Answer with whatever %1 means", server.follow)
+            }
+            busy={action.busy === "rollback"}
+            onClick={() => rollback(server.held !== "")}
+          />
+        )}
         <Button
           name="stop"
           kind="plain"
@@ -167,9 +237,16 @@ export function ServerView({ client, state, server }: Props) {
           onClick={stop}
         />
       </header>
-      {server.error !== "" && <ErrorBanner failure={{ code: "serving", message: server.error }} />}
+      {server.error !== "" &&
+        (ready ? (
+          <p class="nbt-serve-note" data-nbt="note" role="status">
+            <Icon name={server.held === "" ? "warn" : "pin"} /> <span>{server.error}</span>
+          </p>
+        ) : (
+          <ErrorBanner failure={{ code: "serving", message: server.error }} />
+        ))}
       {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
-      {server.status === "starting" && <Loading label={trans.__("Loading the model…")} />}
+      {server.status === "starting" && <Checklist server={server} />}
       {ready && (
         <>
           <div class="nbt-line">
@@ -183,12 +260,14 @@ export function ServerView({ client, state, server }: Props) {
               {server.url}
             </a>
             <CopyButton state={state} label={trans.__("Copy the address")} text={server.url} />
-          </div>
-          <div class="nbt-codebox">
-            <Code name="curl" label={trans.__("Command that asks this server")} text={server.curl} />
-            <CopyButton state={state} label={trans.__("Copy the command")} text={server.curl} />
+            {through !== null && (
+              <a class="nbt-link" data-nbt="through" href={through} target="_blank" rel="noopener noreferrer">
+                {trans.__("through Jupyter")}
+              </a>
+            )}
           </div>
           <TryIt client={client} state={state} server={server} />
+          <ServeDetails client={client} state={state} server={server} />
         </>
       )}
     </section>

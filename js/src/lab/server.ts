@@ -25,6 +25,10 @@ export class LabClient extends ServerClient {
     });
   }
 
+  href(path: string): string {
+    return URLExt.join(this.settings.baseUrl, path);
+  }
+
   /** The version of nbtrack in the server's environment. */
   async health(): Promise<string> {
     const url = URLExt.join(this.settings.baseUrl, "nbtrack", "api", "health");
