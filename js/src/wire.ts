@@ -635,7 +635,8 @@ export interface Version {
 /**
  * The last choice of the best version for an environment: each version has a score or a reason against it.
  *
- * `dataset` is the fingerprint of the data that all were scored on.
+ * `dataset` is the fingerprint of the data that all were scored on; `comparable` is false if the decision before this
+ * one was made on other data.
  */
 export interface Decision {
   environment: string;
@@ -645,6 +646,7 @@ export interface Decision {
   best: number;
   scores: Record<string, number | string>;
   refused: Record<string, string>;
+  comparable: boolean;
 }
 
 /**

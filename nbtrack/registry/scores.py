@@ -50,6 +50,8 @@ def record_decision(
     previous = book.state.decisions.get(key)
     metric, dataset = str(record["metric"]), str(record["dataset"])
     versions = {str(version): {"scores": {metric: [dataset, score]}} for version, score in scores.items()}
-    body = {"patch": {"model": {"decisions": {key: dict(record)}}, "versions": versions}}
+    comparable = previous is None or previous.get("dataset") == dataset
+    kept = {**record, "comparable": comparable}
+    body = {"patch": {"model": {"decisions": {key: kept}}, "versions": versions}}
     book.commit("decide", lambda state: body, note, None)
     return previous

@@ -73,6 +73,7 @@ def _decisions(model: RegisteredModel) -> list[m.Decision]:
             best=int(record.get("best", 0)),
             scores={str(key): number(float(value)) for key, value in record.get("scores", {}).items()},
             refused={str(key): str(value) for key, value in record.get("refused", {}).items()},
+            comparable=record.get("comparable") is not False,
         )
         for environment, record in sorted(model.decisions.items())
     ]

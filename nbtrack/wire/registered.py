@@ -116,7 +116,8 @@ class Version(Answer, frozen=True):
 class Decision(Answer, frozen=True):
     """The last choice of the best version for an environment: each version has a score or a reason against it.
 
-    `dataset` is the fingerprint of the data that all were scored on.
+    `dataset` is the fingerprint of the data that all were scored on; `comparable` is false if the decision before this
+    one was made on other data.
     """
 
     environment: str
@@ -126,6 +127,7 @@ class Decision(Answer, frozen=True):
     best: int
     scores: dict[str, Number]
     refused: dict[str, str]
+    comparable: bool
 
 
 class Model(Answer, frozen=True):

@@ -4,15 +4,10 @@ import type {
   Answers,
   AnyRequest,
   ArtifactContent,
-  Change,
   Column,
-  CommitEntry,
   EditRun,
   GroupRuns,
   ListRuns,
-  LoggedModel,
-  Model,
-  Promoted,
   RunDetail,
   Runs,
   SavedView,
@@ -20,6 +15,7 @@ import type {
   Server,
   ServerActivity,
 } from "../wire";
+import { FakeModels, type FakeSource } from "./fakeModels";
 
 export interface FakeRun {
   run_id: string;
@@ -36,8 +32,6 @@ export interface FakeRun {
   files?: Record<string, Partial<ArtifactContent>>;
 }
 
-const STAGES = ["None", "Staging", "Production", "Archived"];
-const FORMER: Record<string, string> = { Staging: "None", Production: "Archived" };
 const NOW = Date.UTC(2026, 0, 15, 12, 0, 0);
 
 const better = (key: string): "higher" | "lower" | null =>
@@ -61,8 +55,7 @@ export class FakeClient implements Client {
   private revision = 1;
   private pins: Record<string, string> = {};
   private readonly listeners = new Set<(revision: string) => void>();
-  private readonly models = new Map<string, Model>();
-  private readonly history = new Map<string, CommitEntry[]>();
+  readonly models = new FakeModels(NOW, () => this.touch());
   readonly servers: Server[] = [];
   activity: ServerActivity = {
     requests: [],
@@ -120,7 +113,7 @@ export class FakeClient implements Client {
           writable: true,
           format_version: 1,
           runs: this.runs.length,
-          models: this.models.size,
+          models: this.models.all.length,
           server: "0.1.0",
           user: "ada",
         };
@@ -165,25 +158,27 @@ export class FakeClient implements Client {
         return { text: request.choice ?? "" };
       }
       case "models":
-        return { models: [...this.models.values()], stages: STAGES };
+        return this.models.list();
       case "history":
-        return { name: request.name, commits: [...(this.history.get(request.name) ?? [])].reverse() };
+        return this.models.history(request.name);
+      case "version_diff":
+        return this.models.diff(request.name, request.a, request.b);
+      case "approve":
+        return this.models.approve(request.name, request.version, request.stage, request.withdraw ?? false);
+      case "set_gates":
+        return this.models.setGates(request.name, request.stage, request.gates);
+      case "edit_version":
+        return this.models.edit(request.name, request.version, request.deleted ?? null);
       case "servers":
         return { servers: [...this.servers] };
       case "edit_run":
         return this.edit(request);
       case "register":
-        return this.register(request.run_id, request.name);
+        return this.models.register(this.source(request.run_id), request.name);
       case "promote":
-        return this.promote(
-          request.name,
-          request.version,
-          request.stage,
-          request.former ?? null,
-          request.preview ?? false,
-        );
+        return this.models.promote(request);
       case "undo":
-        return this.undo(request.name);
+        return this.models.undo(request.name);
       case "serve":
         return this.serve(request.model_uri);
       case "server_activity":
@@ -350,14 +345,7 @@ export class FakeClient implements Client {
 
   private detail(run: FakeRun): RunDetail {
     const previous = this.runs[this.runs.indexOf(run) + 1];
-    const versions: LoggedModel["versions"] = [];
-    for (const model of this.models.values()) {
-      for (const version of model.versions) {
-        if (version.run_id === run.run_id) {
-          versions.push([model.name, version.version, version.stage]);
-        }
-      }
-    }
+    const versions = this.models.versionsOf(run.run_id);
     return {
       run_id: run.run_id,
       run_name: run.run_name,
@@ -423,94 +411,10 @@ export class FakeClient implements Client {
     });
   }
 
-  private model(name: string): Model {
-    const model = this.models.get(name);
-    if (model === undefined) {
-      throw new CallError({ code: "not_found", message: `model: there is no '${name}' in this store.` });
-    }
-    return model;
-  }
-
-  private commit(model: Model, action: string, changes: Change[], text: string): void {
-    model.last_commit += 1;
-    const commits = this.history.get(model.name) ?? [];
-    commits.push({
-      number: model.last_commit,
-      action,
-      at: NOW + model.last_commit * 60_000,
-      user: "ada",
-      note: "",
-      changes,
-      text,
-    });
-    this.history.set(model.name, commits);
-    this.touch();
-  }
-
-  private register(run_id: string, name: string): Answers["register"] {
+  private source(run_id: string): FakeSource {
     const run = this.run(run_id);
-    const model = this.models.get(name) ?? { name, description: "", versions: [], last_commit: 0 };
-    this.models.set(name, model);
-    const version = (model.versions[0]?.version ?? 0) + 1;
-    const metrics = Object.fromEntries(
-      Object.entries(run.metrics ?? {}).map(([key, value]) => [key, said(lastOf(value))]),
-    );
-    model.versions = [
-      {
-        version,
-        stage: "None",
-        aliases: [],
-        run_id,
-        run_name: run.run_name,
-        flavor: "sklearn",
-        description: "",
-        metrics,
-        created_at: NOW,
-        user: "ada",
-      },
-      ...model.versions,
-    ];
-    this.commit(model, "register", [], `v${version} registered`);
-    return { name, version, last_commit: model.last_commit };
-  }
-
-  private promote(name: string, version: number, stage: string, former: string | null, preview: boolean): Promoted {
-    const model = this.model(name);
-    const changes: Change[] = [];
-    for (const one of model.versions) {
-      if (one.version === version) {
-        changes.unshift({ version, before: one.stage, after: stage });
-      } else if (one.stage === stage && stage in FORMER) {
-        changes.push({ version: one.version, before: stage, after: former ?? FORMER[stage] ?? "None" });
-      }
-    }
-    const text = changes.map((change) => `v${change.version} → ${change.after}`).join(", ");
-    if (!preview) {
-      this.move(model, changes);
-      this.commit(model, "promote", changes, text);
-    }
-    return { name, preview, last_commit: model.last_commit, changes, text };
-  }
-
-  private undo(name: string): Promoted {
-    const model = this.model(name);
-    const last = this.history.get(name)?.at(-1);
-    const changes = (last?.changes ?? []).map(({ version, before, after }) => ({
-      version,
-      before: after,
-      after: before,
-    }));
-    const text = changes.map((change) => `v${change.version} → ${change.after}`).join(", ");
-    this.move(model, changes);
-    this.commit(model, "undo", changes, text);
-    return { name, preview: false, last_commit: model.last_commit, changes, text };
-  }
-
-  private move(model: Model, changes: Change[]): void {
-    model.versions = model.versions.map((version) => {
-      const change = changes.find((one) => one.version === version.version);
-      return change === undefined ? version : { ...version, stage: change.after };
-    });
+    const metrics = Object.entries(run.metrics ?? {}).map(([key, value]) => [key, said(lastOf(value))]);
+    return { run_id, run_name: run.run_name, params: run.params ?? {}, metrics: Object.fromEntries(metrics) };
   }
 
   private serve(model_uri: string): Server {
@@ -525,7 +429,10 @@ export class FakeClient implements Client {
       model_uri,
       model_name: named?.[1] ?? "model",
       version: named === null ? null : Number(named[2]),
-      stage: this.models.get(named?.[1] ?? "")?.versions.find((one) => one.version === Number(named?.[2]))?.stage ?? "",
+      stage:
+        this.models.all
+          .find((model) => model.name === named?.[1])
+          ?.versions.find((one) => one.version === Number(named?.[2]))?.stage ?? "",
       owner: "jupyter",
       status: "ready",
       started_at: NOW,

@@ -43,7 +43,8 @@ function RegisterForm({ client, state, run, model, then, close, promote }: Regis
     input.current?.select();
   }, [ready]);
   const exists = answer?.models.find((one) => one.name === name.trim());
-  const next = (exists?.versions[0]?.version ?? 0) + 1;
+  const taken = [...(exists?.versions.map((one) => one.version) ?? []), ...(exists?.trash ?? [])];
+  const next = Math.max(0, ...taken) + 1;
   const register = async (): Promise<void> => {
     const result = await action.run(
       "register",
@@ -110,8 +111,11 @@ export function ModelActions({ client, state, run }: Props) {
   const [open, setOpen] = useState<Open>(null);
   const [made, setMade] = useState<[string, number] | null>(null);
   const action = useAction(state);
-  const model = run.models[0];
-  const newest = model === undefined ? undefined : [...model.versions].sort((a, b) => b[1] - a[1])[0];
+  const [path, setPath] = useState<string | null>(null);
+  const model = run.models.find((one) => one.artifact_path === path) ?? run.models[0];
+  const newest = model?.versions[0]; // the one registered last, whatever its name and number
+  const registered = useCall(client, newest === undefined ? null : { op: "models" }, state.revision.value).answer;
+  const stages = registered?.models.find((one) => one.name === newest?.[0])?.stages;
   const uri =
     model === undefined
       ? ""
@@ -128,7 +132,7 @@ export function ModelActions({ client, state, run }: Props) {
   const servers =
     useCall(client, model === undefined ? null : { op: "servers" }, state.revision.value).answer?.servers ?? [];
   const serving = servers.filter((server) => server.status !== "stopped" && uris.includes(server.model_uri));
-  const target = newest ? nextStage(newest[2]) : "Staging";
+  const target = newest ? nextStage(newest[2], stages) : "Staging";
 
   const register = (): void => setOpen({ what: "register", promote: false });
   const promote = (): void => {
@@ -166,6 +170,25 @@ export function ModelActions({ client, state, run }: Props) {
   const stage = newest?.[2];
   return (
     <div class="nbt-model-actions">
+      {run.models.length > 1 && (
+        <label class="nbt-select">
+          <span>{trans.__("Model")}</span>
+          <select
+            data-nbt="which-model"
+            value={model.artifact_path}
+            onChange={(event) => {
+              setPath(event.currentTarget.value);
+              setOpen(null);
+            }}
+          >
+            {run.models.map((one) => (
+              <option key={one.artifact_path} value={one.artifact_path}>
+                {one.artifact_path}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <div class="nbt-actions">
         <Button
           name="register"
@@ -183,7 +206,7 @@ export function ModelActions({ client, state, run }: Props) {
             onClick={promote}
           />
         ) : (
-          <span class="nbt-meta">{trans.__("in Production")}</span>
+          <span class="nbt-meta">{trans.__("in %1", stage ?? "")}</span>
         )}
         <Button
           name="serve"

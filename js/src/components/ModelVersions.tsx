@@ -1,36 +1,32 @@
 /** Registered models: their versions, where each stands, how it got there, and the ways on from there. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { formatNumber, toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { CommitEntry, Model, Version } from "../wire";
+import { Decisions } from "./Decisions";
 import { ErrorBanner } from "./ErrorBanner";
+import { GateRules } from "./GateList";
 import { Ago, Button, Empty, Icon, Loading, StageChip, useAction, useCall } from "./kit";
 import { nextStage, PromoteFlow } from "./PromoteFlow";
+import { StageBoard } from "./StageBoard";
+import { VersionDiff } from "./VersionDiff";
 
 const MOST_METRICS = 3;
+const FIRST_VERSIONS = 5;
+const TRASH = "/trash"; // no stage can be called so
 
 interface VersionProps extends ViewProps {
   model: Model;
   version: Version;
-  stages: string[];
 }
 
-function VersionRow({ client, state, model, version, stages }: VersionProps) {
-  const [target, setTarget] = useState<string | null>(null);
-  const action = useAction(state);
-  const next = nextStage(version.stage);
-  const others = stages.filter((stage) => stage !== version.stage && stage !== next);
+/** What is known of a version in one line: its stage, where it came from, who agreed to it. */
+function VersionFacts({ version }: { version: Version }) {
   const metrics = Object.entries(version.metrics).slice(0, MOST_METRICS);
-  const serve = (): void => {
-    void action.run(
-      "serve",
-      () => client.call({ op: "serve", model_uri: `models:/${model.name}/${version.version}` }),
-      (server) => trans.__("Serving at %1", server.url),
-    );
-  };
+  const agreed = Object.entries(version.approvals).filter(([, stages]) => stages.length > 0);
   return (
-    <li class="nbt-version-row" data-nbt="version" data-version={version.version}>
+    <>
       <div class="nbt-version-line">
         <span class="nbt-version-number">v{version.version}</span>
         <StageChip stage={version.stage} />
@@ -39,13 +35,19 @@ function VersionRow({ client, state, model, version, stages }: VersionProps) {
             @{alias}
           </span>
         ))}
+        {version.code_line !== "" && (
+          <span class="nbt-chip nbt-stage-none" title={trans.__("The line of code that it was made with")}>
+            {trans.__("line %1", version.code_line)}
+          </span>
+        )}
         <span class="nbt-meta nbt-grow">
           {version.run_name && <span title={version.run_id ?? ""}>{version.run_name}</span>}
           {version.run_name && " · "}
           <Ago at={version.created_at} />
         </span>
       </div>
-      {metrics.length > 0 && (
+      {version.description !== "" && <p class="nbt-note">{version.description}</p>}
+      {(metrics.length > 0 || agreed.length > 0) && (
         <div class="nbt-inline-metrics">
           {metrics.map(([key, value]) => (
             <span key={key}>
@@ -53,8 +55,39 @@ function VersionRow({ client, state, model, version, stages }: VersionProps) {
               <span class="nbt-value">{formatNumber(toNumber(value) ?? Number.NaN)}</span>
             </span>
           ))}
+          {agreed.map(([person, stages]) => (
+            <span key={person} class="nbt-approved" data-nbt="approval">
+              <Icon name="check" /> {trans.__("%1 approves %2", person, stages.join(", "))}
+            </span>
+          ))}
         </div>
       )}
+    </>
+  );
+}
+
+function VersionRow({ client, state, model, version }: VersionProps) {
+  const [target, setTarget] = useState<string | null>(null);
+  const action = useAction(state);
+  const next = nextStage(version.stage, model.stages);
+  const others = model.stages.filter((stage) => stage !== version.stage && stage !== next);
+  const serve = (): void => {
+    void action.run(
+      "serve",
+      () => client.call({ op: "serve", model_uri: `models:/${model.name}/${version.version}` }),
+      (server) => trans.__("Serving at %1", server.url),
+    );
+  };
+  const trash = (): void => {
+    void action.run(
+      "trash",
+      () => client.call({ op: "edit_version", name: model.name, version: version.version, deleted: true }),
+      () => trans.__("%1 v%2 moved to the trash", model.name, version.version),
+    );
+  };
+  return (
+    <li class="nbt-version-row" data-nbt="version" data-version={version.version}>
+      <VersionFacts version={version} />
       <div class="nbt-actions">
         {next !== null && (
           <Button
@@ -71,8 +104,13 @@ function VersionRow({ client, state, model, version, stages }: VersionProps) {
             data-nbt="move"
             value=""
             onChange={(event) => {
-              setTarget(event.currentTarget.value || null);
+              const chosen = event.currentTarget.value;
               event.currentTarget.value = "";
+              if (chosen === TRASH) {
+                trash();
+              } else {
+                setTarget(chosen || null);
+              }
             }}
           >
             <option value="">{trans.__("Move to…")}</option>
@@ -81,6 +119,7 @@ function VersionRow({ client, state, model, version, stages }: VersionProps) {
                 {stage === "None" ? trans.__("no stage") : stage}
               </option>
             ))}
+            <option value={TRASH}>{trans.__("the trash")}</option>
           </select>
         </label>
       </div>
@@ -140,7 +179,7 @@ function HistoryList({ client, state, model }: ViewProps & { model: Model }) {
           <Commit key={commit.number} commit={commit} />
         ))}
       </ol>
-      {last !== undefined && last.changes.length > 0 && (
+      {last !== undefined && (
         <Button
           name="undo"
           icon="undo"
@@ -154,9 +193,85 @@ function HistoryList({ client, state, model }: ViewProps & { model: Model }) {
   );
 }
 
-function ModelCard({ client, state, model, stages }: ViewProps & { model: Model; stages: string[] }) {
+function Trash({ client, state, model }: ViewProps & { model: Model }) {
+  const action = useAction(state);
+  return (
+    <div class="nbt-version-line" data-nbt="trash">
+      <span class="nbt-meta">{trans.__("In the trash:")}</span>
+      {model.trash.map((version) => (
+        <Button
+          key={version}
+          name="restore"
+          kind="quiet"
+          icon="undo"
+          label={trans.__("Restore v%1", version)}
+          busy={action.busy === `restore-${version}`}
+          onClick={() => {
+            void action.run(
+              `restore-${version}`,
+              () => client.call({ op: "edit_version", name: model.name, version, deleted: false }),
+              () => trans.__("%1 v%2 restored", model.name, version),
+            );
+          }}
+        />
+      ))}
+      {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
+    </div>
+  );
+}
+
+type Part = "history" | "gates" | "diff" | "decisions";
+
+function PartButtons({ model, part, toggle }: { model: Model; part: Part | null; toggle: (part: Part) => void }) {
+  const parts: [Part, string][] = [
+    ["history", trans.__("History")],
+    ["gates", trans.__("Gates")],
+    ...(model.versions.length > 1 ? [["diff", trans.__("Compare")] as [Part, string]] : []),
+    ...(model.decisions.length > 0 ? [["decisions", trans.__("Decisions")] as [Part, string]] : []),
+  ];
+  return (
+    <span class="nbt-part-buttons">
+      {parts.map(([one, label]) => (
+        <Button key={one} name={one} kind="quiet" expanded={part === one} label={label} onClick={() => toggle(one)} />
+      ))}
+    </span>
+  );
+}
+
+function VersionList({ client, state, model, opened }: ViewProps & { model: Model; opened: number | null }) {
+  const [most, setMost] = useState(FIRST_VERSIONS);
+  const all = opened === null ? model.versions : model.versions.filter((one) => one.version === opened);
+  const shown = all.slice(0, most);
+  const more = all.length - shown.length;
+  return (
+    <ul class="nbt-versions">
+      {shown.map((version) => (
+        <VersionRow key={version.version} client={client} state={state} model={model} version={version} />
+      ))}
+      {more > 0 && (
+        <li>
+          <Button
+            name="more-versions"
+            kind="quiet"
+            label={trans._n("%1 older version", "%1 older versions", more)}
+            onClick={() => setMost(most + 20)}
+          />
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function ModelCard({ client, state, model }: ViewProps & { model: Model }) {
   const [open, setOpen] = useState(true);
-  const [history, setHistory] = useState(false);
+  const [part, setPart] = useState<Part | null>(null);
+  const [opened, setOpened] = useState<number | null>(null);
+  useEffect(() => {
+    if (opened !== null && !model.versions.some((one) => one.version === opened)) {
+      setOpened(null);
+    }
+  }, [model]);
+  const given = { client, state, model };
   return (
     <section class="nbt-card nbt-model" data-nbt="model" data-name={model.name}>
       <header class="nbt-card-head">
@@ -165,30 +280,16 @@ function ModelCard({ client, state, model, stages }: ViewProps & { model: Model;
           <h3 class="nbt-title">{model.name}</h3>
         </button>
         <span class="nbt-meta">{trans._n("%1 version", "%1 versions", model.versions.length)}</span>
-        <Button
-          name="history"
-          kind="quiet"
-          expanded={history}
-          label={trans.__("History")}
-          onClick={() => setHistory(!history)}
-        />
+        <PartButtons model={model} part={part} toggle={(one) => setPart(part === one ? null : one)} />
       </header>
       {model.description !== "" && <p class="nbt-note">{model.description}</p>}
-      {history && <HistoryList client={client} state={state} model={model} />}
-      {open && (
-        <ul class="nbt-versions">
-          {model.versions.map((version) => (
-            <VersionRow
-              key={version.version}
-              client={client}
-              state={state}
-              model={model}
-              version={version}
-              stages={stages}
-            />
-          ))}
-        </ul>
-      )}
+      {open && <StageBoard model={model} current={opened} open={(one) => setOpened(opened === one ? null : one)} />}
+      {part === "history" && <HistoryList {...given} />}
+      {part === "gates" && <GateRules {...given} />}
+      {part === "diff" && <VersionDiff {...given} />}
+      {part === "decisions" && <Decisions model={model} />}
+      {open && <VersionList {...given} opened={opened} />}
+      {open && model.trash.length > 0 && <Trash {...given} />}
     </section>
   );
 }
@@ -213,7 +314,7 @@ export function ModelVersions({ client, state }: ViewProps) {
   return (
     <div class="nbt-stack">
       {answer.models.map((model) => (
-        <ModelCard key={model.name} client={client} state={state} model={model} stages={answer.stages} />
+        <ModelCard key={model.name} client={client} state={state} model={model} />
       ))}
     </div>
   );
