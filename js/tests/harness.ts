@@ -12,7 +12,7 @@ import { createState } from "../src/state";
 
 performance.mark("nbt-start"); // the moment at which an output arrives
 const asked = new URLSearchParams(location.search);
-const ids = asked.get("runs")?.split(",").filter(Boolean) ?? null;
+const ids = asked.get("runs") ? (asked.get("runs")?.split(",") ?? null) : null;
 const view = asked.get("view") ?? "compare";
 const host = document.createElement("main");
 host.style.width = asked.get("width") ?? "auto";
