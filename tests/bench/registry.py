@@ -1,7 +1,7 @@
 """What models and the registry cost beside the bare operation, and beside MLflow in the same run::
 
     python tests/bench/registry.py                                  # ours and the bare operation
-    python tests/bench/registry.py --mlflow /path/to/its/python     # and MLflow's, on files and on sqlite
+    python tests/bench/registry.py --mlflow /path/to/its/python     # and MLflow's
 
 Prints one table. Each row is the median of several calls in one process; the ratio is to what cannot be avoided: the
 numbered commit that a change must write, or the bare pickling of the same model.
@@ -38,6 +38,12 @@ def ms(act: Callable[[int], object], times: int) -> float:
         act(number)
         taken.append((time.perf_counter() - started) * 1000)
     return median(taken)
+
+
+def in_turn(act: Callable[[], object], bare: Callable[[], object], times: int) -> tuple[float, float]:
+    """Return the median milliseconds of two things done in turn, so that whatever else is going on slows down both."""
+    pairs = [(ms(lambda _: act(), 1), ms(lambda _: bare(), 1)) for _ in range(times)]
+    return median(one for one, _ in pairs), median(other for _, other in pairs)
 
 
 def ours(versions: int) -> list[tuple[str, str, float, float, str]]:
@@ -77,17 +83,16 @@ def ours(versions: int) -> list[tuple[str, str, float, float, str]]:
             (
                 "load_model, the same",
                 "load_model",
-                ms(lambda _: nbtrack.load_model(uri), 30),
-                ms(lambda _: pickle.loads(blob), 30),
+                *in_turn(lambda: nbtrack.load_model(uri), lambda: pickle.loads(blob), 60),
                 "2x",
             ),
         ]
 
 
-def mlflow(python: str, versions: int) -> dict[str, dict[str, Any]]:
+def mlflow(python: str, backends: list[str], versions: int) -> dict[str, dict[str, Any]]:
     """Return MLflow's figures by backend; its own process, its own Python."""
     found = {}
-    for backend in ("file", "sqlite"):
+    for backend in backends:
         with tempfile.TemporaryDirectory() as folder:
             script = str(HERE / "contenders" / "registry_mlflow.py")
             command = [python, script, backend, folder, str(versions)]
@@ -103,8 +108,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--versions", type=int, default=1000)
     parser.add_argument("--mlflow", metavar="PYTHON", help="a Python that has MLflow")
+    parser.add_argument(
+        "--backends",
+        nargs="*",
+        choices=("file", "sqlite"),
+        default=["sqlite"],
+        help="MLflow's; on files it reads every version for each new one, so that 1,000 of them take half an hour",
+    )
     options = parser.parse_args()
-    peers = mlflow(options.mlflow, options.versions) if options.mlflow else {}
+    peers = mlflow(options.mlflow, options.backends, options.versions) if options.mlflow else {}
     rows = ours(options.versions)
     print(f"{options.versions} versions present" + "".join(f"; MLflow {p['version']} on {n}" for n, p in peers.items()))
     heads = "".join(f"{f'MLflow {name}':>15}{'times':>7}" for name in peers)
