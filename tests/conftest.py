@@ -21,7 +21,9 @@ USER_ENVIRONMENT = dict(os.environ)
 SLOW_FILES = {
     "bridge/test_with_mlflow.py",
     "capture/test_corpus.py",
+    "capture/test_hosts.py",
     "capture/test_kernel.py",
+    "capture/test_live.py",
     "cli/test_demo.py",
     "cli/test_execution.py",
     "cli/test_serving.py",

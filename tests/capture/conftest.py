@@ -105,6 +105,7 @@ class Reply:
     tracebacks: int = 0
     result: str = ""
     displays: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # when it came, of update_display_data
 
     @property
     def cards(self) -> list[dict[str, Any]]:
@@ -142,6 +143,8 @@ class Kernel:
                 reply.result = body["data"]["text/plain"]
             elif message["msg_type"] == "display_data":
                 reply.displays.append(body["data"])
+            elif message["msg_type"] == "update_display_data":
+                reply.updates.append((time.monotonic(), body["data"]))
             elif message["msg_type"] == "status" and body["execution_state"] == "idle":
                 break
             if interrupt_when is not None and not sent and interrupt_when in reply.text:
