@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -231,6 +232,18 @@ def test_no_capture_leaves_the_libraries_alone(ready):
              "m = LogisticRegression().fit(X, y)")  # fmt: skip
     assert said(ready.last) == []
     assert "autolog (--no-capture)" in ready.last.capture["not_captured"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_forked_child_trains_without_recording(ready):
+    ready.ok(
+        "%%track\nimport multiprocessing\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
+        "    fitted = pool.apply(LogisticRegression(C=4.0).fit, (X, y))"
+    )
+    assert ready.names["fitted"].C == 4.0
+    assert said(ready.last) == []
 
 
 # -- for good, and off -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ a hook is told once, and the training goes on.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 import types
@@ -86,8 +87,14 @@ class Hooks:
 
     def __init__(self, library: str) -> None:
         self.library = library
-        self.live = True
+        self._on = True
+        self._pid = os.getpid()
         self._replaced: list[tuple[Any, str, Any, Any]] = []
+
+    @property
+    def live(self) -> bool:
+        """Whether there is something to look on for; not in a forked child, whose runs are its parent's."""
+        return self._on and self._pid == os.getpid()
 
     # -- replacing and giving back ---------------------------------------------------------------------------------
     def replace(self, owner: Any, name: str, replacement: Any) -> None:
@@ -98,7 +105,7 @@ class Hooks:
 
     def undo(self) -> None:
         """Give back every attribute, unless somebody else has replaced it since; then ours only passes on."""
-        self.live = False
+        self._on = False
         for owner, name, before, replacement in reversed(self._replaced):
             if vars(owner).get(name, _MISSING) is not replacement:
                 continue

@@ -62,7 +62,8 @@ def _head(data: Any) -> Any:
     if not isinstance(shape, tuple) or not shape or not shape[0]:
         return None
     rows = data.iloc[:_EXAMPLE_ROWS] if hasattr(data, "iloc") else data[:_EXAMPLE_ROWS]
-    return rows.copy() if hasattr(rows, "copy") else rows
+    copy = getattr(rows, "copy", None) or getattr(rows, "clone", None)  # a view would keep all of it
+    return copy() if callable(copy) else rows
 
 
 class Recorder:
