@@ -22,7 +22,8 @@
     ├── MissingLibraryError    (ImportError)      an optional library is not installed
     ├── ServingError           (RuntimeError)     a model server could not start, or stopped
     │   └── PortInUseError                        something else listens there
-    └── NotebookError          (RuntimeError)     a notebook could not be executed
+    ├── NotebookError          (RuntimeError)     a notebook could not be executed
+    └── PipelineError          (RuntimeError)     a program could not be run as a step or an entry point
     NbtrackWarning             (UserWarning)
     ├── CaptureWarning                            something could not be captured; the user's code went on
     └── DamageWarning                             a record in the store is damaged and was left out
@@ -133,6 +134,10 @@ class PortInUseError(ServingError):
 
 class NotebookError(NbtrackError, RuntimeError):
     """A notebook could not be executed."""
+
+
+class PipelineError(NbtrackError, RuntimeError):
+    """A program could not be run as a step or an entry point."""
 
 
 class NbtrackWarning(UserWarning):

@@ -56,9 +56,10 @@ class Execution:
     notebook: NotebookNode
     folder: Path
     steps: tuple[str, ...]
-    watcher: Watcher
+    watcher: Watcher | None
     answer: str = "summary"
     timeout_s: int | None = CELL_TIMEOUT_S
+    env: Mapping[str, str] | None = None  # of the kernel; that of this process, without its store, if not given
     log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def log_tail(self) -> str:
@@ -139,13 +140,13 @@ async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
     ready = False
     try:
         async with client.async_setup_kernel(
-            cleanup_kc=True, env=environment(), stdout=execution.log, stderr=execution.log
+            cleanup_kc=True, env=execution.env or environment(), stdout=execution.log, stderr=execution.log
         ):
             ready = True
             _cancel_on_signal(received)
             await _read_language(client)
             await _execute_cells(client, execution)
-            return await _ask(client, execution.answer)
+            return await _ask(client, execution.answer) if execution.answer else {}
     except RuntimeError as error:
         if ready or isinstance(error, NotebookError):
             raise
@@ -183,7 +184,8 @@ async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
     for number, (index, node) in enumerate(code, 1):
         cell = Cell(number, len(code), step_of(node, execution.steps))
         where = f"notebook: cell {number} of {len(code)} (step {cell.step!r})"
-        execution.watcher.started(cell)
+        if execution.watcher is not None:
+            execution.watcher.started(cell)
         begun = time.perf_counter()
         try:
             await client.async_execute_cell(node, index)
@@ -196,7 +198,8 @@ async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
             if task is not None and task.cancelling():  # nbclient takes a cancelled wait for a dead kernel
                 raise asyncio.CancelledError from None
             raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or 'without a word'}).") from error
-        execution.watcher.finished(cell, time.perf_counter() - begun)
+        if execution.watcher is not None:
+            execution.watcher.finished(cell, time.perf_counter() - begun)
 
 
 async def _ask(client: NotebookClient, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from nbtrack.entities import TAG_NOTE, TAG_PARENT, TAG_SOURCE, TAG_USER, Run, Status
 from nbtrack.errors import RunStateError
 from nbtrack.names import check_run_id, check_run_name
-from nbtrack.tracking import pending, stack
+from nbtrack.tracking import joined, pending, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, store_for_writing
 from nbtrack.tracking.run import ActiveRun, decorated
 from nbtrack.tracking.user import user_name
@@ -77,6 +77,8 @@ def begin_run(
                 " inside it."
             )
         nested, around = True, own  # a run inside a tracked cell is a part of what the cell does
+    if run_id is None and around is None and parent_run_id is None:
+        run_id, parent_run_id = joined.take_run_id() if scope == "block" else None, joined.parent_id()
     if run_id is not None:
         writer = store.resume_run(check_run_id(run_id))
         if run_name is not None:

@@ -31,6 +31,7 @@ def test_tree_holds_what_the_documentation_names() -> None:
         "demo",
         "compare",
         "doctor",
+        "run",
         "import",
         *(f"export {verb}" for verb in ("mlruns", "model")),
         *(f"runs {verb}" for verb in ("list", "show", "diff", "lineage", "reproduce", "delete", "restore")),

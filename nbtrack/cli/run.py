@@ -1,0 +1,71 @@
+"""``nbtrack run``: a project's entry point, a script or a notebook, as a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from nbtrack.cli.options import json_option, store_option
+
+
+@click.command("run")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-e", "--entry-point", "entry", metavar="NAME", default="main", show_default=True, help="What to run.")
+@click.option("-P", "--param", "params", metavar="NAME=VALUE", multiple=True, help="A parameter; may be repeated.")
+@click.option("--experiment", metavar="NAME", help="The experiment of the run; made if missing.")
+@click.option("--run-name", metavar="NAME", help="The name of the run. Default: the entry point's.")
+@click.option(
+    "--env-manager",
+    type=click.Choice(["local", "uv"]),
+    default="local",
+    show_default=True,
+    help="The packages installed here, or those the project names.",
+)
+@store_option
+@json_option
+def command(
+    path: Path,
+    entry: str,
+    params: tuple[str, ...],
+    experiment: str | None,
+    run_name: str | None,
+    env_manager: str,
+    store_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Run a project, a script or a notebook, and record it.
+
+    PATH is a folder with an MLproject file or with scripts, or a .py, .sh or .ipynb file. Exit code 1 if it fails.
+    """
+    from dataclasses import asdict
+
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.pipelines.launch import run_project
+    from nbtrack.tracking import set_tracking_uri
+
+    given = {}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"expected NAME=VALUE, got {param!r}.", param_hint="-P")
+        given[name] = value
+    if store_uri:
+        set_tracking_uri(store_uri)
+    output = sys.stderr.buffer if as_json else sys.stdout.buffer
+    done = run_project(
+        path,
+        entry,
+        given,
+        experiment_name=experiment,
+        run_name=run_name,
+        env_manager=env_manager,
+        output=output,
+    )
+    if as_json:
+        print_json(asdict(done))
+    else:
+        say(f"Run {done.run_id}: {done.status}.", err=True)
+    if done.exit_code:
+        raise click.exceptions.Exit(1)
