@@ -29,13 +29,15 @@ from bench import OPTIONS, served  # noqa: E402
 from nbtrack.store import open_store  # noqa: E402
 
 # What is in the page once its table shows runs with their metrics.
+NAMED = "(e) => e.children.length === 0 && /^sweep-\\d+$/.test((e.textContent || '').trim())"
 READY = {
     "ours": "() => document.querySelectorAll('[role=row][data-run] [role=gridcell]').length > 20",
-    "mlflow": "() => [...document.querySelectorAll('*')].some((e) => e.children.length === 0 && /^sweep-\\d+$/.test(e.textContent.trim()))",
-    "tensorboard": """() => {
-      const all = (root) => [...root.querySelectorAll('*')].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
-      return all(document).some((e) => e.children.length === 0 && /^sweep-\\d+$/.test((e.textContent || '').trim()));
-    }""",
+    "mlflow": f"() => [...document.querySelectorAll('*')].some({NAMED})",
+    "tensorboard": f"""() => {{
+      const all = (root) =>
+        [...root.querySelectorAll('*')].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
+      return all(document).some({NAMED});
+    }}""",
 }  # fmt: skip
 
 
