@@ -23,6 +23,9 @@ _CONFIG_WORDS: Final = frozenset(
 _CALLS: Final = frozenset(
     {"train_test_split", "cross_val_score", "cross_validate", "cross_val_predict", "fit", "train", "cv", "compile"}
 )
+# What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits).
+_TRAINING: Final = ("fit", "fit_transform", "get_n_splits", "step", "training_step")
+_TRAINERS: Final = frozenset({"DataLoader", "TrainingArguments", "Seq2SeqTrainingArguments", "LoraConfig"})
 
 
 class Found:
@@ -82,8 +85,8 @@ def _flatten(prefix: str, node: ast.Dict, found: Found) -> None:
 
 
 def is_estimator_class(value: Any) -> bool:
-    """Return whether this is a class whose objects are fitted, or split data for that."""
-    return isinstance(value, type) and any(hasattr(value, name) for name in ("fit", "fit_transform", "get_n_splits"))
+    """Return whether this is a class whose objects are fitted, train step by step, or split data for that."""
+    return isinstance(value, type) and (any(hasattr(value, name) for name in _TRAINING) or value.__name__ in _TRAINERS)
 
 
 def _owners(scan: Scan) -> dict[int, str]:

@@ -21,6 +21,7 @@ _VIEW_METHODS: Final = frozenset({"items", "values", "keys", "get", "iterrows", 
 _RUNS_METHODS: Final = frozenset(
     {"len", "print", "str", "repr", "sum", "min", "max", "sorted", "iter", "list", "set", "tuple", "float"}
 )
+_OUTPUTS: Final = frozenset({"out", "evals_result", "history"})
 _QUERIES: Final = frozenset({"query", "eval"})
 
 
@@ -64,8 +65,8 @@ class Calls(Texts):
             value = keyword.value
             if keyword.arg == "inplace" and not (isinstance(value, ast.Constant) and value.value is False):
                 self.change(base, deep=False)
-            elif keyword.arg == "out":
-                self.change(self.eval(value), deep=False)
+            elif keyword.arg in _OUTPUTS:
+                self.change(self.eval(value), deep=True)
         if name in _QUERIES and node.args and isinstance(node.args[0], ast.Constant):
             self.names_in(str(node.args[0].value), sign="@")
 
@@ -246,7 +247,8 @@ class Calls(Texts):
             return (Obj(contains=[h for g in given for h in g.contains], may=given, computed=True),)
         if last == "partial":
             return (Obj("code", may=given, codes=tuple(code for g in given for code in g.codes)),)
-        return (Obj("iterator" if opened else "", text=text, file=opened, may=[one, *given], computed=not opened),)
+        sort = "" if not opened else "iterator" if last == "open" else "object"
+        return (Obj(sort, text=text, file=opened, may=[one, *given], computed=not opened),)
 
     def _changes_arguments(self, root: str, last: str, statement: bool) -> bool:
         origin = known.origin(root)

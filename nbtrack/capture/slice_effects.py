@@ -248,16 +248,21 @@ class Effects:
             for one in objs:
                 if one.file is not None:
                     path, mode = one.file
-                    self.access(path, write=bool(set(mode) & set("wax+")), read="r" in mode or "+" in mode)
+                    writes = bool(set(mode) & set("wax+")) and not last.startswith("read")
+                    self.access(path, write=writes, read="r" in mode or "+" in mode)
         if last == "connect" and texts:
             self.access(texts[0], write=True, read=True)
-        elif known.MOVES_FILE.fullmatch(last) and dotted.partition(".")[0] in {"shutil", "os", ""} and len(texts) > 1:
+            return texts[0], "r+"
+        if known.MOVES_FILE.fullmatch(last) and dotted.partition(".")[0] in {"shutil", "os", ""} and len(texts) > 1:
             self.access(texts[0], write=False, read=True)
             self.access(texts[1], write=True, read=False)
         elif dotted.startswith("builtins.") or (not dotted and not own and not texts):
             return None
         else:
             writes = known.WRITES_FILE.fullmatch(last) is not None
+            if writes:  # into an open file or a database
+                opened = [o for objs in given for o in objs if o.sort == "iterator" or o.file or last == "to_sql"]
+                self.change(tuple(one for one in opened if not one.own), deep=False)
             for text in own if own and not texts else [*own, *texts]:
                 if writes or PATH.fullmatch(text) or self.flow.written(text):
                     self.access(text, write=writes, read=not writes)

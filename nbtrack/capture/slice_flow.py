@@ -118,6 +118,10 @@ class Flow:
                 reader.draw(generator)
         if not execution.known:
             return
+        for name in execution.grown:
+            if (held := self.names.vars.get(name)) is not None:
+                reader.touch(name, held)
+                reader.change(held.objs, deep=False)
         for name, kind in execution.changed.items():
             var = self.names.vars.get(name)
             if var is None or index not in var.makers:  # exec, a star import, %run, globals()
@@ -132,6 +136,7 @@ class Flow:
             var = self.names.vars.get(name)
             if name not in execution.changed and var is not None and len(var.makers) > 1 and name in before:
                 self.names.vars[name] = before[name]  # a branch that was not taken
+                del reader.writes[name]
         for name in execution.gone:
             self.names.vars.pop(name, None)
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_NAMES: Final = 3_000  # what comes after is not compared: that alone would take longer than a cell may
 MAX_EXECUTIONS: Final = 20_000
 _GONE: Final = object()
+MAX_WATCHED: Final = 300
+_SIZED: Final = frozenset({"flat", "container", "frame", "object"})
 _MT19937_BYTES: Final = 625 * 4  # 624 words and the position
 _VALUES: Final = (bool, int, float, complex, str, bytes, type(None), range, frozenset, PurePath, slice)
 _TIMES: Final = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo)
@@ -79,6 +81,15 @@ def kind_of(value: Any) -> Kind:
     return Kind("object", module)
 
 
+def _size(value: Any) -> int | None:
+    """Return how much a container or frame of a usual kind holds."""
+    if isinstance(value, (list, dict, set)):
+        return len(value)
+    if type(value).__name__ == "DataFrame" and type(value).__module__.startswith("pandas"):
+        return len(value.index) * 1_000_003 + len(value.columns)
+    return None
+
+
 @dataclass(slots=True, eq=False)
 class Execution:
     """One execution of a cell. `known` is false for those before nbtrack was loaded: only their text is there."""
@@ -94,6 +105,7 @@ class Execution:
     refused: bool = False  # never ran: wrong syntax, or a wrong magic
     changed: Mapping[str, Kind] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    grown: frozenset[str] = frozenset()  # names of containers and frames that hold more, or less, than before
     moved: frozenset[str] = frozenset()  # global random generators that the cell drew from or seeded
     history: History | None = None
 
@@ -112,6 +124,28 @@ class Names:
         self._known: set[str] = set()
         self._ids: list[int] = []
         self._size = 0
+        self._sizes: dict[str, tuple[int, int]] = {}
+
+    def sizes(self) -> list[str]:
+        """Return the names of containers and frames that changed their size since this was last asked."""
+        names, grown = self.names, []
+        for name, (before, size) in list(self._sizes.items()):
+            value = names.get(name, _GONE)
+            now = _size(value)
+            if now is None:
+                del self._sizes[name]
+                continue
+            if id(value) == before and now != size:
+                grown.append(name)
+            self._sizes[name] = (id(value), now)
+        return grown
+
+    def watch(self, name: str) -> None:
+        """Watch the size of what a name holds."""
+        value = self.names.get(name, _GONE)
+        size = _size(value)
+        if size is not None and len(self._sizes) < MAX_WATCHED:
+            self._sizes[name] = (id(value), size)
 
     def look(self) -> tuple[list[str], list[str]]:
         """Return the names that were bound since the last look, and those that are gone."""
@@ -215,6 +249,10 @@ class History:
         changed, gone = self._names.look()
         execution.changed = {name: kind_of(names[name]) for name in changed if name in names}
         execution.gone = frozenset(gone)
+        execution.grown = frozenset(self._names.sizes())
+        for name, kind in execution.changed.items():
+            if kind.sort in _SIZED:
+                self._names.watch(name)
         execution.refused = result.error_before_exec is not None
         if result.error_in_exec is not None:
             execution.failed_at = _line(result.error_in_exec, self.shell)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from nbtrack.capture.slice import Slice
 
 MAX_DEPTH: Final = 4
+_DATA: Final = frozenset(
+    {"X", "Y", "x", "y", "xs", "ys", "data", "values", "labels", "rows", "texts", "docs", "corpus"}
+)
 _scan = lru_cache(maxsize=512)(scan_cell)
 
 
@@ -29,7 +32,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     used
         The slice of the tracked cell.
     names
-        The user's variables now: a literal counts only while its name still holds it.
+        The user's variables now.
     own
         The params of the tracked cell itself, which win.
 
@@ -41,20 +44,33 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     found = Found()
     found.params.update(own)
     wanted = set(used.inputs)
+    later = set(used.cells[-1].writes)  # bound or changed again: what was stated before no longer holds
+    rebound = set((_scan(used.cells[-1].python) or Scan()).assigned)
     settled: dict[str, Any] = {}
     calls: list[Scan] = []
+    spread = {name for cell in used.cells for name in _spread(_scan(cell.python))}
     for cell in reversed(used.cells[:-1]):
         scan = _scan(cell.python)
         if scan is not None:
             wanted.update(_names_in(scan))
-            mine = {name: held for name, held in scan.assigned.items() if name in wanted and name not in settled}
-            stated = {name for name, held in mine.items() if _still(held, names.get(name, MISSING))}
-            part = dataclasses.replace(scan, assigned={name: scan.assigned[name] for name in stated})
-            add_literals(part, names, found)
-            settled.update({name: names.get(name) for name in stated})
-            calls.append(dataclasses.replace(part, calls=_calls_for(scan, wanted)))
-            _configs(dataclasses.replace(scan, assigned=mine), names, found)
+            bound = {
+                name: held
+                for name, held in scan.assigned.items()
+                if name in wanted and name not in rebound and name in cell.writes
+            }
+            mine = {name: held for name, held in bound.items() if name not in later}
+            stated = {name: _stated(held, names.get(name, MISSING)) for name, held in mine.items()}
+            settled.update({name: value for name, value in stated.items() if value is not MISSING})
+            kept = {
+                name: mine[name] for name, value in stated.items() if value is not MISSING and not _is_data(name, value)
+            }
+            add_literals(dataclasses.replace(scan, assigned=kept), {**names, **settled}, found)
+            calls.append(dataclasses.replace(scan, calls=_calls_for(scan, wanted)))
+            bound = {name: held for name, held in bound.items() if name not in spread}
+            _configs(dataclasses.replace(scan, assigned=bound), names, found)
+            rebound.update(scan.assigned)
         wanted.update(cell.reads)
+        later.update(cell.writes)
     known = {name: value for name, value in names.items() if callable(value) or type(value).__name__ == "module"}
     known.update(settled)  # of other names nobody knows what they held when the call was made
     for scan in reversed(calls):
@@ -65,18 +81,34 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     return {key: value for key, value in found.params.items() if key not in own}
 
 
+def _is_data(name: str, value: Any) -> bool:
+    """Whether a list is the data itself rather than a setting."""
+    if not isinstance(value, (list, tuple)):
+        return False
+    return name in _DATA or any(isinstance(item, (list, tuple)) for item in value)
+
+
 def _names_in(scan: Scan) -> Iterable[str]:
     """Return the names that a cell mentions other than to bind them: ``depth = 3; model = Tree(depth)``."""
     nodes = ast.walk(scan.tree) if scan.tree is not None else ()
     return (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
 
 
-def _still(assignments: list[Any], held: Any) -> bool:
+def _spread(scan: Scan | None) -> Iterable[str]:
+    """Return the dicts that a cell gives to calls as ``**name``: the calls themselves state what is in them."""
+    keywords = (keyword for call in (scan.calls if scan is not None else ()) for keyword in call.keywords)
+    return [one.value.id for one in keywords if one.arg is None and isinstance(one.value, ast.Name)]
+
+
+def _stated(assignments: list[Any], held: Any) -> Any:
+    """Return the literal that a name was given; of several, the one that it still holds."""
     stated = [literal(one.value) for one in assignments if not (one.part or one.counts)]
+    if len(stated) < len(assignments):
+        return MISSING
+    if len(stated) == 1:
+        return stated[0]
     now = plain(held) if held is not MISSING else MISSING
-    if now is MISSING or len(stated) < len(assignments):
-        return False
-    return any(one is not MISSING and one == now for one in stated)
+    return now if now is not MISSING and any(one is not MISSING and one == now for one in stated) else MISSING
 
 
 def _configs(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
