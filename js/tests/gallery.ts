@@ -6,6 +6,7 @@ import { mount as mountModels } from "../src/components/ModelVersions";
 import { mount as mountPanel, type Tab } from "../src/components/Panel";
 import { mount as mountCard } from "../src/components/RunCard";
 import { mount as mountServers } from "../src/components/ServeCard";
+import { parseLive } from "../src/live";
 import { createState } from "../src/state";
 
 const HOSTILE = '<img src=x onerror="window.hacked=1">\u202eevil\u202c</script>'.repeat(4);
@@ -140,6 +141,28 @@ const SCENES: Record<string, () => Promise<void>> = {
     mountCard(place("Card, 320 px", 320), client, createState(client), { run_id: best?.run_id ?? "", detailed: true });
     const fresh = new FakeClient(wineRuns());
     mountCard(place("Card of a fresh run", 760), fresh, createState(fresh), { run_id: fresh.runs[0]?.run_id ?? "" });
+  },
+  async live() {
+    for (const status of ["RUNNING", "CRASHED", "KILLED", "FAILED", "FINISHED"]) {
+      const [run] = curveRuns(1);
+      const capture = {
+        cell_hash: "0",
+        captured: ["cell source (3 lines)"],
+        error: { type: "ValueError", message: HOSTILE },
+      };
+      const client = new FakeClient([
+        { ...(run as FakeRun), status, logged: false, start_time: Date.now() - 9000, capture },
+      ]);
+      const progress = { done: 120, total: 400, unit: "epoch", remaining_s: 21 };
+      const live = signal(parseLive({ elapsed_s: 9, progress, metrics: {}, series: [] }, Date.now()));
+      const control = { stop: async () => undefined, resume: async () => undefined };
+      const state = createState(client, { table: false });
+      mountCard(place(`Card: ${status}`, status === "CRASHED" ? 340 : 760), client, state, {
+        run_id: run?.run_id ?? "",
+        live,
+        control,
+      });
+    }
   },
   async panel() {
     for (const tab of ["runs", "models", "servers"] as const) {
