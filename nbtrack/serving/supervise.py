@@ -17,7 +17,6 @@ from nbtrack.entities import ServerInfo
 from nbtrack.errors import InvalidInputError
 from nbtrack.names import ModelURI, parse_model_uri
 from nbtrack.serving import records
-from nbtrack.serving.environments import python_for
 from nbtrack.serving.handle import ModelServer
 from nbtrack.serving.order import Order, Wanted
 from nbtrack.serving.process import Child, children, listen
@@ -238,6 +237,8 @@ def serve(
         allowed_hosts=tuple(allowed_hosts),
         trust=tuple(trust),
     )
+    from nbtrack.serving.environments import python_for  # the worker imports this file, too, and needs none of that
+
     python = python_for([target.manifest for target in targets], env_manager)
     record = _record(order, uris, targets, kind, host, env_manager)
     if (found := _running(record, wanted_port)) is not None:
