@@ -29,6 +29,7 @@ SLOW_FILES = {
     "cli/test_serving.py",
     "models/test_saving.py",
     "pipelines/test_reproduce.py",
+    "attacks/test_models.py",
     "registry/test_fire.py",
     "serving/test_follow.py",
     "serving/test_fuzz.py",

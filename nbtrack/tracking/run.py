@@ -206,14 +206,23 @@ class ActiveRun:
         self.log_bytes(path, f"{artifact_path}/{path.name}" if artifact_path else path.name)
 
     def log_artifacts(self, local_dir: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Store all files in a folder, with their folders, in the folder `artifact_path` of the run."""
+        """Store all files in a folder, with their folders, in the folder `artifact_path` of the run.
+
+        A link that leads out of the folder is refused: what it names may be nobody's business, such as a key.
+        """
         root = Path(local_dir)
         if not root.is_dir():
             raise InvalidInputError(
                 f"log_artifacts: expected a folder, got {str(root)!r}. log_artifact takes one file."
             )
         prefix = f"{artifact_path}/" if artifact_path else ""
+        inside = root.resolve()
         for path in sorted(root.rglob("*")):
+            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+                raise InvalidInputError(
+                    f"log_artifacts: {str(path)!r} is a link that leads out of the folder, to {str(path.resolve())!r}."
+                    " Remove it, or log that file itself with log_artifact."
+                )
             if path.is_file():
                 self.log_bytes(path, prefix + path.relative_to(root).as_posix())
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 COMPILED_NAME: Final = "compiled.npz"
 _PROGRAM: Final = "program"
-_MAX_BYTES: Final = 1 << 30
+_ROOM_BYTES: Final = 64 << 20  # unpacked, any file may have so much
+_MOST_TIMES: Final = 50  # and a larger one so many times its own size
 _EXACT: Final = float(2**53)  # whole numbers up to here are the same as integers and as doubles
 
 __all__ = ["COMPILED_NAME", "Compiled", "NotCovered", "agrees_on", "as_matrix", "compile_model"]
@@ -169,8 +170,9 @@ def _read(data: bytes) -> tuple[dict[str, Any], Mapping[str, Any]]:
     import numpy as np
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-            raise ValueError("it unpacks to more than 1 GiB")
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > max(_ROOM_BYTES, _MOST_TIMES * len(data)):
+            raise ValueError(f"it unpacks to {unpacked:,} bytes, far more than arrays do")
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     header = json.loads(arrays[_PROGRAM].tobytes())
