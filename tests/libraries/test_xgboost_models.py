@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,9 @@ import pytest
 import nbtrack
 from nbtrack.errors import IntegrityError, InvalidInputError, UntrustedModelError
 from nbtrack.models import load_bundle, read_model
+from nbtrack.models.flavors.xgboost import _check as check
 from tests.libraries.conftest import library
+from tests.libraries.forging import resigned
 
 xgboost = library("xgboost")
 
@@ -113,26 +115,73 @@ def test_predict_replaced_on_the_instance_survives_for_its_owner_only(tmp_path, 
     assert info.manifest.flavor == "xgboost"
 
 
-def test_forged_trees_are_refused_before_they_are_followed(tmp_path, data, stranger):
-    from tests.libraries.forging import resigned
+KINDS = {
+    "binary": ({"objective": "binary:logistic"}, 1),
+    "classes": ({"objective": "multi:softprob", "num_class": 3}, 1),
+    "dart": ({"booster": "dart", "rate_drop": 0.5}, 1),
+    "linear": ({"booster": "gblinear"}, 1),
+    "targets": ({"multi_strategy": "multi_output_tree"}, 2),
+    "forest": ({"num_parallel_tree": 3}, 1),
+}
 
-    X, y = data
-    model = xgboost.train({"max_depth": 3}, xgboost.DMatrix(X, y), 2)
-    nbtrack.save_model(model, tmp_path / "m")
-    record = json.loads(bytes(model.save_raw("json")))
-    tree = record["learner"]["gradient_booster"]["model"]["trees"][0]
-    for key, value in (("left_children", 10_000_000), ("split_indices", 99), ("right_children", 0)):
-        kept = list(tree[key])
-        tree[key][0] = value
-        forged = resigned(tmp_path / "m", tmp_path / key, "model.ubj", json.dumps(record).encode())
-        tree[key] = kept
-        with stranger(), pytest.raises(IntegrityError, match=r"do not form a tree|cannot read its model\.ubj"):
-            nbtrack.load_model(forged)
+
+def saved_booster(folder, kind):
+    """A booster of some kind over a number and, where it can, a category given as text; and its rows."""
+    params, targets = KINDS[kind]
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=90), "c": pd.Categorical(rng.choice(list("xyz"), 90))})
+    frame = frame[["a"]] if kind in {"linear", "targets"} else frame
+    y = rng.integers(0, 2 if kind == "binary" else 3, size=(90, targets)[: 1 if targets == 1 else 2])
+    depth = {} if kind == "linear" else {"max_depth": 3, "max_cat_to_onehot": 1}
+    booster = xgboost.train(params | depth, xgboost.DMatrix(frame, y, enable_categorical=True), 3)
+    nbtrack.save_model(booster, folder)
+    return booster, xgboost.DMatrix(frame, enable_categorical=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stranger_s_booster_of_every_kind_is_loaded(tmp_path, stranger, kind):
+    booster, rows = saved_booster(tmp_path / "m", kind)
+    with stranger():
+        assert np.array_equal(nbtrack.load_model(tmp_path / "m").predict(rows), booster.predict(rows))
+
+
+def numbers(data: bytes):
+    """Where the whole numbers of typed arrays lie in UBJSON: (name, place, bytes of one)."""
+    for found in re.finditer(rb"L\0{7}.([a-z_]+)\[\$([lLiU])#L(.{8})", data, re.DOTALL):
+        size = {b"l": 4, b"L": 8, b"i": 1, b"U": 1}[found[2]]
+        for i in range(int.from_bytes(found[3], "big")):
+            yield found[1].decode(), found.end() + i * size, size
+
+
+FOLLOWED = {"left_children", "right_children", "split_indices", "categories_nodes", "categories_segments"}
+FOLLOWED |= {"categories_sizes", "split_type"}
+
+
+@pytest.mark.parametrize("kind", ["classes", "targets"])
+def test_every_number_that_leads_nowhere_is_noticed_before_it_is_followed(tmp_path, stranger, kind):
+    saved_booster(tmp_path / "m", kind)
+    data = (tmp_path / "m" / "model.ubj").read_bytes()
+    tried = set()
+    for name, place, size in numbers(data):
+        if name not in FOLLOWED or ((name, size) in tried and place % 7):
+            continue
+        tried.add((name, size))
+        forged = data[:place] + (1 << (8 * size - 2)).to_bytes(size, "big") + data[place + size :]
+        with pytest.raises(IntegrityError, match=r"do not form a tree|do not fit together|cannot read its model\.ubj"):
+            check(forged, "m")
+    assert kind == "targets" or {name for name, _ in tried} == FOLLOWED
+    for name in (b"tree_info", b"iteration_indptr"):
+        place = data.index(name) + len(name) + len(b"[#L") + 8 + 1
+        with pytest.raises(IntegrityError, match=r"do not fit together"):
+            check(data[:place] + b"\x70" + data[place + 1 :], "m")
+    with stranger(), pytest.raises(IntegrityError, match=r"do not form a tree|do not fit together"):
+        nbtrack.load_model(resigned(tmp_path / "m", tmp_path / "bad", "model.ubj", forged))
+    for cut in range(0, len(data), 97):
+        with pytest.raises(IntegrityError, match=r"cannot read its model\.ubj"):
+            check(data[:cut], "m")
 
 
 def test_not_fitted_unknown_class_and_broken_file_say_what_is_wrong(tmp_path, classifier):
-    from tests.libraries.forging import resigned
-
     with pytest.raises(InvalidInputError, match="this XGBClassifier is not fitted"):
         nbtrack.save_model(xgboost.XGBClassifier(), tmp_path / "m")
     with pytest.raises(InvalidInputError, match="expected a Booster or an estimator of xgboost, got int"):
