@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nbtrack.magics import load
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
     from nbtrack.pipelines import run_pipeline, step, sweep
+    from nbtrack.pipelines.launch import run_project
     from nbtrack.pipelines.reproduce import reproduce
     from nbtrack.registry import (
         Client,
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
         start_run,
     )
     from nbtrack.tracking.plotting import plot
+    from nbtrack.tracking.reading import download_artifacts, list_artifacts, load_dict, load_table, load_text
     from nbtrack.widget import compare
     from nbtrack.wire import report
 
@@ -102,6 +104,7 @@ _ROOMS = {
     "magics": "load",
     "models": "infer_signature load_model log_model predict save_model select_best",
     "pipelines": "run_pipeline step sweep",
+    "pipelines.launch": "run_project",
     "pipelines.reproduce": "reproduce",
     "registry": """Client approve get_model history list_models promote register_model set_alias set_gates set_line
         set_policy set_stages undo""",
@@ -111,6 +114,7 @@ _ROOMS = {
         log_dict log_figure log_image log_input log_metric log_metrics log_param log_params log_table log_text
         restore_run search_runs set_experiment set_tag set_tags set_tracking_uri start_run""",
     "tracking.plotting": "plot",
+    "tracking.reading": "download_artifacts list_artifacts load_dict load_table load_text",
     "widget": "compare",
     "wire": "report",
 }
@@ -128,6 +132,7 @@ __all__ = [
     "delete_run",
     "delete_tag",
     "diff",
+    "download_artifacts",
     "end_run",
     "get_experiment",
     "get_experiment_by_name",
@@ -142,9 +147,13 @@ __all__ = [
     "lightgbm",
     "lightning",
     "lineage",
+    "list_artifacts",
     "list_models",
     "load",
+    "load_dict",
     "load_model",
+    "load_table",
+    "load_text",
     "log_artifact",
     "log_artifacts",
     "log_dict",
@@ -170,6 +179,7 @@ __all__ = [
     "reproduce",
     "restore_run",
     "run_pipeline",
+    "run_project",
     "save_model",
     "search_runs",
     "select_best",
