@@ -125,7 +125,7 @@ class _Import:
             tags.setdefault(TAG_USER, run.user)
         ended = EndedRun(
             run_id=run.run_id,
-            run_name=_name(run.name),
+            run_name=clean_name(run.name),
             experiment_id=self._experiment_id(run.experiment),
             status=run.status,
             start_time_ms=run.start_time_ms,
@@ -252,7 +252,8 @@ class _Import:
         return fields
 
 
-def _name(name: str) -> str:
+def clean_name(name: str) -> str:
+    """Return a name as ours may be."""
     try:
         return check_run_name(name)
     except InvalidNameError:

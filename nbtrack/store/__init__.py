@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 FOLDER_NAME = ".nbtrack"
+_ELSEWHERE = {"http": "nbtrack.bridge.remote", "https": "nbtrack.bridge.remote"}  # scheme -> who has an open_remote()
 ENVIRONMENT_VARIABLE = "NBTRACK_TRACKING_URI"
 _open: WeakValueDictionary[str, FileStore] = WeakValueDictionary()
 _recent: OrderedDict[str, FileStore] = OrderedDict()
@@ -79,7 +80,7 @@ def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:
     Parameters
     ----------
     uri
-        A folder or a ``file:`` URI; found by :func:`find_store_uri` unless given.
+        A folder or a ``file:`` URI, or the address of an MLflow server; found by :func:`find_store_uri` unless given.
     create
         Whether to make the store if there is none.
 
@@ -97,7 +98,10 @@ def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:
     ...     open_store(folder).list_experiments()[0].name
     'Default'
     """
-    path = os.path.realpath(to_path(find_store_uri() if uri is None else uri))
+    text = os.fspath(find_store_uri() if uri is None else uri)
+    if (scheme := text.partition("://")[0]) in _ELSEWHERE:
+        return _open_elsewhere(scheme, text.rstrip("/"), create)
+    path = os.path.realpath(to_path(text))
     with _guard:
         store = _open.get(path)
         if store is None or not os.path.exists(os.path.join(path, STORE_FILE)):
@@ -107,6 +111,19 @@ def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:
         _recent.move_to_end(path)
         while len(_recent) > 16:
             _recent.popitem(last=False)
+    return store
+
+
+def _open_elsewhere(scheme: str, url: str, create: bool) -> FileStore:
+    """Return the store that stands for a server; who knows how to talk to it is loaded when it is asked for."""
+    from importlib import import_module
+
+    with _guard:
+        store = _open.get(url)
+        if store is None:
+            store = _open[url] = import_module(_ELSEWHERE[scheme]).open_remote(url, create)
+        _recent[url] = store
+        _recent.move_to_end(url)
     return store
 
 
