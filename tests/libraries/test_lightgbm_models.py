@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,24 +83,76 @@ def test_predict_replaced_on_the_instance_survives_for_its_owner_only(tmp_path, 
         nbtrack.load_model(tmp_path / "m")
 
 
-def test_forged_trees_are_refused_before_they_are_followed(tmp_path, data, stranger):
-    X, _ = data
-    model = lightgbm.train({"num_leaves": 8, **QUIET}, lightgbm.Dataset(X, X["a"]), 2)
-    nbtrack.save_model(model, tmp_path / "m")
+KINDS = {
+    "plain": {},
+    "classes": {"objective": "multiclass", "num_class": 3},
+    "dart": {"boosting": "dart"},
+    "forest": {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.7},
+    "linear": {"linear_tree": True},
+}
+
+
+def saved_booster(folder, kind):
+    """A booster of some kind over two numbers and, where it can, a category; and its rows."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 2)), columns=["a", "b"])
+    if kind != "linear":
+        X["c"] = pd.Categorical(rng.choice(list("uvwxyz"), 300))
+    y = rng.integers(0, 3, 300) + (X["c"].isin(["u", "w"]) if "c" in X else 0)
+    y = y % 3 if kind == "classes" else y
+    more = {"num_leaves": 6, "min_data_per_group": 5, "cat_smooth": 1, **QUIET}
+    model = lightgbm.train(KINDS[kind] | more, lightgbm.Dataset(X, y), 3)
+    nbtrack.save_model(model, folder)
+    return model, X
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stranger_s_booster_of_every_kind_is_loaded(tmp_path, stranger, kind):
+    model, X = saved_booster(tmp_path / "m", kind)
+    with stranger():
+        assert np.array_equal(nbtrack.load_model(tmp_path / "m").predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("plain", "left_child", "12345678"),
+        ("plain", "right_child", "0"),
+        ("plain", "left_child", "-99"),
+        ("plain", "split_feature", "77"),
+        ("plain", "split_feature", "-1"),
+        ("plain", "num_leaves", "9"),
+        ("plain", "cat_boundaries", "7000"),
+        ("plain", "num_cat", "900"),
+        ("plain", "max_feature_idx", "0"),
+        ("classes", "num_tree_per_iteration", "9"),
+        ("linear", "leaf_features", "9999"),
+    ],
+)
+def test_every_number_that_leads_nowhere_is_noticed_before_it_is_followed(tmp_path, stranger, kind, key, value):
+    saved_booster(tmp_path / "m", kind)
     text = (tmp_path / "m" / "model.txt").read_text()
-    for key, first in (
-        ("left_child", "12345678"),
-        ("right_child", "0"),
-        ("split_feature", "77"),
-        ("left_child", "-99"),
-    ):
-        at = text.index(f"{key}=") + len(key) + 1
-        until = min(text.index(" ", at), text.index("\n", at))
-        forged = resigned(
-            tmp_path / "m", tmp_path / f"{key}{first}", "model.txt", (text[:at] + first + text[until:]).encode()
-        )
-        with stranger(), pytest.raises(IntegrityError, match="do not form a tree"):
-            nbtrack.load_model(forged)
+    forged, count = re.subn(rf"(?m)^({key}=)-?[0-9.]+", rf"\g<1>{value}", text)
+    assert count > 0
+    folder = resigned(tmp_path / "m", tmp_path / "bad", "model.txt", forged.encode())
+    with stranger(), pytest.raises(IntegrityError, match=r"do not form a tree|lightgbm cannot read its model\.txt"):
+        nbtrack.load_model(folder)
+
+
+def test_category_of_a_node_and_places_in_the_file_are_not_believed(tmp_path, stranger):
+    model, X = saved_booster(tmp_path / "m", "plain")
+    text = (tmp_path / "m" / "model.txt").read_text()
+    lost = re.sub(r"tree_sizes=.*", "tree_sizes=5 99999999 7", text)
+    with stranger():
+        folder = resigned(tmp_path / "m", tmp_path / "sizes", "model.txt", lost.encode())
+        assert np.array_equal(nbtrack.load_model(folder).predict(X), model.predict(X))
+        kinds = re.search(r"decision_type=(.*)", text)[1].split()
+        thresholds = re.search(r"threshold=(.*)", text)[1].split()
+        thresholds[next(i for i, kind in enumerate(kinds) if int(kind) & 1)] = "4000"
+        beyond = re.sub(r"(?m)^threshold=.*", "threshold=" + " ".join(thresholds), text, count=1)
+        folder = resigned(tmp_path / "m", tmp_path / "beyond", "model.txt", beyond.encode())
+        with pytest.raises(IntegrityError, match="asks for categories that there are not"):
+            nbtrack.load_model(folder)
 
 
 def test_wrong_models_and_files_say_what_is_wrong(tmp_path, data):

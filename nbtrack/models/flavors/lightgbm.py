@@ -53,9 +53,7 @@ def load(files: Mapping[str, bytes], options: Mapping[str, Any], trusted: bool, 
         raise IntegrityError(f"{what}: lightgbm has no model of the class {str(options.get('class'))[:80]!r}.")
     try:
         text = file_of(files, _FILE, what).decode()
-        if not trusted:
-            _check(text, what)
-        model = lightgbm.Booster(model_str=text)
+        model = lightgbm.Booster(model_str=text if trusted else _checked(text, what))
     except (lightgbm.basic.LightGBMError, ValueError, KeyError, IndexError) as error:
         raise IntegrityError(f"{what}: lightgbm cannot read its {_FILE} ({str(error)[:200]}).") from None
     model.best_iteration = int(options.get("best_iteration", 0))
@@ -86,27 +84,46 @@ def _estimator(model: Any, booster: Any, options: Mapping[str, Any]) -> Any:
     return model
 
 
-def _check(text: str, what: str) -> None:
-    """Raise IntegrityError unless every tree is a tree over the features that there are."""
+def _checked(text: str, what: str) -> str:
+    """Return the text of a stranger's model once every number that lightgbm would follow leads somewhere.
+
+    It comes without the places of its trees in the file: lightgbm finds them as well without.
+    """
     head, *trees = text.split("\nTree=")
-    features = int(_fields(head)["max_feature_idx"]) + 1
+    fields = _fields(head)
+    if fields["num_class"] != fields["num_tree_per_iteration"]:
+        raise ValueError("it has not one tree for each class")
     for tree in trees:
-        fields = _fields(tree)
-        leaves = int(fields["num_leaves"])
-        if leaves < 2:
-            continue
-        inner = leaves - 1
+        _check_tree(_fields(tree), int(fields["max_feature_idx"]) + 1, what)
+    return "\n".join(line for line in text.split("\n") if not line.startswith("tree_sizes="))
 
-        def place(child: str, inner: int = inner) -> int:
-            return int(child) if int(child) >= 0 else inner - 1 - int(child)  # leaves count -1, -2, …: after the nodes
 
-        none, nothing = [-1] * leaves, [0] * leaves
-        left, right, asked = (fields[key].split() for key in ("left_child", "right_child", "split_feature"))
-        if len(fields["leaf_value"].split()) != leaves or len(left) != inner:
-            raise ValueError("a tree lacks leaves")
-        check_tree(
-            [*map(place, left), *none], [*map(place, right), *none], [*map(int, asked), *nothing], features, what
-        )
+def _check_tree(tree: dict[str, str], features: int, what: str) -> None:
+    def numbers(key: str) -> list[int]:
+        return [int(float(word)) for word in tree.get(key, "").split()]
+
+    leaves = int(tree["num_leaves"])
+    if len(numbers("leaf_value")) != leaves:
+        raise ValueError("a tree lacks leaves")
+    if tree.get("is_linear", "0") != "0" and any(not 0 <= one < features for one in numbers("leaf_features")):
+        raise ValueError("a leaf asks for a feature that there is not")
+    if leaves < 2:
+        return
+    inner = leaves - 1
+    left, right, asked = (numbers(key) for key in ("left_child", "right_child", "split_feature"))
+    if not len(left) == len(right) == len(asked) == inner:
+        raise ValueError("a tree lacks nodes")
+    # leaves count -1, -2, …: here they stand after the nodes
+    first, second = ([inner - 1 - at if at < 0 else at for at in side] + [-1] * leaves for side in (left, right))
+    check_tree(first, second, asked + [0] * leaves, features, what)
+    count, bounds = int(tree.get("num_cat", "0")), numbers("cat_boundaries")
+    if count and (len(bounds) != count + 1 or bounds != sorted(bounds) or bounds[0] < 0):
+        raise ValueError("the categories of a tree do not fit together")
+    if count and bounds[-1] > len(numbers("cat_threshold")):
+        raise ValueError("a tree lacks categories")
+    chosen = [at for at, kind in zip(numbers("threshold"), numbers("decision_type"), strict=True) if kind & 1]
+    if any(not 0 <= at < count for at in chosen):
+        raise ValueError("a tree asks for categories that there are not")
 
 
 def _fields(text: str) -> dict[str, str]:
