@@ -42,19 +42,75 @@ export function orderBy(sort: readonly SortKey[], numeric: (id: string) => boole
 
 const isLoadable = (id: string): boolean => /^(metric|param|tag):/.test(id);
 
+const fieldOfId = (id: string): string => fieldOf(id.slice(0, id.indexOf(":")), id.slice(id.indexOf(":") + 1));
+
+type Known = Pick<Catalog, "columns"> | Pick<Runs, "columns">;
+
 export class Blocks {
   /** The runs at hand: all columns, of which those that were fetched have values. */
   readonly runs: Signal<Runs | null> = signal(null);
   private seen: Seen = { first: 0, last: 40, columns: [] };
-  private catalog: Catalog | null = null;
+  private catalog: Known = { columns: [] };
   private catalogAt = 0;
-  private asked = "";
-  private turn = 0;
+  /** What the catalog and the block at hand are about. */
+  private about = "";
+  private stale = true;
+  private loading: Promise<void> | null = null;
 
   constructor(
     private readonly client: Client,
     private readonly question: () => Question,
   ) {}
+
+  /** Start with the columns that a refused question told of. */
+  begin(refused: Runs): void {
+    this.catalog = refused;
+    this.catalogAt = Date.now();
+    this.about = this.subject();
+  }
+
+  /** Say what is in sight; asks for what is missing. */
+  async look(seen: Seen): Promise<void> {
+    this.seen = seen;
+    await this.fetch();
+  }
+
+  /** Ask again: the question has changed, or the store has. */
+  async load(): Promise<void> {
+    this.stale = true;
+    await this.fetch();
+  }
+
+  private subject(): string {
+    const { filter, experiment, run_ids, deleted } = this.question();
+    return JSON.stringify([filter, experiment, run_ids, deleted]);
+  }
+
+  /** One question at a time, and after each the next if what is in sight is another by now: fast scrolling queues nothing. */
+  private fetch(): Promise<void> {
+    this.loading ??= this.run().finally(() => {
+      this.loading = null;
+    });
+    return this.loading;
+  }
+
+  private async run(): Promise<void> {
+    let asked = "";
+    while (this.stale || !this.covers()) {
+      const wanted = JSON.stringify([this.seen, this.subject(), this.question().sort]);
+      if (!this.stale && wanted === asked) {
+        return; // the store has no more than that
+      }
+      asked = wanted;
+      this.stale = false;
+      try {
+        await this.once();
+      } catch (error) {
+        this.stale = true; // the next look tries again
+        throw error;
+      }
+    }
+  }
 
   /** Whether the rows and columns in sight are at hand. */
   private covers(): boolean {
@@ -62,85 +118,54 @@ export class Blocks {
     if (runs === null) {
       return false;
     }
-    const loaded = new Set(runs.columns.filter((column) => column.values.length > 0).map(columnId));
-    const known = new Set(runs.columns.map(columnId));
+    const values = new Map(runs.columns.map((column) => [columnId(column), column.values.length]));
     const { first, last, columns } = this.seen;
-    const top = Math.min(last, runs.total);
+    const end = runs.offset + runs.run_ids.length;
     return (
       runs.offset <= first &&
-      runs.offset + runs.run_ids.length >= top &&
-      columns.every((id) => !isLoadable(id) || loaded.has(id) || (!known.has(id) && !id.endsWith(")")))
+      end >= Math.min(last, runs.total) &&
+      columns.every((id) => !isLoadable(id) || (values.get(id) ?? 0) > 0 || runs.run_ids.length === 0)
     );
   }
 
-  /** Say what is in sight; asks for what is missing. */
-  async look(seen: Seen): Promise<void> {
-    this.seen = seen;
-    if (!this.covers()) {
-      await this.load(false);
-    }
-  }
-
-  /** Ask again, `anew` if the question has changed or the store has. */
-  async load(anew: boolean): Promise<void> {
-    const question = this.question();
-    const { filter, experiment, run_ids, deleted, sort } = question;
-    const about = JSON.stringify({ filter, experiment, run_ids, deleted });
+  private async once(): Promise<void> {
+    const { filter, experiment, run_ids, deleted, sort } = this.question();
+    const about = this.subject();
     const middle = Math.floor((this.seen.first + this.seen.last) / 2);
     const offset = Math.max(0, middle - BLOCK_ROWS / 2);
-    const columns = this.seen.columns.filter(isLoadable).map((id) => {
-      const at = id.indexOf(":");
-      return fieldOf(id.slice(0, at), id.slice(at + 1));
-    });
-    const key = JSON.stringify([about, sort, offset, columns]);
-    if (!anew && key === this.asked) {
-      return; // it is on its way
-    }
-    this.asked = key;
-    this.turn += 1;
-    const { turn } = this;
-    if (this.catalog === null || this.about !== about || Date.now() - this.catalogAt > CATALOG_MS) {
-      const catalog = await this.client.call({ op: "catalog", filter, experiment, run_ids, deleted });
-      if (turn !== this.turn) {
-        return;
-      }
+    const columns = [...new Set(this.seen.columns.filter(isLoadable).map(fieldOfId))];
+    const asked = { filter, experiment, run_ids, deleted };
+    const fresh = this.about === about && Date.now() - this.catalogAt < CATALOG_MS;
+    const { catalog: known } = this;
+    const numeric = (id: string): boolean => known.columns.some((one) => columnId(one) === id && one.numeric);
+    const order_by = orderBy(sort, numeric);
+    const [block, catalog] = await Promise.all([
+      this.client.call({ op: "runs", ...asked, order_by, limit: BLOCK_ROWS, offset, columns }),
+      fresh ? known : this.client.call({ op: "catalog", ...asked }),
+    ]);
+    if (!fresh) {
       this.catalog = catalog;
       this.catalogAt = Date.now();
       this.about = about;
     }
-    const { catalog } = this;
-    const numeric = (id: string): boolean => catalog.columns.some((one) => columnId(one) === id && one.numeric);
-    const block = await this.client.call({
-      op: "runs",
-      filter,
-      experiment,
-      run_ids,
-      deleted,
-      order_by: orderBy(sort, numeric),
-      limit: BLOCK_ROWS,
-      offset,
-      columns: [...new Set(columns)],
-    });
-    if (turn === this.turn) {
-      this.asked = "";
-      this.runs.value = joined(catalog, block);
-    }
+    this.runs.value = joined(catalog, block, columns);
   }
-
-  private about = "";
 }
 
 /** A block with a column for everything the catalog knows. */
-function joined(catalog: Catalog, block: Runs): Runs {
+function joined(catalog: Known, block: Runs, asked: readonly string[]): Runs {
   const loaded = new Map(block.columns.map((column) => [columnId(column), column]));
   const attributes = block.columns.filter((column) => column.kind === "attribute");
-  const known = catalog.columns.map((one): Column => {
+  const nothing = block.run_ids.map(() => null);
+  const wanted = new Set(asked);
+  const known = catalog.columns.flatMap((one): Column[] => {
+    const { kind, key, varies, numeric, better } = one;
     const id = columnId(one);
     const found = loaded.get(id);
     loaded.delete(id);
-    const { kind, key, varies, numeric, better } = one;
-    // A column that was asked for but that no run of this block has is loaded too: with nothing in it.
-    return { kind, key, varies, numeric, better, values: found?.values ?? [] };
+    // One that was asked for, but that no run of this block has, is loaded too: with nothing in it.
+    const values = found?.values ?? (wanted.has(fieldOf(kind, key)) ? nothing : []);
+    return kind === "attribute" ? [] : [{ kind, key, varies, numeric, better, values }];
   });
   const computed = [...loaded.values()].filter((column) => column.kind !== "attribute");
   return { ...block, columns: [...attributes, ...known, ...computed], whole: false };

@@ -6,7 +6,7 @@ import { type GroupRow, groupsOf } from "./groups";
 import { fieldOf, parseSaved, type SavedTable } from "./layout";
 import { both, isQuery, wordsAsQuery } from "./query";
 import { columnId, type ShownColumn } from "./rows";
-import { type Choices, notebookView, type ViewOptions } from "./state";
+import { type Choices, FIRST_DRAWN, notebookView, type ViewOptions } from "./state";
 import type { Runs } from "./wire";
 
 /** A table with more runs or cells is fetched block by block; `nbtrack/widget/view.py` knows both numbers. */
@@ -22,6 +22,8 @@ export class Loader {
   readonly runs: Signal<Runs | null> = signal(null);
   /** Whether the table is fetched block by block. */
   readonly large = signal(false);
+  /** The newest runs of a large table: what is drawn until the user chooses, wherever the table is scrolled to. */
+  readonly newest: Signal<readonly string[]> = signal([]);
   /** How many runs a large table has before any filter. */
   readonly all = signal(0);
   /** The runs that fit the query; null for all. */
@@ -39,6 +41,9 @@ export class Loader {
     private readonly my: Choices,
   ) {
     this.blocks = new Blocks(client, () => this.question());
+    effect(() => {
+      this.runs.value = this.blocks.runs.value ?? this.runs.peek(); // each block as soon as it is there
+    });
   }
 
   /** What is asked of the store beside the words of the filter, which a small table looks for itself. */
@@ -78,6 +83,7 @@ export class Loader {
       ...(also.length > 0 ? { also } : {}),
     });
     if (!answer.whole && answer.run_ids.length === 0 && answer.total > 0) {
+      this.blocks.begin(answer);
       this.large.value = true;
       return null;
     }
@@ -105,9 +111,12 @@ export class Loader {
 
   private async block(): Promise<Runs | null> {
     try {
-      await this.blocks.load(true);
+      await this.blocks.load();
       if (this.question().filter === (this.options.query ?? "")) {
         this.all.value = this.blocks.runs.value?.total ?? 0;
+        if (this.blocks.runs.value?.offset === 0 && this.my.sort.value.length === 0) {
+          this.newest.value = this.blocks.runs.value.run_ids.slice(0, FIRST_DRAWN);
+        }
       }
       this.my.filterFailure.value = null;
     } catch (error) {
@@ -165,12 +174,7 @@ export class Loader {
   /** Say what is in sight, so that a large table fetches it. */
   look(seen: Seen): void {
     if (this.large.value) {
-      void this.blocks.look(seen).then(
-        () => {
-          this.runs.value = this.blocks.runs.value ?? this.runs.value;
-        },
-        () => undefined, // what could not be had stays blank; the next look asks again
-      );
+      void this.blocks.look(seen).catch(() => undefined); // what could not be had stays blank; the next look asks again
     }
   }
 

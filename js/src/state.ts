@@ -34,7 +34,7 @@ export interface ViewOptions {
 export type Intent = "register" | "promote" | "serve";
 
 /** How many runs are drawn before the user has chosen any. */
-const FIRST_DRAWN = 8;
+export const FIRST_DRAWN = 8;
 /** What a notebook's own view is saved under. */
 export const notebookView = (notebook: string): string => `notebook: ${notebook}`;
 
@@ -123,7 +123,7 @@ function choices() {
 export type Choices = ReturnType<typeof choices>;
 
 /** What follows from the runs at hand and the user's choices. */
-function derive(my: Choices, { runs, fits, base, large, all, groups: told }: Loader) {
+function derive(my: Choices, { runs, fits, base, large, all, newest, groups: told }: Loader) {
   const baseline = computed(() => {
     const run_id = my.layout.value.baseline;
     const at = [runs.value, base.value].find((one) => run_id !== null && one?.run_ids.includes(run_id));
@@ -164,7 +164,7 @@ function derive(my: Choices, { runs, fits, base, large, all, groups: told }: Loa
   const fitting = computed(() => (large.value ? (runs.value?.total ?? 0) : rows.value.length));
   const count = computed(() => items.value?.length ?? fitting.value);
   const selected = computed<ReadonlySet<string>>(
-    () => my.chosen.value ?? new Set(runs.value?.run_ids.slice(0, FIRST_DRAWN) ?? []),
+    () => my.chosen.value ?? new Set(large.value ? newest.value : runs.value?.run_ids.slice(0, FIRST_DRAWN)),
   );
   const total = computed(() => (large.value ? Math.max(all.value, fitting.value) : (runs.value?.run_ids.length ?? 0)));
   return { columns, rows, items, fitting, total, count, selected };

@@ -15,7 +15,7 @@ export interface GetRevision {
  *
  * `columns` restricts what is told beside attributes, and `also` adds to it: keys and expressions in the language of
  * `search_runs`, such as ``params.lr`` or ``min(metrics.loss)``. A table of more than `max_cells` (0: any number) or
- * more runs than `limit` comes back without its rows, and is asked for block by block.
+ * more runs than `limit` comes back without rows, its columns without values, and is asked for block by block.
  */
 export interface ListRuns {
   op: "runs";

@@ -90,7 +90,8 @@ def _too_many(store: Store, request: m.ListRuns, within: list[str] | None) -> m.
     width = len(catalog.columns) if request.columns is None else len(request.columns)
     if catalog.total <= request.limit and catalog.total * width <= request.max_cells:
         return None
-    return m.Runs([], [], [], catalog.total, catalog.revision, 0, False)
+    columns = [m.Column(c.kind, c.key, [], c.varies, c.numeric, _better(c.kind, c.key)) for c in catalog.columns]
+    return m.Runs([], columns, [], catalog.total, catalog.revision, 0, False)
 
 
 def list_runs(store: Store, request: m.ListRuns) -> m.Runs:

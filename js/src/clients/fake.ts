@@ -250,7 +250,8 @@ export class FakeClient implements Client {
     const told = columns === null ? all.columns : all.columns.filter((one) => isAsked(one, columns));
     const wide = [...told, ...computed];
     if (max_cells > 0 && (all.total > limit || all.total * wide.length > max_cells)) {
-      return { ...all, run_ids: [], columns: [], colors: [], whole: false };
+      const columns = wide.filter((one) => one.kind !== "attribute").map((one) => ({ ...one, values: [] }));
+      return { ...all, run_ids: [], columns, colors: [], whole: false };
     }
     const end = offset + limit;
     return {

@@ -93,11 +93,13 @@ function Head({ state, lay, keys, range, compact }: Part & { compact: boolean })
   );
 }
 
+/** So many columns on either side of those in sight are fetched with them. */
+const SPARE_COLUMNS = 12;
+
 /** Tell the state what is in sight, whenever that changes: a large table fetches it. */
 function useLook({ state, lay, range }: Pick<Part, "state" | "lay" | "range">, first: number, last: number): void {
-  const ids = lay.columns
-    .slice(...range)
-    .map((column) => (column.kind === "delta" ? `metric:${column.key}` : column.id));
+  const near = lay.columns.slice(Math.max(0, range[0] - SPARE_COLUMNS), range[1] + SPARE_COLUMNS);
+  const ids = near.map((column) => (column.kind === "delta" ? `metric:${column.key}` : column.id));
   const key = ids.join("\n");
   const total = state.fitting.value;
   useEffect(() => state.look({ first, last, columns: ids }), [state, first, last, key, total]);

@@ -1,5 +1,5 @@
 /** The rows of the grid: a run, the head of a group, and a place whose run is still on its way. */
-import type { ComponentChildren } from "preact";
+import { Component, type ComponentChildren } from "preact";
 import { toNumber } from "../format";
 import type { GroupRow } from "../groups";
 import { trans } from "../i18n";
@@ -56,7 +56,27 @@ interface RunRowProps extends Part {
 
 const HELD: ReadonlySet<string> = new Set(["INPUT", "BUTTON"]);
 
-export function RunRow(props: RunRowProps) {
+const SAME = ["runs", "row", "place", "pinned", "best", "lay", "curves", "writing", "choose", "state"] as const;
+
+/** A row is drawn anew only if something in it is another: while one scrolls, most rows stay as they are. */
+export class RunRow extends Component<RunRowProps> {
+  override shouldComponentUpdate(next: RunRowProps): boolean {
+    const { props } = this;
+    const focused = (one: RunRowProps): number => (one.tabRow === one.place ? one.keys.focus.column : -1);
+    return (
+      SAME.some((key) => next[key] !== props[key]) ||
+      next.range[0] !== props.range[0] ||
+      next.range[1] !== props.range[1] ||
+      focused(next) !== focused(props)
+    );
+  }
+
+  override render() {
+    return <RowCells {...this.props} />;
+  }
+}
+
+function RowCells(props: RunRowProps) {
   const { state, runs, choose, lay, keys, place, row, writing } = props;
   const run_id = runs.run_ids[row] ?? "";
   const chosen = choose && state.selected.value.has(run_id);

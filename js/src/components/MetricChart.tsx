@@ -403,8 +403,17 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
 
 /** The metrics of the runs that are marked in the table. */
 export function MetricChart({ client, state }: ViewProps) {
-  const runs = state.runs.value;
-  const shown = useMemo(() => drawnRuns(state), [runs, state.rows.value, state.selected.value]);
+  const here = state.runs.value;
+  const large = here !== null && !here.whole;
+  // Of a large table only what is in sight is at hand: the marked runs are asked for by their ids.
+  const marked = large ? [...state.selected.value].slice(0, MOST_RUNS) : [];
+  const asked = marked.length > 0 ? ({ op: "runs", run_ids: marked, limit: MOST_RUNS } as const) : null;
+  const told = useCall(client, asked, state.revision.value).answer;
+  const runs = large ? told : here;
+  const shown = useMemo(
+    () => (large ? [...(told?.run_ids ?? [])] : drawnRuns(state)),
+    [runs, state.rows.value, state.selected.value],
+  );
   return runs === null || runs.run_ids.length === 0 ? null : (
     <Charts client={client} state={state} runs={runs} shown={shown} />
   );
