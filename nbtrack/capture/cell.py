@@ -188,6 +188,8 @@ def _pinned(cell: Cell, kind: Kind, found: dict[str, Any]) -> dict[str, Any]:
 def find_slice(cell: Cell) -> None:
     """Find the cells that this one used: their params are its params, too."""
     cell.slice = slice_of(cell)
+    if cell.slice is not None:
+        cell.captured.append(f"slice ({plural(len(cell.slice.cells), 'cell')})")
 
 
 def capture_params(cell: Cell) -> None:

@@ -59,7 +59,10 @@ class Ending:
                     cell.captured = [part for part in cell.captured if part != parts.GIT]
             late |= guard("notebook", lambda: _place(cell, writer), cell.missing) or {}
             if _wants_slice(cell):
-                late |= guard("slice", lambda: capture_slice(cell, writer), cell.missing) or {}
+                sliced = guard("slice", lambda: capture_slice(cell, writer), cell.missing)
+                if not sliced:
+                    cell.captured = [part for part in cell.captured if not part.startswith("slice (")]
+                late |= sliced or {}
             late |= self._shown(cell, writer)
             late |= self._data(cell)
             if len(cell.missing) > said:

@@ -244,7 +244,7 @@ class History:
             return
         execution = self._open.pop(at)[1]
         before, states = self._random, random_states()
-        execution.moved = frozenset(name for name, state in states.items() if before.get(name, state) != state)
+        execution.moved = frozenset(name for name, state in states.items() if before.get(name) != state)
         names = self.shell.user_ns
         changed, gone = self._names.look()
         execution.changed = {name: kind_of(names[name]) for name in changed if name in names}
