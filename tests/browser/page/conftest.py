@@ -110,7 +110,7 @@ class StorePage:
         return self.page
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve_store() -> Iterator[Callable[[Store], str]]:
     """Serve the page over a store; return its address."""
     servers: list[ThreadingHTTPServer] = []

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from sklearn.linear_model import LogisticRegression
 
 import nbtrack
+from nbtrack.store import open_store
 from nbtrack.store.base import Store
 
 AXE = Path(__file__).parents[3] / "js" / "node_modules" / "axe-core" / "axe.min.js"
@@ -28,7 +29,15 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One store for all tests of this file: they only look."""
+    folder = tmp_path_factory.mktemp("access") / "store"
+    nbtrack.set_tracking_uri(str(folder))
+    return open_store(folder)
+
+
+@pytest.fixture(scope="module")
 def ids(store: Store) -> list[str]:
     """Four runs with curves, a note, a picture, a table, a model that is registered, and one that failed."""
     found = []
@@ -74,13 +83,13 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_no_violation(store_page: Any, ids: list[str], view: str, theme: str) -> None:
-    runs = {"run": ids[1], "card": ids[1], "diff": ",".join(ids[:2])}.get(view, "")
-    page = store_page.open(view, theme, runs=runs)
-    expect(page.locator(VIEWS[view]).first).to_be_visible()
-    page.wait_for_timeout(300)
-    assert violations(page) == []
+def test_axe_finds_no_violation(store_page: Any, ids: list[str], theme: str) -> None:
+    for view, shown in VIEWS.items():
+        runs = {"run": ids[1], "card": ids[1], "diff": ",".join(ids[:2])}.get(view, "")
+        page = store_page.open(view, theme, runs=runs)
+        expect(page.locator(shown).first).to_be_visible()
+        page.wait_for_timeout(200)
+        assert violations(page) == [], view
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -89,7 +98,8 @@ def test_axe_finds_no_violation_in_any_plot(store_page: Any, ids: list[str], the
     page.locator("[data-nbt=plot-metrics]").focus()
     for _ in range(page.locator("[role=tab]").count()):
         page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(400)
+        page.wait_for_timeout(150)
+        expect(page.locator("[data-nbt=figure][data-ready='0'] .nbt-plotly")).to_have_count(0)
         found = violations(page)
         assert found == [], page.locator("[role=tab][aria-selected=true]").inner_text()
 
