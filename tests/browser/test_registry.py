@@ -35,7 +35,7 @@ def column(model: Locator, stage: str) -> Locator:
 
 def shoot(page: Page, name: str) -> None:
     """Keep a picture where somebody asks for pictures."""
-    if folder := os.environ.get("NBTRACK_SHOTS"):
+    if folder := os.environ.get("SHOTS_DIR"):
         page.screenshot(path=f"{folder}/{name}.png")
 
 
