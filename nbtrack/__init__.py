@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nbtrack.magics import load
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
     from nbtrack.pipelines import run_pipeline, step, sweep
+    from nbtrack.pipelines.backfilling import backfill
     from nbtrack.pipelines.launch import run_project
     from nbtrack.pipelines.reproduce import reproduce
     from nbtrack.registry import (
@@ -104,6 +105,7 @@ _ROOMS = {
     "magics": "load",
     "models": "infer_signature load_model log_model predict save_model select_best",
     "pipelines": "run_pipeline step sweep",
+    "pipelines.backfilling": "backfill",
     "pipelines.launch": "run_project",
     "pipelines.reproduce": "reproduce",
     "registry": """Client approve get_model history list_models promote register_model set_alias set_gates set_line
@@ -127,6 +129,7 @@ __all__ = [
     "active_run",
     "approve",
     "autolog",
+    "backfill",
     "compare",
     "create_experiment",
     "delete_run",
