@@ -159,7 +159,7 @@ def log_fitted(run: ActiveRun, one: Fitted, path: str, names: Mapping[str, Any])
         data = training_data(one.fit, names)
     rows = one.example if data is None else data
     signature = example = None
-    if rows is not None and len(getattr(rows, "shape", (0, 0))) <= 2:
+    if rows is not None:
         try:
             example = _head(rows, EXAMPLE_ROWS)
             signature = models.infer_signature(rows, find_flavor(one.estimator).predict(one.estimator, example))

@@ -79,7 +79,7 @@ def columns_of(data: Any, what: str = "data") -> tuple[Column, ...]:
     if array.ndim == 1:
         return (_column(None, pd.Series(array.tolist() if array.dtype.kind == "O" else array)),)
     if array.ndim > 2:
-        return (Column(None, _numpy_type(array.dtype)),)
+        return ()  # images and the like have no columns: they are taken as they come
     if array.dtype.kind == "O":
         return tuple(_column(None, pd.Series(array[:, place].tolist())) for place in range(array.shape[1]))
     kind = _numpy_type(array.dtype)

@@ -57,3 +57,15 @@ def test_served_model_answers_as_it_does_here(store, make):
         assert np.allclose(there, here, atol=1e-5)
     else:
         assert there.tolist() == here.tolist()
+
+
+def test_images_are_served_as_nested_lists(store):
+    torch = library("torch")
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 3))
+    images = np.random.default_rng(0).random((6, 1, 4, 4))
+    with nbtrack.start_run():
+        info = nbtrack.log_model(model, "m", input_example=images[:2])
+    with nbtrack.serve(info.model_uri) as server:
+        there = np.asarray(server.predict(images))
+    assert np.allclose(there, nbtrack.predict(info.model_uri, images), atol=1e-5)
+    assert there.shape == (6, 3)
