@@ -30,6 +30,7 @@ class JupyterLab:
         self._token = secrets.token_hex(24)
         self._notebook = notebook
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
+        self._settings = tempfile.TemporaryDirectory(prefix="nbtrack-lab-")
         options = [
             "--no-browser",
             "--ServerApp.ip=127.0.0.1",
@@ -46,7 +47,12 @@ class JupyterLab:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
             cwd=folder,
-            env={**environment(), "JUPYTER_TOKEN": self._token, "JUPYTER_PREFER_ENV_PATH": "1"},
+            env={
+                **environment(),
+                "JUPYTER_TOKEN": self._token,
+                "JUPYTER_PREFER_ENV_PATH": "1",
+                "JUPYTER_CONFIG_PATH": _without_questions(Path(self._settings.name)),
+            },
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -98,6 +104,7 @@ class JupyterLab:
                 self._process.kill()
                 self._process.wait()
         self._log.close()
+        self._settings.cleanup()
 
     def _announced(self) -> str | None:
         """Return the address that the server with our token has written down, once it has."""
@@ -114,6 +121,15 @@ class JupyterLab:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return "Its last words: " + clean(" | ".join(lines[-5:]), 1000)
+
+
+def _without_questions(folder: Path) -> str:
+    """Return a configuration path by which JupyterLab does not ask about its news; what the user chose counts more."""
+    settings = folder / "labconfig"
+    settings.mkdir()
+    quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    (settings / "default_setting_overrides.json").write_text(json.dumps(quiet), encoding="utf-8")
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_CONFIG_PATH", "")]))
 
 
 def _answers(url: str) -> bool:

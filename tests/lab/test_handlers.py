@@ -100,7 +100,9 @@ async def test_every_route_of_ours_is_in_the_test_above(jp_serverapp: Any) -> No
         for rule in getattr(router.target, "rules", [])
         if "nbtrack" in getattr(getattr(rule.matcher, "regex", None), "pattern", "")
     }
-    assert ours == {"call", "health"}
+    proxy = {name for name in ours if "(" in name}  # to a model server: test_proxy.py tries it without a token
+    assert ours - proxy == {"call", "health"}
+    assert len(proxy) == 1
 
 
 async def test_call_with_cookie_but_without_xsrf_answers_403(
