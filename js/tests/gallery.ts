@@ -8,6 +8,7 @@ import { mount as mountCard } from "../src/components/RunCard";
 import { mount as mountServers } from "../src/components/ServeCard";
 import { parseLive } from "../src/live";
 import { createState } from "../src/state";
+import { SCENES as MORE } from "./scenes";
 
 const HOSTILE = '<img src=x onerror="window.hacked=1">\u202eevil\u202c</script>'.repeat(4);
 
@@ -98,6 +99,8 @@ async function registryScenes(): Promise<void> {
   await show("Board and versions, 860 px", 860, []);
   await show("Board and versions, 300 px", 300, []);
   await show("Gates", 600, ["gates"]);
+  await show("Gates, 240 px", 240, ["gates"]);
+  await show("Compare, 240 px", 240, ["diff"]);
   await show("Gates, edited", 600, ["gates", "edit-gates"]);
   await show("Compare", 600, ["diff"]);
   await show("Decisions", 600, ["decisions"]);
@@ -121,7 +124,7 @@ async function registryScenes(): Promise<void> {
   await press(asked, "confirm-promote", "close-flow", "promote", "confirm-promote");
 }
 
-const SCENES: Record<string, () => Promise<void>> = {
+const SCENES: Record<string, (place: (title: string, width: number) => HTMLElement) => Promise<void>> = {
   async compare() {
     const client = await registered();
     const state = createState(client);
@@ -303,6 +306,6 @@ const SCENES: Record<string, () => Promise<void>> = {
 };
 
 const scene = new URLSearchParams(location.search).get("scene") ?? "compare";
-void SCENES[scene]?.().then(() => {
+void (SCENES[scene] ?? MORE[scene])?.(place).then(() => {
   document.body.dataset.ready = "1";
 });

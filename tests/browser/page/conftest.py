@@ -63,7 +63,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         files = {"/harness.js": "text/javascript", "/style.css": "text/css"}
-        if path in files:
+        gallery = {"/gallery/": "index.html", "/gallery/gallery.js": "gallery.js", "/gallery/style.css": "style.css"}
+        kinds = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
+        if path in gallery:
+            file = JS / "lib" / "gallery" / gallery[path]
+            self._send(file.read_bytes(), kinds[file.suffix])
+        elif path in files:
             self._send((JS / "lib" / "harness" / path[1:]).read_bytes(), files[path])
         elif path == "/":
             theme = "dark" if "theme=dark" in self.path else "light"
