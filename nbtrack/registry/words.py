@@ -137,7 +137,7 @@ def ago(ms: int) -> str:
     """
     seconds = max(ms, 0) / 1000
     if seconds < 3:
-        return f"{seconds:.1f} s ago"
+        return f"{max(seconds, 0.1):.1f} s ago"
     for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
         if seconds < limit:
             return f"{seconds / divisor:.0f} {unit} ago"

@@ -47,15 +47,16 @@ function Moves({ promoted }: { promoted: Promoted }) {
   );
 }
 
-/** Somebody was faster: who, and how the version that is there now differs from the one that should go there. */
-function Conflict({ client, state, name, version, stage, failure, retry, close }: Props & ConflictProps) {
-  const { answer } = useCall(client, { op: "models" }, state.revision.value);
-  const there = answer?.models.find((model) => model.name === name)?.versions.find((one) => one.stage === stage);
+/** Somebody was faster: who, and how the version that he moved differs from the one that one wanted to move. */
+function Conflict({ client, state, name, version, failure, retry, close }: Props & ConflictProps) {
+  const { answer } = useCall(client, { op: "history", name }, state.revision.value);
+  useEffect(() => state.refresh(), []); // what is around this shows what the other one did, too
+  const moved = answer?.commits[0]?.changes[0]?.version;
   return (
     <div class="nbt-conflict" data-nbt="conflict">
       <ErrorBanner failure={failure} />
-      {there !== undefined && there.version !== version && (
-        <DiffTable client={client} revision={state.revision.value} name={name} a={there.version} b={version} />
+      {moved !== undefined && moved !== version && (
+        <DiffTable client={client} revision={state.revision.value} name={name} a={moved} b={version} />
       )}
       <div class="nbt-actions">
         <Button name="retry" kind="primary" icon="refresh" label={trans.__("Look again")} onClick={retry} />
