@@ -26,6 +26,7 @@ class Displays:
     def __init__(self, shell: InteractiveShell, seen: Seen, failed: Callable[[Exception], None]) -> None:
         self.cleared_s = 0.0  # when the cell last cleared its outputs, by time.monotonic
         self._seen, self._failed = seen, failed
+        self._shell = shell
         self._formatter, self._publisher = shell.display_formatter, shell.display_pub
         self._mine: list[tuple[Any, str, Any]] = []
 
@@ -37,7 +38,8 @@ class Displays:
 
         def formatted(obj: Any, *args: Any, **kwargs: Any) -> Any:
             made = make(obj, *args, **kwargs)
-            self._tell(obj, made[0] if isinstance(made, tuple) else made)
+            if self._shell.display_pub is publisher:  # %%capture and the like show it to nobody
+                self._tell(obj, made[0] if isinstance(made, tuple) else made)
             return made
 
         def published(data: Any, *args: Any, **kwargs: Any) -> Any:

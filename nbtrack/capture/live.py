@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture import progress
@@ -136,9 +137,11 @@ class Watched:
         cell = self.cell
         held = [cell.names.get(name) for name in cell.trainers]
         tail = cell.streams.peek() if cell.streams is not None else ""
+        found = None
+        with suppress(Exception):  # other libraries' insides: what cannot be read there says nothing
+            found = progress.from_lightning(held, elapsed_s) or progress.from_tqdm(self.began_at_s)
         found = (
-            progress.from_lightning(held, elapsed_s)
-            or progress.from_tqdm(self.began_at_s)
+            found
             or progress.from_text(tail, elapsed_s)
             or progress.from_steps(self.curves.most, cell.expected_steps(), elapsed_s)
         )

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, scalar
-from nbtrack.reprs.directions import METRIC_WORDS, better_direction, name_words
+from nbtrack.reprs.directions import METRIC_WORDS, better_direction, name_words, singular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ _SIDE: Final = frozenset(
 _GROUPS: Final = frozenset(
     {"metrics", "metric", "scores", "losses", "errors", "results", "report", "evaluation", "evals"}
 )
+_COUNTERS: Final = frozenset({"epoch", "epochs", "step", "steps", "global", "iteration", "fold", "batch"})
 _STRICT_GROUPS: Final = frozenset({"metrics", "metric", "scores", "losses", "errors"})
 _LIBRARIES: Final = (
     "sklearn.metrics",
@@ -43,7 +44,7 @@ _METHODS: Final = frozenset({"score", "evaluate", "oob_score"})
 
 
 def _words(name: str) -> list[str]:
-    return [re.sub(r"\d+$", "", word) if word not in METRIC_WORDS else word for word in name_words(name)]
+    return [singular(re.sub(r"\d+$", "", word)) if word not in METRIC_WORDS else word for word in name_words(name)]
 
 
 def is_metric_name(name: str) -> bool:
@@ -108,9 +109,25 @@ def _group(name: str, value: dict[Any, Any]) -> dict[str, float]:
     found = {}
     for key, item in list(value.items())[:MAX_METRICS]:
         number = scalar(item)
-        if isinstance(key, str) and number is not None and (strict or is_metric_name(key)):
+        if not isinstance(key, str) or number is None or _COUNTERS.issuperset(name_words(key)):
+            continue
+        if strict or is_metric_name(key):
             found[key] = number
     return found
+
+
+def _curve(values: list[Any]) -> list[float]:
+    """Return a list of numbers as one curve; empty if it is none."""
+    numbers = [scalar(value) for value in values[:MAX_POINTS]]
+    curve = [number for number in numbers if number is not None]
+    return curve if len(curve) == len(numbers) > 1 else []
+
+
+def _curves(value: dict[Any, Any]) -> dict[str, list[float]]:
+    """Return what a cell collected in lists: ``history["loss"].append(loss)``."""
+    lists = {key: item for key, item in list(value.items())[:MAX_METRICS] if type(item) is list}
+    found = {key: _curve(item) for key, item in lists.items() if isinstance(key, str) and is_metric_name(key)}
+    return {key: curve for key, curve in found.items() if curve}
 
 
 def _item_results(scan: Scan, names: Mapping[str, Any]) -> dict[str, float]:
@@ -169,11 +186,12 @@ def find_metrics(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
             if _is_result(name, assignments, value, names):
                 found[name] = number
         elif type(value) is dict:
-            found.update((key, item) for key, item in _group(name, value).items() if key not in found)
-        elif type(value) is list and name in scan.appended and is_metric_name(name):
-            curve = [scalar(item) for item in value[:MAX_POINTS]]
-            if len(curve) > 1 and None not in curve:
-                found[name] = [item for item in curve if item is not None]
+            results: dict[str, float | list[float]] = {**_group(name, value)}
+            if name in scan.appended:
+                results |= _curves(value)
+            found.update((key, item) for key, item in results.items() if key not in found)
+        elif type(value) is list and name in scan.appended and is_metric_name(name) and (curve := _curve(value)):
+            found[name] = curve
         found |= _folds(name, assignments, value)
     found |= {key: number for key, number in _item_results(scan, names).items() if key not in found}
     for key, number in displayed_metric(scan, names, result).items():

@@ -66,6 +66,9 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
                 found.add(name, value)
         elif isinstance(one.value, ast.Dict) and name not in spread and is_config_name(name):
             _flatten(name, one.value, found)
+            for key, node in scan.items.get(name, {}).items():  # config["lr"] = 0.1
+                if (added := literal(node)) is not MISSING:
+                    found.add(f"{name}.{key}", added)
 
 
 def is_config_name(name: str) -> bool:
@@ -162,13 +165,20 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
 def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the fields of argparse namespaces, dataclasses and the like that the cell makes."""
     for name in scan.assigned:
-        value = names.get(name)
-        if type(value).__name__ != "Namespace" and not hasattr(type(value), "__dataclass_fields__"):
+        _add_fields(name, names.get(name), found)
+
+
+def _add_fields(prefix: str, value: Any, found: Found, depth: int = 0) -> None:
+    if type(value).__name__ != "Namespace" and not hasattr(type(value), "__dataclass_fields__"):
+        return
+    for key, item in list(getattr(value, "__dict__", {}).items()):
+        kept = plain(item)
+        if key.startswith("_") or kept is None:
             continue
-        for key, item in getattr(value, "__dict__", {}).items():
-            kept = plain(item)
-            if kept is not MISSING and kept is not None and not key.startswith("_"):
-                found.add(f"{name}.{key}", kept)
+        if kept is not MISSING:
+            found.add(f"{prefix}.{key}", kept)
+        elif depth < 3:
+            _add_fields(f"{prefix}.{key}", item, found, depth + 1)
 
 
 def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, Any]) -> dict[str, Any]:

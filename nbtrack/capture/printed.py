@@ -60,6 +60,7 @@ def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict
     {'test_accuracy': 0.973}
     """
     values: dict[str, list[float]] = {}
+    known: dict[str, int] = {}
     for match in _PRINTED.finditer(text[:MAX_POINTS]):
         label = match["label"] if match["sign"] else match["label"].split()[-1]
         key = _key(label)
@@ -68,10 +69,12 @@ def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict
         if not is_metric_name(key) or key in found or not TIME_WORDS.isdisjoint(name_words(key)):
             continue
         value = float(match["number"])
-        if _known(value, match["number"], found):
-            continue
+        known[key] = known.get(key, 0) + _known(value, match["number"], found)
         series = values.setdefault(key, [])
         series.append(round(value / 100, 12) if match["percent"] else value)
         if len(values) >= MAX_METRICS:
             break
-    return {key: series[0] if len(series) == 1 else series for key, series in values.items()}
+    # What only repeats known numbers is no news; a curve of which one value is known is still a curve.
+    return {
+        key: series[0] if len(series) == 1 else series for key, series in values.items() if known[key] < len(series)
+    }

@@ -145,8 +145,10 @@ class _Reader(ast.NodeVisitor):
                 self.visit(statement)
             return
         if isinstance(node.func, ast.Attribute):
-            if node.func.attr == "append" and isinstance(node.func.value, ast.Name):
-                self.scan.appended.add(node.func.value.id)
+            if node.func.attr == "append":
+                filled = node.func.value.value if isinstance(node.func.value, ast.Subscript) else node.func.value
+                if isinstance(filled, ast.Name):  # losses.append(…), history["loss"].append(…)
+                    self.scan.appended.add(filled.id)
             self._fit(node, None)
         self.generic_visit(node)
 

@@ -21,7 +21,10 @@ residual residuals rmse rmsle rss smape sse stress wape wer wmape
 """
 _HIGHER: Final = frozenset(_HIGHER_TEXT.split())
 _LOWER: Final = frozenset(_LOWER_TEXT.split())
-_HIGHER_PAIRS: Final = (("neg",), ("negative",), ("explained", "variance"), ("log", "likelihood"), ("r", "squared"))
+_HIGHER_PAIRS: Final = (
+    *(("neg",), ("negative",), ("explained", "variance"), ("log", "likelihood"), ("r", "squared")),
+    *(("per", "second"), ("per", "sec")),
+)
 _LOWER_PAIRS: Final = (
     ("log", "loss"),
     ("bic",),
@@ -30,8 +33,13 @@ _LOWER_PAIRS: Final = (
     ("mean", "absolute"),
     ("brier", "score"),
 )
-TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed"})
+TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed", "runtime"})
 METRIC_WORDS: Final = _HIGHER | _LOWER
+
+
+def singular(word: str) -> str:
+    """Return ``acc`` for ``accs``: the word for one of many results; any other word as it is."""
+    return word[:-1] if word not in METRIC_WORDS and word.endswith("s") and word[:-1] in METRIC_WORDS else word
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +80,7 @@ def better_direction(key: str) -> Direction | None:
         return "higher"
     if _holds(words, _LOWER_PAIRS) or not TIME_WORDS.isdisjoint(words):
         return "lower"
-    bare = [re.sub(r"\d+$", "", word) if word not in _HIGHER else word for word in words]
+    bare = [singular(re.sub(r"\d+$", "", word)) if word not in _HIGHER else word for word in words]
     if not _LOWER.isdisjoint(bare):
         return "lower"
     if not _HIGHER.isdisjoint(words) or not _HIGHER.isdisjoint(bare):

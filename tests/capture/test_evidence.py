@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from nbtrack.capture import ending, fingerprints
+from nbtrack.capture.live import Watched
 from nbtrack.capture.notebook import find_by_content
 from nbtrack.capture.pins import pins_of, set_pin
 from nbtrack.errors import CaptureWarning, InvalidInputError
@@ -190,6 +191,27 @@ def test_what_breaks_late_costs_only_itself(notebook, monkeypatch, part, broken,
     assert (run.info.status, run.data.metrics["score"]) == ("FINISHED", 0.5)
     assert any(entry.startswith(f"{part}: ") for entry in run.capture["not_captured"])
     assert not any("fingerprint" in entry and part == "data" for entry in run.capture["captured"])
+
+
+def test_figure_that_the_user_captures_is_not_displayed_and_not_kept(notebook):
+    notebook.ok("from IPython.display import display, SVG\nfrom IPython.utils.capture import capture_output")
+    notebook.ok(
+        "%%track\nwith capture_output() as held:\n    display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>'))\n"
+        "shown = len(held.outputs)"
+    )
+    assert notebook.names["shown"] == 1
+    assert "figures" not in notebook.last.capture
+
+
+def test_look_at_a_running_cell_that_breaks_warns_once_and_the_cell_goes_on(notebook, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr(Watched, "look", fail)
+    with pytest.warns(CaptureWarning, match="live: RuntimeError: broken on purpose") as told:
+        notebook.ok("%%track\nimport time; time.sleep(0.9)\nscore = abs(-0.5)")
+    assert len(told) == 1
+    assert (notebook.last.info.status, notebook.last.data.metrics) == ("FINISHED", {"score": 0.5})
 
 
 # -- seeds and use -----------------------------------------------------------------------------------------------------
