@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import nbtrack
 from nbtrack import registry
-from nbtrack.errors import InvalidInputError, InvalidNameError, NotFoundError
+from nbtrack.errors import GateError, InvalidInputError, InvalidNameError, NotFoundError
 from nbtrack.models import select_best
 from nbtrack.store.base import Store
 
@@ -108,3 +108,38 @@ def test_unusable_metric_or_data_is_refused(lines: Store, metric: Any, dataset: 
 def test_line_that_is_no_version_is_refused(lines: Store) -> None:
     with pytest.raises(InvalidInputError, match="expected a version such as"):
         registry.set_line("wine", 1, "new")
+
+
+def test_champion_with_tolerances_moves_only_as_far_as_policy_and_approval_let_it(
+    lines: Store, wine: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lead pins a test set once; each environment gets the best version that it tolerates."""
+    inputs, target = wine
+    file = tmp_path / "test.csv"
+    inputs.assign(kind=target).to_csv(file, index=False)
+    registry.set_stages("wine", ["INT", "PROD"])
+    registry.set_policy("PROD", "<=1.0")
+    registry.set_policy("INT", ">=1.0,<=2.0")
+    registry.set_gates("wine", "PROD", "approved by lead")
+    monkeypatch.setenv("NBTRACK_USER", "lead")
+    registry.approve("wine", 2, "PROD")
+    for environment, best in (("INT", 3), ("PROD", 2)):
+        decision = select_best("wine", "accuracy", (file, "kind"), environment, promote_to=environment)
+        assert decision.best == best and registry.resolve(f"models:/wine/{environment}") is not None
+    there = {v.current_stage: v.version for v in registry.get_model("wine").versions if v.current_stage != "None"}
+    assert there == {"INT": 3, "PROD": 2}
+    decisions = registry.get_model("wine").decisions
+    assert decisions["INT"]["dataset"] == decisions["PROD"]["dataset"] and decisions["PROD"]["policy"] == "<=1.0"
+    assert decisions["PROD"]["refused"]["3"] == "its code line 2.0 does not fit <=1.0"
+
+    registry.set_policy("PROD", "<=2.0")
+    with pytest.raises(GateError, match="v3 is approved for PROD by nobody, asked is lead"):
+        select_best("wine", "accuracy", (file, "kind"), "PROD", promote_to="PROD")
+    assert registry.get_version("wine", 2).current_stage == "PROD"
+    registry.approve("wine", 3, "PROD")
+    moved = select_best("wine", "accuracy", (file, "kind"), "PROD", promote_to="PROD", note="tolerance raised")
+    assert moved.promotion is not None and moved.promotion.text == "v3 → PROD, v2 → Archived"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:120]))
+    changed = select_best("wine", "accuracy", (file, "kind"), "PROD")
+    assert not changed.comparable and "not comparable" in str(changed)
+    assert registry.get_model("wine").decisions["PROD"]["comparable"] is False
