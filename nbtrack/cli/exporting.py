@@ -73,3 +73,26 @@ def model(model_uri: str, folder: Path, store_uri: str | None, as_json: bool) ->
         print_json({"model_uri": model_uri, "folder": str(folder)})
     else:
         say(f"Written to {folder}. Serve it: mlflow models serve -m {folder} --env-manager local")
+
+
+@command.command("training")
+@click.argument("run")
+@click.argument("folder", type=click.Path(path_type=Path))
+@store_option
+@json_option
+def training(run: str, folder: Path, store_uri: str | None, as_json: bool) -> None:
+    """Write what made a run as a folder that trains it again.
+
+    RUN is an id or the end of one. The folder holds a script, pinned requirements, a Dockerfile and a Makefile.
+    """
+    from nbtrack.bridge.training import export_training
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.cli.references import find_run
+
+    store = open_here(store_uri)
+    run_id = find_run(store, run)
+    export_training(run_id, folder, store)
+    if as_json:
+        print_json({"run_id": run_id, "folder": str(folder)})
+    else:
+        say(f"Written to {folder}. Train it again: make -C {folder} train")

@@ -33,13 +33,13 @@ def test_tree_holds_what_the_documentation_names() -> None:
         "doctor",
         "run",
         "import",
-        *(f"export {verb}" for verb in ("mlruns", "model")),
+        *(f"export {verb}" for verb in ("mlruns", "model", "training")),
         *(f"runs {verb}" for verb in ("list", "show", "diff", "lineage", "reproduce", "delete", "restore")),
         *(f"models {verb}" for verb in ("list", "show", "register", "promote", "history", "undo")),
         *(f"models {verb}" for verb in ("diff", "check", "gates", "approve", "stages", "alias", "rename")),
         *(f"models {verb}" for verb in ("delete", "restore", "line", "policy", "best")),
         *(f"models {verb}" for verb in ("serve", "predict", "served", "rollback", "stop", "dockerfile", "compose")),
-        *(f"store {verb}" for verb in ("info", "check", "gc", "compact", "index")),
+        *(f"store {verb}" for verb in ("info", "check", "gc", "compact", "index", "move")),
     }
 
 
