@@ -36,6 +36,7 @@ SLOW_FILES = {
     "serving/test_kernel.py",
     "serving/test_supervision.py",
     "store/test_fuzz.py",
+    "store/test_moving.py",
     "store/test_under_fire.py",
     "test_readme.py",
 }

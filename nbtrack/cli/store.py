@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from nbtrack.cli.options import json_option, open_here, store_option
@@ -140,3 +143,45 @@ def index(store_uri: str | None, as_json: bool) -> None:
         print_json({"runs": count})
     else:
         say(f"Indexed {plural(count, 'run')}.")
+
+
+@command.command("move")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--wait", "wait_s", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait for live runs.")
+@store_option
+@json_option
+def move(folder: Path, wait_s: float, store_uri: str | None, as_json: bool) -> None:
+    """Move the store to another folder while others write to it.
+
+    Every file is copied, read back and compared. The old folder stays as it is, with a note that leads everybody who
+    opens it to the new one; delete its moved-to.json to go back.
+    """
+    import sys
+    from dataclasses import asdict
+
+    from nbtrack.cli.output import print_json, say
+    from nbtrack.errors import InvalidInputError
+    from nbtrack.reprs.numbers import plural
+    from nbtrack.store import find_store_uri, to_path
+    from nbtrack.store.moving import move_store
+
+    source = to_path(store_uri or find_store_uri())
+    if not Path(source, "runs").is_dir():
+        raise InvalidInputError(f"store move: there is no store in {source}.")
+    bar: Any
+    with click.progressbar(length=1, label="files", file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        report = move_store(source, str(folder), wait_s=wait_s, progress=progress)
+    if as_json:
+        print_json(asdict(report))
+        return
+    say(f"{plural(report.files, 'file')}, {size(report.size_bytes)}, copied to {folder} and compared.")
+    for line in report.appended:
+        say(line)
+    if report.live:
+        shown = ", ".join(report.live[:10])
+        say(f"Still being written in the old folder: {shown}. Move again once they have ended; it copies what is new.")

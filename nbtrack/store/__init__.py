@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from nbtrack.errors import StoreError
 from nbtrack.store.base import MetricHistory, RunColumn, RunTable, RunWriter, Store
 from nbtrack.store.file_store import FileStore
-from nbtrack.store.layout import STORE_FILE
+from nbtrack.store.layout import MOVED_FILE, STORE_FILE
 
 __all__ = [
     "FileStore",
@@ -102,6 +102,10 @@ def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:
     if (scheme := text.partition("://")[0]) in _ELSEWHERE:
         return _open_elsewhere(scheme, text.rstrip("/"), create)
     path = os.path.realpath(to_path(text))
+    if os.path.exists(os.path.join(path, MOVED_FILE)):
+        from nbtrack.store.moving import moved_to
+
+        path = moved_to(path) or path
     with _guard:
         store = _open.get(path)
         if store is None or not os.path.exists(os.path.join(path, STORE_FILE)):

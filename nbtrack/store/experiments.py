@@ -25,7 +25,7 @@ class Experiments:
         for commit in self.log.read():
             at = int(commit.get("t", 0))
             if commit.get("create"):
-                key = str(commit["number"])
+                key = str(commit.get("as", commit["number"]))
                 found[key] = Experiment(
                     key, str(commit["name"]), "active", dict(commit.get("tags") or {}), at, at, "runs:/"
                 )
@@ -44,8 +44,8 @@ class Experiments:
             )
         return found, last
 
-    def create(self, name: str, tags: Mapping[str, str] | None) -> str:
-        """Create an experiment; return its id."""
+    def create(self, name: str, tags: Mapping[str, str] | None, as_id: str | None = None) -> str:
+        """Create an experiment; return its id: `as_id`, if somebody else numbers them."""
         check_experiment_name(name)
         texts = {check_key(key, "tag key"): clean_text(value) for key, value in (tags or {}).items()}
         while True:
@@ -57,10 +57,12 @@ class Experiments:
                         f"experiment {name!r}: exists already{where}, with id {experiment.experiment_id!r}. Use it with"
                         f" set_experiment({name!r}), restore it, or choose another name."
                     )
+            body = {"t": now_ms(), "create": True, "name": name, "tags": texts}
             try:
-                return str(self.log.append({"t": now_ms(), "create": True, "name": name, "tags": texts}, expect=last))
+                number = self.log.append(body if as_id is None else {**body, "as": as_id}, expect=last)
             except ConflictError:
                 continue
+            return str(number) if as_id is None else as_id
 
     def list(self, view: ViewType) -> list[Experiment]:
         """All experiments in a view, the default one first."""

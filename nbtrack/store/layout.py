@@ -12,6 +12,7 @@
     views/00000001.json               numbered commits: saved views of the run table
     blobs/ab/<sha256>                 bytes of artifacts
     index/                            derived; delete at will
+    moved-to.json                     where this store is now, if it was moved
 
 All files of a run lie together, in the folder of the UTC day on which it started.
 """
@@ -29,6 +30,7 @@ from nbtrack.names import to_filename
 
 FORMAT_VERSION: Final = 1
 STORE_FILE: Final = "nbtrack.json"
+MOVED_FILE: Final = "moved-to.json"
 RUNS, EXPERIMENTS, MODELS, VIEWS = "runs", "experiments", "models", "views"
 BLOBS, INDEX = "blobs", "index"
 LOG_SUFFIX: Final = ".jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.bridge.remote.rest import ServerRefusedError
-from nbtrack.errors import ConflictError, InvalidInputError
+from nbtrack.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from nbtrack.registry.fold import State, fold
 from nbtrack.registry.sources import find_source
 
@@ -211,6 +211,17 @@ class RemoteModels:
                 self._quietly("model-versions/delete-tag", {**place, "key": key}, "DELETE")
             else:
                 self._rest.post("model-versions/set-tag", {**place, "key": key, "value": value})
+
+    def create_experiment(self, name: str, tags: Mapping[str, str]) -> str:
+        """Create an experiment on the server; return its id there."""
+        try:
+            return str(
+                self._rest.post("experiments/create", {"name": name, "tags": _pairs(tags)}, tries=1)["experiment_id"]
+            )
+        except ServerRefusedError as error:
+            if error.code == "RESOURCE_ALREADY_EXISTS":
+                raise AlreadyExistsError(f"experiment {name!r}: exists already on the server. {error}") from None
+            raise
 
     def edit_experiment(self, remote: str, changes: Mapping[str, Any]) -> None:
         """Rename, trash, restore or tag an experiment on the server."""

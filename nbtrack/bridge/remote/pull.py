@@ -69,14 +69,22 @@ class Puller:
         for one in self._rest.pages("experiments/search", "experiments", body):
             key, name = str(one["experiment_id"]), str(one["name"])
             deleted = one.get("lifecycle_stage") == "deleted"
+            tags = {str(tag["key"]): str(tag.get("value", "")) for tag in one.get("tags", [])}
             local = known.get(key)
             if local is None:
-                here = self._store.local_experiment_by_name(name)
-                local = here.experiment_id if here is not None else self._store.local_create_experiment(name)
+                same = self._store.local_experiment_by_name(name)
+                local = same.experiment_id if same is not None else self._store.local_create_experiment(name, tags, key)
                 self._sent.write("experiments", {**self._sent.read("experiments"), local: key})
             here = self._store.local_experiment(local)
+            changes: dict[str, Any] = {}
+            if here.name != name:
+                changes["name"] = name
             if (here.lifecycle_stage == "deleted") != deleted and key != DEFAULT_EXPERIMENT_ID:
-                self._store.local_trash_experiment(local, deleted)
+                changes["deleted"] = deleted
+            if other := {tag: tags.get(tag) for tag in {*here.tags, *tags} if here.tags.get(tag) != tags.get(tag)}:
+                changes["tags"] = other
+            if changes:
+                self._store.local_edit_experiment(local, **changes)
             found[key] = local
         return found
 

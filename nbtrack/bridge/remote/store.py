@@ -26,11 +26,12 @@ from nbtrack.bridge.remote.push import Pusher
 from nbtrack.bridge.remote.rest import Rest, ServerAwayError, ServerRefusedError
 from nbtrack.entities import Experiment, Run
 from nbtrack.errors import CaptureWarning, NotFoundError
+from nbtrack.names import check_experiment_name
 from nbtrack.store.base import MetricHistory
 from nbtrack.store.file_store import FileStore
 from nbtrack.store.files import replace
 from nbtrack.store.joining import remove_run
-from nbtrack.store.layout import STORE_FILE
+from nbtrack.store.layout import STORE_FILE, new_id
 from nbtrack.store.liveness import lock
 from nbtrack.store.writer import FileRunWriter
 
@@ -214,13 +215,13 @@ class RemoteStore(FileStore):
         """Return an experiment as the mirror has it, or None."""
         return super().get_experiment_by_name(name)
 
-    def local_create_experiment(self, name: str) -> str:
-        """Make an experiment that came from the server."""
-        return super().create_experiment(name)
+    def local_create_experiment(self, name: str, tags: Mapping[str, str], as_id: str) -> str:
+        """Make an experiment that came from the server, under its id there."""
+        return self._experiments.create(name, tags, as_id)
 
-    def local_trash_experiment(self, experiment_id: str, deleted: bool) -> None:
-        """Trash or restore an experiment as the server says."""
-        super().edit_experiment(experiment_id, deleted=deleted)
+    def local_edit_experiment(self, experiment_id: str, **changes: Any) -> None:
+        """Change an experiment as the server says."""
+        super().edit_experiment(experiment_id, **changes)
 
     def local_edit(self, run_id: str, **changes: Any) -> None:
         """Change a run as the server says."""
@@ -247,8 +248,18 @@ class RemoteStore(FileStore):
 
     # -- writing ---------------------------------------------------------------------------------------------------
     def create_experiment(self, name: str, tags: Mapping[str, str] | None = None) -> str:
+        """Create an experiment on the server; while that is away only here, until a run in it is sent."""
         self._fresh()
-        return super().create_experiment(name, tags)
+        if self.local_experiment_by_name(check_experiment_name(name)) is not None:
+            return super().create_experiment(name, tags)  # which says that it is taken
+        try:
+            as_id = self._registry.create_experiment(name, tags or {})
+        except ServerAwayError as error:
+            self._is_away(error)
+            as_id = f"offline-{new_id()}"
+        else:
+            self.sent.write("experiments", {**self.sent.read("experiments"), as_id: as_id})
+        return self._experiments.create(name, tags, as_id)
 
     def edit_experiment(self, experiment_id: str, **changes: Any) -> Experiment:
         self._fresh()
