@@ -117,15 +117,19 @@ class Calls(Texts):
         return None
 
     def _bound(self, held: Obj, one: Obj) -> Obj:
-        if not held.codes or not one.kind:
+        if not held.codes:
             return held
         codes = []
         for code in held.codes:
             decorators = getattr(code.node, "decorator_list", [])
             names = {d.id if isinstance(d, ast.Name) else getattr(d, "attr", "") for d in decorators}
-            bound: Objs = () if "staticmethod" in names else (one,)
+            bound: Objs = (one,) if one.kind else ()
+            if "classmethod" in names:
+                bound = one.kind or (one,)
+            elif "staticmethod" in names:
+                bound = ()
             made = Closure(code.node, code.frame, code.name, code.owner, bound)
-            if names & {"property", "cached_property"}:
+            if names & {"property", "cached_property"} and one.kind:
                 results = self.follow(made, [], {})
                 return Obj(may=list(results), contains=list(results))
             codes.append(made)

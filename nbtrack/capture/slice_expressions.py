@@ -197,7 +197,11 @@ class Expressions(Calls):
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target, objs, value)
         elif isinstance(target, ast.Attribute):
-            self.store(self.eval(target.value), target.attr, objs, nested=not isinstance(target.value, ast.Name))
+            base = self.eval(target.value)
+            self.store(base, target.attr, objs, nested=not isinstance(target.value, ast.Name))
+            if isinstance(target.value, ast.Call):  # decimal.getcontext().prec = 4
+                for module in (held for one in base for held in one.may if held.dotted):
+                    self.patch(module)
         elif isinstance(target, ast.Subscript):
             called = target.value.func if isinstance(target.value, ast.Call) else None
             if isinstance(called, ast.Name) and called.id in {"globals", "locals"}:

@@ -35,7 +35,7 @@ PURE_METHODS: Final = re.compile(
     r"|value_counts|nunique|unique|sample|query|assign|rename|select|filter|with_columns|collect|corr|dot|most_common"
     r"|total_seconds|strftime|isoformat|group|groups|start|end|span|match|search|findall|sub|fullmatch|finditer"
     r"|union|intersection|difference|issubset|issuperset|cumsum|sort_values|reset_index|set_index|agg|aggregate|pivot"
-    r"|pivot_table|melt|explode|rolling|resample|shift|diff|conj|ravel|flatten|transpose|squeeze|nonzero|any|all"
+    r"|feature_\w+|dump_\w+|explain\w*|pivot_table|melt|explode|rolling|resample|shift|diff|conj|ravel|flatten|transpose|squeeze|nonzero|any|all"
 )
 # -- functions --------------------------------------------------------------------------------------------------------
 # Dotted name -> the argument that it changes in place.
