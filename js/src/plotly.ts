@@ -103,13 +103,39 @@ export function themed(layout: Record<string, unknown>, host: HTMLElement): Reco
   return made;
 }
 
+/** The dark end of the scale that `nbtrack.plots` uses is lost on a dark page: there it begins brighter. */
+const LIGHT_SCALE = "Cividis";
+const DARK_SCALE: readonly [number, string][] = [
+  [0, "#6f8fe0"],
+  [0.5, "#b5ae98"],
+  [1, "#ffe945"],
+];
+
+/** Whether the page writes light on dark. */
+function isDark(style: CSSStyleDeclaration): boolean {
+  const [red = 0, green = 0, blue = 0] = (style.color.match(/[\d.]+/g) ?? []).map(Number);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 128;
+}
+
+function scaled(part: unknown): unknown {
+  const look = part as { colorscale?: unknown } | undefined;
+  return look?.colorscale === LIGHT_SCALE ? { ...look, colorscale: DARK_SCALE } : part;
+}
+
 /** The same for what lies outside the layout: labels of parallel coordinates, titles of colour bars. */
 export function themedData(data: readonly unknown[], host: HTMLElement): Record<string, unknown>[] {
   const style = getComputedStyle(host);
   const font = { family: style.fontFamily, size: 11, color: style.color };
-  return (data as Record<string, unknown>[]).map((trace) => {
+  const dark = isDark(style);
+  return (data as Record<string, unknown>[]).map((plain) => {
+    const trace: Record<string, unknown> = { ...plain };
+    for (const part of ["line", "marker"]) {
+      if (dark && trace[part] !== undefined) {
+        trace[part] = scaled(trace[part]);
+      }
+    }
     if (trace.type !== "parcoords") {
-      return { ...trace };
+      return trace;
     }
     const faint = style.getPropertyValue("--nbt-line-strong").trim() || "#999";
     return {

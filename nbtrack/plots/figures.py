@@ -53,9 +53,10 @@ def _dimension(axis: Axis, rows: Sequence[int]) -> dict[str, Any]:
     scaled = [None if n is None else float(np.log10(n)) if axis.log else n for n in numbers]
     marks, texts = _ticks(axis)
     low, high = (float(np.log10(end)) if axis.log else end for end in (min(known), max(known)))
-    pad = (high - low) * 0.02 or 0.5
-    low, high = low - pad, high + pad
-    if not axis.categories:  # an axis is drawn from its first mark to its last
+    if low == high or axis.categories:
+        pad = (high - low) * 0.02 or 0.5
+        low, high = low - pad, high + pad
+    else:  # an axis is drawn from its first mark to its last
         near = (high - low) * 0.06
         inner = [(mark, text) for mark, text in zip(marks, texts, strict=True) if low + near < mark < high - near]
         ends = [(end, format_number(float(f"{10**end if axis.log else end:.3g}"))) for end in (low, high)]

@@ -38,8 +38,8 @@ function MetricRows({ metrics, against }: { metrics: MetricEntry[]; against: str
             {several && <th class="nbt-num-cell">{trans.__("max")}</th>}
             {several && <th class="nbt-num-cell">{trans.__("points")}</th>}
             {against !== "" && (
-              <th class="nbt-num-cell" title={against}>
-                {trans.__("against the run before")}
+              <th class="nbt-num-cell" title={trans.__("against %1, the run before", against)}>
+                {trans.__("change")}
               </th>
             )}
           </tr>
