@@ -25,7 +25,20 @@ export const SHAPES = [
   "M3.4 1h5.2l2.4 5l-2.4 5h-5.2l-2.4-5z",
 ] as const;
 
-export const colorOf = (index: number): string => PALETTE[index % PALETTE.length] ?? PALETTE[0];
+/** The palette's blue is too dim on a dark page. */
+const BLUE_ON_DARK = "#3C9BE0";
+
+export function colorOf(index: number, dark = typeof document !== "undefined" && isDark()): string {
+  const color = PALETTE[index % PALETTE.length] ?? PALETTE[0];
+  return dark && color === PALETTE[0] ? BLUE_ON_DARK : color;
+}
+
+/** Whether the page is dark, as JupyterLab says it, else as the system does. */
+function isDark(): boolean {
+  const light = document.body?.dataset.jpThemeLight;
+  return light === undefined ? matchMedia("(prefers-color-scheme: dark)").matches : light === "false";
+}
+
 /** Of runs that share a colour each has another shape; the same as `nbtrack.plots.palette.symbol_of`. */
 export const shapeOf = (index: number): string =>
   SHAPES[(index + Math.floor(index / PALETTE.length)) % SHAPES.length] ?? SHAPES[0];
@@ -154,6 +167,11 @@ export function formatAgo(at: number, now: number = Date.now()): string {
 
 export function formatTime(at: number): string {
   return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }).format(at);
+}
+
+/** A count in the little room of a badge: 999, 1.2k, 50k. */
+export function formatCount(count: number): string {
+  return count < 1000 ? String(count) : `${Number((count / 1000).toPrecision(2))}k`;
 }
 
 export function formatBytes(size: number): string {

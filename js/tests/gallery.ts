@@ -5,6 +5,7 @@ import { mount as mountCompare } from "../src/components/Compare";
 import { mount as mountModels } from "../src/components/ModelVersions";
 import { mount as mountPanel, type Tab } from "../src/components/Panel";
 import { mount as mountCard } from "../src/components/RunCard";
+import { mount as mountTable } from "../src/components/RunTable";
 import { mount as mountServers } from "../src/components/ServeCard";
 import { parseLive } from "../src/live";
 import { createState } from "../src/state";
@@ -132,6 +133,43 @@ const SCENES: Record<string, (place: (title: string, width: number) => HTMLEleme
     mountCompare(place("Comparison, 900 px", 900), client, state);
     const narrow = createState(client);
     mountCompare(place("Comparison, 420 px", 420), client, narrow);
+  },
+  async table() {
+    const runs = Array.from(
+      { length: 40 },
+      (_, i): FakeRun => ({
+        run_id: i.toString(16).padStart(32, "0"),
+        run_name: i === 2 ? "a-run-with-a-name-that-is-far-too-long-for-its-column" : `sweep-${i}`,
+        start_time: Date.now() - i * 60_000,
+        status: i === 0 ? "RUNNING" : i === 4 ? "FAILED" : "FINISHED",
+        params: {
+          optimizer: ["adam", "sgd", "rmsprop"][i % 3] ?? "",
+          lr: String(10 ** -(1 + (i % 4))),
+          path: `/data/long/path/${i}`,
+        },
+        metrics: {
+          accuracy: 0.7 + ((i * 37) % 40) / 200,
+          loss: Array.from({ length: 20 }, (_, k) => Math.exp(-k / (4 + (i % 5))) + (i % 7) / 50),
+        },
+        tags: i % 4 === 0 ? { "nbtrack.note": "with more data" } : {},
+      }),
+    );
+    const client = new FakeClient(runs);
+    const state = createState(client);
+    state.layout.value = {
+      ...state.layout.value,
+      added: ["metric:min(metrics.loss)", "curve:loss"],
+      baseline: runs[5]?.run_id ?? null,
+    };
+    mountTable(place("Baseline, lowest value, course", 900), client, state, { compact: false, choose: true });
+    const grouped = createState(client);
+    grouped.layout.value = { ...grouped.layout.value, group: "param:optimizer" };
+    grouped.open.value = new Set(['"sgd"']);
+    mountTable(place("Groups", 900), client, grouped, { compact: false, choose: true });
+    mountTable(place("Narrow", 340), client, createState(client), { compact: false, choose: true });
+    const none = createState(client);
+    none.filter.value = "metrics.nothing >";
+    mountTable(place("A filter that cannot be read", 600), client, none, { compact: false, choose: true });
   },
   async curves() {
     const client = new FakeClient(curveRuns(6));

@@ -1,6 +1,7 @@
 /** Everything of a store in a narrow place: runs, models, servers. */
 import { type Signal, signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { formatCount } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import { Button, Icon, useCall } from "./kit";
@@ -58,7 +59,7 @@ function Tabs({ tab, counts }: { tab: Signal<Tab>; counts: Readonly<Record<Tab, 
           }}
         >
           {tabName(one)}
-          {counts[one] !== null && counts[one] !== 0 && <span class="nbt-badge">{counts[one]}</span>}
+          {counts[one] !== null && counts[one] !== 0 && <span class="nbt-badge">{formatCount(counts[one] ?? 0)}</span>}
         </button>
       ))}
     </div>

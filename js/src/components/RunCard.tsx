@@ -143,7 +143,10 @@ function ModelLine({ model }: { model: LoggedModel }) {
       <span class="nbt-made-list">
         {model.versions.map(([name, version, stage]) => (
           <span key={`${name}/${version}`} class="nbt-made" data-nbt="made" data-version={version}>
-            {name} <b>v{version}</b> <StageChip stage={stage} />
+            <span class="nbt-made-name" title={name}>
+              {name}
+            </span>{" "}
+            <b>v{version}</b> <StageChip stage={stage} />
           </span>
         ))}
       </span>

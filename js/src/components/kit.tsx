@@ -47,8 +47,9 @@ export function Mark({ color, hollow = false }: { color: number; hollow?: boolea
     <svg class="nbt-mark" viewBox="-1 -1 14 14" aria-hidden="true">
       <path
         d={shapeOf(color)}
-        fill={hollow ? "none" : colorOf(color)}
-        stroke={hollow ? "var(--nbt-muted)" : colorOf(color)}
+        class={color % 8 === 0 ? "nbt-blue" : undefined}
+        fill={hollow ? "none" : colorOf(color, false)}
+        stroke={hollow ? "var(--nbt-muted)" : colorOf(color, false)}
         stroke-width={hollow ? 1.3 : 1}
         stroke-linejoin="round"
       />
