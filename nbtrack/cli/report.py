@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nbtrack.cli.options import open_here, store_option
+from nbtrack.cli.options import json_option, open_here, store_option
 
 
 @click.command("report")
@@ -18,6 +18,7 @@ from nbtrack.cli.options import open_here, store_option
 @click.option("-e", "--experiment", metavar="NAME", help="Only runs of this experiment.")
 @click.option("-f", "--filter", "filter_string", metavar="TEXT", default="", help='Such as "metrics.accuracy > 0.9".')
 @store_option
+@json_option
 def command(
     path: Path,
     runs: tuple[str, ...],
@@ -25,17 +26,21 @@ def command(
     experiment: str | None,
     filter_string: str,
     store_uri: str | None,
+    as_json: bool,
 ) -> None:
-    """Write one HTML file about runs and models, for people who have no Jupyter.
+    """Write one HTML page about runs and models.
 
-    It says which model is in use, how good it is and since when; opens from disk, without any network; and holds no
+    It is for people who have no Jupyter: it says which model is in use, how good it is and since when; opens from disk, without any network; and holds no
     code. Without RUNs: all that fit, at most 1,000.
     """
-    from nbtrack.cli.output import say
+    from nbtrack.cli.output import print_json, say
     from nbtrack.cli.references import find_run
     from nbtrack.wire import report
 
     store = open_here(store_uri)
     run_ids = [find_run(store, run) for run in runs] or None
     written = report(path, run_ids, title=title, experiment=experiment, filter=filter_string, store=store)
+    if as_json:
+        print_json({"path": str(written), "size_bytes": written.stat().st_size})
+        return
     say(f"{written}: {written.stat().st_size / 1e6:.1f} MB. Open it in any browser.")

@@ -31,6 +31,7 @@ def test_tree_holds_what_the_documentation_names() -> None:
         "demo",
         "compare",
         "doctor",
+        "report",
         "run",
         "import",
         *(f"export {verb}" for verb in ("mlruns", "model", "training")),
