@@ -131,6 +131,10 @@ def test_autolog_for_good_gives_each_training_a_run_of_its_own(workdir):  # noqa
         assert (run.info.status, run.data.params) == ("FINISHED", {"max_depth": "1"})
         assert run.summaries["train-rmse"].count == 3
         assert "xgboost/importance.json" in run.artifacts
+        with pytest.raises(xgboost.core.XGBoostError, match="Unknown objective"):
+            xgboost.train({"objective": "nothing"}, data, 3)
+        assert nbtrack.last_active_run().info.status == "FAILED"
+        assert nbtrack.active_run() is None
     finally:
         nbtrack.xgboost.autolog(disable=True)
         autolog._never.clear()

@@ -7,6 +7,7 @@ a hook is told once, and the training goes on.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import threading
@@ -17,7 +18,8 @@ from typing import Any, Final
 
 from nbtrack.capture.failsafe import Failsafe
 
-Begin = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], tuple[Any, tuple[Any, ...], dict[str, Any]]]
+Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
+Begin = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Call | None]
 End = Callable[[Any, Any, BaseException | None], None]
 
 _MISSING: Final = object()
@@ -76,6 +78,14 @@ def guarded(library: str, function: Callable[[], Any]) -> Any:
         return None
 
 
+def bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
+    """Return the arguments of a call by name; None if they do not fit, which the function itself will say."""
+    try:
+        return inspect.signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return None
+
+
 class Hooks:
     """The hooks into one library.
 
@@ -124,8 +134,9 @@ class Hooks:
         owner, name
             The function or method.
         begin
-            Takes it and its arguments; returns what `end` is to be given, and the arguments to call it with. Not
-            called for a training inside of one of the same library, nor where it is to be quiet.
+            Takes it and its arguments; returns what `end` is to be given, and the arguments to call it with, or None
+            to leave the call alone. Not called for a training inside of one of the same library, nor where it is to be
+            quiet.
         end
             Takes what `begin` returned, the result, and the exception, if one was raised.
         """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.autolog.hooks import guarded
+from nbtrack.capture.autolog.hooks import bound, guarded
 from nbtrack.capture.autolog.runs import Watch, started
 
 if TYPE_CHECKING:
-    from nbtrack.capture.autolog.hooks import Hooks
+    from nbtrack.capture.autolog.hooks import Call, Hooks
 
 NAME: Final = "keras"
 
@@ -30,11 +29,12 @@ def install(hooks: Hooks, keras: Any) -> None:
                 values = {f"{self.prefix}{key}": float(value) for key, value in (logs or {}).items()}
                 guarded(NAME, lambda: self.watch.recorder.metrics(values, epoch))
 
-    def begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if (watch := started(NAME)) is None:
-            return None, args, kwargs
-        bound = inspect.signature(original).bind(*args, **kwargs)
-        given = bound.arguments
+    def begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        call = bound(original, args, kwargs)
+        watch = started(NAME) if call is not None else None
+        if call is None or watch is None:
+            return None
+        given = call.arguments
         epochs = Epochs(watch, watch.recorder.training(NAME))
         model, data = args[0], given.get("x")
         callbacks = given.get("callbacks")
@@ -42,11 +42,11 @@ def install(hooks: Hooks, keras: Any) -> None:
             callbacks.append(epochs)
         else:
             before = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
-            bound.arguments["callbacks"] = [*before, epochs]
+            given["callbacks"] = [*before, epochs]
         settings = {name: given[name] for name in ("batch_size", "epochs", "validation_split") if given.get(name)}
         watch.recorder.found_params(settings | _compiled(model), NAME)
         watch.what = epochs, model, data, callbacks
-        return watch, bound.args, bound.kwargs
+        return watch, call.args, call.kwargs
 
     def end(watch: Watch | None, result: Any, error: BaseException | None) -> None:
         if watch is None:

@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 
 from nbtrack.capture.autolog import hooks as looking
 from nbtrack.capture.autolog.importance import keep_importance
-from nbtrack.capture.autolog.runs import Watch, started
+from nbtrack.capture.autolog.runs import Watch, hook_run, started
 
 if TYPE_CHECKING:
-    from nbtrack.capture.autolog.hooks import Hooks
+    from nbtrack.capture.autolog.hooks import Call, Hooks
 
 NAME: Final = "lightgbm"
 
@@ -69,6 +69,7 @@ def install(hooks: Hooks, lightgbm: Any) -> None:
     hooks.after(lightgbm.Booster, "eval_valid", evaluated)
     hooks.after(lightgbm.Booster, "free_dataset", freed)
     for owner in (lightgbm, lightgbm.engine):
+        hook_run(hooks, owner, "train")
         hooks.around(owner, "cv", _begin_cv, _end_cv)
 
 
@@ -83,7 +84,7 @@ def _table(data: Any) -> Any:
     return table if hasattr(table, "shape") else None
 
 
-def _begin_cv(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...], Any]:
+def _begin_cv(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     watch = started(NAME)
     if watch is not None:
         watch.silence = looking.keep_quiet()

@@ -10,7 +10,7 @@ from nbtrack.capture.autolog.hooks import guarded
 from nbtrack.capture.autolog.runs import Watch, started
 
 if TYPE_CHECKING:
-    from nbtrack.capture.autolog.hooks import Hooks
+    from nbtrack.capture.autolog.hooks import Call, Hooks
 
 NAME: Final = "lightning"
 
@@ -70,9 +70,9 @@ def install(hooks: Hooks, library: Any) -> None:
         def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
             guarded(NAME, lambda: self._epoch_over(trainer))
 
-    def begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if (watch := started(NAME)) is None:
-            return None, args, kwargs
+            return None
         trainer, module = args[0], args[1] if len(args) > 1 else kwargs.get("model")
         logged = Logged(watch, watch.recorder.training(NAME))
         trainer.callbacks.insert(0, logged)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.autolog.hooks import anew, guarded
+from nbtrack.capture.autolog.hooks import anew, bound, guarded
 from nbtrack.capture.autolog.recorder import Recorder
 from nbtrack.capture.autolog.runs import Watch, started
 from nbtrack.tracking import begin_run, stack
 
 if TYPE_CHECKING:
-    from nbtrack.capture.autolog.hooks import Hooks
+    from nbtrack.capture.autolog.hooks import Call, Hooks
     from nbtrack.tracking import ActiveRun
 
 NAME: Final = "optuna"
@@ -76,19 +75,19 @@ def install(hooks: Hooks, optuna: Any) -> None:
     hooks.after(optuna.trial.Trial, "report", _reported)
 
 
-def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-    watch = started(NAME)
-    if watch is None:
-        return None, args, kwargs
-    bound = inspect.signature(original).bind(*args, **kwargs)
-    study, objective = args[0], bound.arguments["func"]
+def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    call = bound(original, args, kwargs)
+    watch = started(NAME) if call is not None else None
+    if call is None or watch is None:
+        return None
+    given, study = call.arguments, args[0]
     watch.what = study, (trials := _Trials(study, watch.recorder))
     watch.recorder.training(NAME)
-    settings = {key: bound.arguments[key] for key in ("n_trials", "timeout") if bound.arguments.get(key) is not None}
+    settings = {key: given[key] for key in ("n_trials", "timeout") if given.get(key) is not None}
     settings |= {"sampler": type(study.sampler).__name__, "pruner": type(study.pruner).__name__}
     watch.recorder.found_params(settings, NAME)
-    bound.arguments["func"] = _in_run_of_its_own(objective, trials)
-    return watch, bound.args, bound.kwargs
+    given["func"] = _in_run_of_its_own(given["func"], trials)
+    return watch, call.args, call.kwargs
 
 
 def _in_run_of_its_own(objective: Callable[[Any], Any], trials: _Trials) -> Callable[[Any], Any]:

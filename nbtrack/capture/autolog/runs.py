@@ -11,6 +11,7 @@ from nbtrack.tracking import begin_run
 from nbtrack.tracking.run import status_of
 
 if TYPE_CHECKING:
+    from nbtrack.capture.autolog.hooks import Call, Hooks
     from nbtrack.tracking import ActiveRun
 
 
@@ -51,3 +52,16 @@ def started(library: str, what: Any = None) -> Watch | None:
         own = begin_run()
         recorder = recorder_here()
     return None if recorder is None else Watch(recorder, what, own)
+
+
+def hook_run(hooks: Hooks, owner: Any, name: str) -> None:
+    """Let a training that nothing else is recorded in have a run of its own, which ends with it, also by an error."""
+
+    def begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        return started(hooks.library), args, kwargs
+
+    def end(watch: Watch | None, result: Any, error: BaseException | None) -> None:
+        if watch is not None:
+            watch.close(error)
+
+    hooks.around(owner, name, begin, end)

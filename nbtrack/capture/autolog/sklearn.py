@@ -10,7 +10,7 @@ from nbtrack.capture.params import changed_settings
 from nbtrack.entities import TAG_PARENT
 
 if TYPE_CHECKING:
-    from nbtrack.capture.autolog.hooks import Hooks
+    from nbtrack.capture.autolog.hooks import Call, Hooks
     from nbtrack.capture.autolog.recorder import Recorder
 
 NAME: Final = "sklearn"
@@ -24,12 +24,13 @@ def install(hooks: Hooks, sklearn: Any) -> None:
     hooks.every_class(BaseEstimator, ("fit",), _begin, _end)
 
 
-def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     estimator = args[0]
     data = args[1] if len(args) > 1 else kwargs.get("X")
+    # what a search or an ensemble trains is a part of it; the one model of a pipeline is not
+    has_parts = not {"estimator", "estimators", "base_estimator"}.isdisjoint(estimator.get_params(deep=False))
     watch = started(NAME, (estimator, data))
-    # what a search, an ensemble or a cross-validation trains is a part of it; the one model of a pipeline is not
-    if watch is not None and {"estimator", "estimators", "base_estimator"} & set(estimator.get_params(deep=False)):
+    if watch is not None and has_parts:
         watch.silence = looking.keep_quiet()
         watch.silence.__enter__()
     return watch, args, kwargs

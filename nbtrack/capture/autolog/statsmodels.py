@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.capture.autolog.runs import Watch, started
 
 if TYPE_CHECKING:
-    from nbtrack.capture.autolog.hooks import Hooks
+    from nbtrack.capture.autolog.hooks import Call, Hooks
     from nbtrack.capture.autolog.recorder import Recorder
 
 NAME: Final = "statsmodels"
@@ -23,7 +23,7 @@ def install(hooks: Hooks, base: Any) -> None:
     hooks.every_class(base.Model, ("fit", "fit_regularized"), _begin, _end)
 
 
-def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
     return started(NAME, args[0]), args, kwargs
 
 

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from nbtrack.capture.autolog import hooks as looking
 from nbtrack.capture.autolog.importance import keep_importance
-from nbtrack.capture.autolog.runs import Watch, started
+from nbtrack.capture.autolog.runs import Watch, hook_run, started
 
 if TYPE_CHECKING:
     from nbtrack.capture.autolog.hooks import Hooks
@@ -78,6 +78,9 @@ def install(hooks: Hooks, xgboost: Any) -> None:
                 recorder.found_model(model, _first_rows(training.data))
         training.watch.close()
 
+    for owner in (xgboost, xgboost.training):
+        hook_run(hooks, owner, "train")
+        hook_run(hooks, owner, "cv")
     hooks.after(xgboost.Booster, "__init__", made)
     hooks.after(CallbackContainer, "before_training", before)
     hooks.after(CallbackContainer, "after_iteration", round_over)
