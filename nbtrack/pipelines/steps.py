@@ -11,11 +11,14 @@ from typing import Any, Final, TypeVar, overload
 from nbtrack.errors import InvalidInputError
 from nbtrack.names import check_run_name
 from nbtrack.pipelines.keeping import Values, find, keep, key_of
+from nbtrack.reprs.html import ACCENT, BAD, DIM, GOOD, box, dim, esc, table
+from nbtrack.reprs.numbers import format_duration, short_id
 from nbtrack.tracking import active_run, log_params, start_run
 from nbtrack.tracking.location import store_for_writing
 
 TAG_PIPELINE: Final = "nbtrack.pipeline"
 TAG_STEP: Final = "nbtrack.step"
+_SIGNS: Final = {"ran": ("✓", GOOD), "reused": ("↺", ACCENT), "failed": ("✗", BAD), "not run": ("○", DIM)}
 _SIMPLE: Final = (str, int, float, bool, type(None))
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -54,6 +57,19 @@ class PipelineResult:
     def __repr__(self) -> str:
         told = ", ".join(f"{step.name} {step.status}" for step in self.steps)
         return f"<PipelineResult {self.run_id}: {told}>"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for step in self.steps:
+            sign, colour = _SIGNS[step.status]
+            status = f'<span style="color:{colour};white-space:nowrap">{sign} {step.status}</span>'
+            takes = ", ".join(
+                f"{esc(name, 40)} ← {esc(source or 'params', 40)}" for name, source in step.inputs.items()
+            )
+            note = dim(f"runs each time: {esc(step.not_kept, 160)}") if step.not_kept else ""
+            told = [esc(step.name, 60), status, takes, esc(short_id(step.run_id)), note]
+            rows.append([*told, format_duration(step.seconds)])
+        return box(table(["step", "", "takes", "run", "", "time"], rows, left=5))
 
 
 @overload

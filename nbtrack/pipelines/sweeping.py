@@ -17,6 +17,8 @@ from nbtrack.pipelines.executors import crew
 from nbtrack.pipelines.spaces import Listed, Method, Params, Source, Suggested, check_space, draws, grid
 from nbtrack.pipelines.trial import TAG_TRIAL, Assignment, Outcome, packed, run_trial
 from nbtrack.reprs.directions import Direction, better_direction
+from nbtrack.reprs.html import BAD, box, esc, sparkline, table
+from nbtrack.reprs.numbers import format_number, plural
 from nbtrack.tracking import ActiveRun, active_run, get_run, start_run
 
 if TYPE_CHECKING:
@@ -82,6 +84,25 @@ class SweepResult:
             return f"<SweepResult {self.run_id}: {told}>"
         best = f"best {self.metric}={self.best.value:.6g} with {dict(self.best.params)}"
         return f"<SweepResult {self.run_id}: {told}; {best}>"
+
+    def _repr_html_(self) -> str:
+        better = max if self.direction == "higher" else min
+        values = [t.value for t in self.trials if t.value is not None]
+        so_far = list(itertools.accumulate(values, better))
+        failed = len(self.trials) - len(values)
+        head = f"<b>{plural(len(self.trials), 'trial')}</b>" + (f", {failed} failed" if failed else "")
+        if self.best is None:
+            return box(head, BAD)
+        head += f" · best {esc(self.metric)} {format_number(self.best.value or 0.0)}"
+        head += sparkline(so_far, f"best {self.metric} so far")
+        good = [t for t in self.trials if t.value is not None]
+        good.sort(key=lambda t: t.value or 0.0, reverse=self.direction == "higher")
+        keys = list(self.best.params)
+        rows = [
+            [str(t.number), *(esc(t.params.get(key, ""), 30) for key in keys), format_number(t.value or 0.0)]
+            for t in good[:5]
+        ]
+        return box(head + table(["trial", *(esc(key, 30) for key in keys), esc(self.metric, 40)], rows, left=1))
 
 
 def sweep(

@@ -154,6 +154,8 @@ def test_unchanged_steps_are_reused_visibly_and_give_the_same_values() -> None:
     assert [step["status"] for step in recorded] == ["reused"] * 3
     assert recorded[2]["inputs"] == {"doubled": "double"} and recorded[1]["outputs"] == ["doubled"]
     assert "load reused" in repr(again)
+    shown = again._repr_html_()
+    assert shown.count("↺ reused") == 3 and "doubled ← double" in shown and "count ← params" in shown
     assert max(step.seconds for step in again.steps) < 1
 
 
@@ -233,6 +235,7 @@ def test_step_that_may_not_or_cannot_be_reused_runs_each_time_and_says_why() -> 
         assert done.steps[0].not_kept == "it is marked reuse=False"
         assert "generator cannot be pickled" in done.steps[1].not_kept
         assert list(done.values["opened"]) == [0, 1, 2, 3, 4]
+        assert "runs each time: it is marked reuse=False" in done._repr_html_()
 
 
 def test_what_somebody_else_kept_is_never_unpickled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

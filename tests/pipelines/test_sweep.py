@@ -63,6 +63,7 @@ def test_failing_trial_costs_only_itself() -> None:
     assert [trial.value for trial in found.trials] == [0.0, None, 0.2]
     assert found.trials[1].error == "ValueError: not this one"
     assert "3 trials, 1 failed; best accuracy=0.2 with {'x': 2}" in repr(found)
+    assert "<b>3 trials</b>, 1 failed · best accuracy 0.2" in found._repr_html_()
     assert sorted(children(found.run_id)["status"]) == ["FAILED", "FINISHED", "FINISHED"]
     assert "not this one" in str(nbtrack.get_run(found.trials[1].run_id).capture["error"])
 
