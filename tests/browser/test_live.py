@@ -134,7 +134,7 @@ def test_chips_leave_a_param_out_of_the_next_run_and_pin_another(
     notebook = new_notebook(LOAD, cell)
     notebook.run_all()
     notebook.scroll_to(1)
-    card = page.locator("[data-nbt=run-card]")
+    card = page.locator(".jp-Notebook [data-nbt=run-card]")
     left_out = card.locator("[data-nbt=param][data-key=verbose_name]")
     left_out.hover()
     left_out.locator("[data-nbt=unpin]").click()
