@@ -36,6 +36,8 @@ test("parseView reads what our outputs say", () => {
     run_ids: null,
     filter: "metrics.a > 1",
     experiment: "e",
+    live: null,
+    widget: "",
   });
   assert.deepEqual(parseView({ version: 1, view: "card", run_ids: ["a"] }), {
     view: "card",
@@ -43,6 +45,8 @@ test("parseView reads what our outputs say", () => {
     run_ids: ["a"],
     filter: "",
     experiment: null,
+    live: null,
+    widget: "",
   });
 });
 
@@ -71,6 +75,23 @@ for (const data of foreign) {
 }
 
 test("parseView does not trust the types of what a notebook holds", () => {
-  const view = parseView({ version: 1, view: "compare", store: {}, run_ids: [{}], filter: 7, experiment: [] });
-  assert.deepEqual(view, { view: "compare", store: null, run_ids: null, filter: "", experiment: null });
+  const view = parseView({
+    version: 1,
+    view: "compare",
+    store: {},
+    run_ids: [{}],
+    filter: 7,
+    experiment: [],
+    live: 3,
+    widget: {},
+  });
+  assert.deepEqual(view, {
+    view: "compare",
+    store: null,
+    run_ids: null,
+    filter: "",
+    experiment: null,
+    live: null,
+    widget: "",
+  });
 });

@@ -135,6 +135,7 @@ def running_lab(home: Path, root: Path, env: dict[str, str]) -> Iterator[Lab]:
     """A JupyterLab that shows the folder `root`, in the environment `env` of the home folder `home`."""
     token, log = secrets.token_hex(16), home / "lab.log"
     options = ["--ip=127.0.0.1", "--port=0", "--no-browser", f"--ServerApp.root_dir={root}", "--allow-root"]
+    options.append("--ServerApp.base_url=/user/ada/")  # as behind a hub or a proxy: nothing may assume the root
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],

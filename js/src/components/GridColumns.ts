@@ -81,7 +81,7 @@ function widthOf(column: ShownColumn, format: Format): number {
   let longest = Math.ceil(label(column).length * 0.95) + 2;
   const step = Math.max(1, Math.floor(column.values.length / 200)); // a sample is enough for a width
   for (let row = 0; row < column.values.length; row += step) {
-    longest = Math.max(longest, format(column.values[row]).length + (column.better === null ? 0 : 2));
+    longest = Math.max(longest, format(column.values[row]).length + (column.better === null ? 0 : 3));
   }
   return Math.min(Math.max(longest, 6), MOST_CHARACTERS) * CHARACTER_PX + PADDING_PX;
 }
