@@ -14,7 +14,8 @@ from nbtrack.serving.schema import Columns, Schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_UNPACKED_BYTES: Final = 1 << 30
+MAX_UNPACKED_BYTES: Final = 256 << 20
+MAX_CELLS: Final = 16 << 20
 _MISSING: Final = "Parquet needs pyarrow where the model runs: pip install 'nbtrack[parquet]'. Send CSV or JSON."
 _TARGETS: Final = {"double": "double", "float": "float", "long": "int64", "integer": "int32"}
 
@@ -51,17 +52,49 @@ def read_parquet(body: bytes, schema: Schema) -> tuple[Any, int]:
     """
     parquet = pyarrow_parquet()
     try:
-        file = parquet.ParquetFile(io.BytesIO(body))
-        unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-        cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
-        if max(unpacked, cells) > MAX_UNPACKED_BYTES:
-            raise Refusal("the file unpacks to more than a request may hold. Send fewer rows at once.", status=413)
-        table = file.read()
+        found = parquet.read_schema(io.BytesIO(body))
+        wanted = [name for name in found.names if not schema.named or name in schema.names]
+        if any(_is_nested(found.field(i).type) for i, name in enumerate(found.names) if name in wanted):
+            raise Refusal("a column holds lists or records; expected plain values.", path="schema")
+        texts = [name for i, name in enumerate(found.names) if name in wanted and _is_text(found.field(i).type)]
+        file = parquet.ParquetFile(io.BytesIO(body), read_dictionary=texts)
+        if file.metadata.num_rows * max(len(wanted), 1) > MAX_CELLS:
+            raise _too_much()
+        table = file.read(columns=wanted)
+        if sum(map(_unpacked_bytes, table.columns)) > MAX_UNPACKED_BYTES:
+            raise _too_much()
     except Refusal:
         raise
     except Exception:  # a damaged file may break anywhere in it
         raise Refusal("the body is no Parquet file that can be read.", expected="a Parquet file") from None
     return from_table(table, schema)
+
+
+def _too_much() -> Refusal:
+    return Refusal("the file unpacks to more than a request may hold. Send fewer rows at once.", status=413)
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_nested(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
+
+
+def _unpacked_bytes(column: pa.ChunkedArray) -> int:
+    """Return what a column takes as plain values; a text that occurs a million times is packed as one."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    sizes = [compute.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks]
+    return sum(compute.sum(size).as_py() or 0 for size in sizes)
 
 
 def from_table(table: pa.Table, schema: Schema, first_row: int = 0) -> tuple[Any, int]:
