@@ -111,6 +111,11 @@ def circumstances(run: Run, again: Run) -> list[Difference]:
     return sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), one.key))
 
 
+def in_words(one: Difference) -> str:
+    """Return a difference as part of a sentence."""
+    return f"{one.kind} {one.text}" if one.kind in {"data", "seed"} else one.text
+
+
 def _same_code(a: str, b: str) -> bool:
     """Whether two texts are the same program: comments, blank lines and quotation marks do not count."""
     if a == b:
@@ -136,7 +141,7 @@ def _likeness(a: str, b: str) -> float:
 def _label(cell: dict[str, Any]) -> str:
     count = cell.get("execution_count")
     first = next((line.strip() for line in code_of(str(cell.get("source", ""))).splitlines() if line.strip()), "")
-    return f"In [{count if isinstance(count, int) else ' '}] {first[:60]}".rstrip()
+    return f"In [{count if isinstance(count, int) else ' '}] {first[:60].rstrip(':')}".rstrip()
 
 
 def _change(values: Sequence[str | None]) -> str:
@@ -248,14 +253,22 @@ class _Comparison:
             return
         tables = [{str(one.get("name")): one for one in rows if isinstance(one, dict)} for rows in held]
         alike = []
+        made = {name for cells in self.cells for one in cells or [] for name in one.get("writes") or ()}
+        last = [one for cells in self.cells for one in cells or [] if one.get("this")]
+        results = {name for one in last for name in one.get("writes") or () if name not in (one.get("reads") or ())}
+        explained = any(one.kind in {"param", "seed", "upstream"} for one in self.found)
         for name in dict.fromkeys(name for table in tables for name in table):
             rows = [table.get(name) for table in tables]
             digests = [row.get("digest") if row else None for row in rows]
             if len(set(digests)) == 1:
                 alike.append(name)
                 continue
+            if name in results:
+                continue  # what the tracked cell computed is no cause
             values = [_shape(row) for row in rows]
-            self._add("data", name, values, 0.95 if None not in values else 0.5, f"data {name}: {_data_change(rows)}")
+            weight = 0.5 if None in values else 0.45 if explained and name in made else 0.95
+            follows = "; follows from the code" if weight == 0.45 else ""
+            self._add("data", name, values, weight, f"{name}: {_data_change(rows)}{follows}")
         if alike:
             self.same.append(f"data {', '.join(alike[:8])}" + ("…" if len(alike) > 8 else ""))
 
@@ -266,7 +279,7 @@ class _Comparison:
         for key in sorted({key for seeds in held for key in seeds} - known):
             values = [None if seeds.get(key) is None else str(seeds[key]) for seeds in held]
             if len(set(values)) > 1:
-                self._add("seed", key, values, 0.6, f"seed {key}: {_change(values)}")
+                self._add("seed", key, values, 0.6)
 
     def packages(self) -> None:
         """Compare Python, the platform and the packages."""
@@ -377,6 +390,6 @@ def _verdict(found: Sequence[Difference], metrics: Sequence[Any], unknown: Seque
         return "The metrics differ, but nothing recorded does: randomness without a seed, or something not recorded."
     top = [one for one in found if one.weight >= 0.5 and one.weight >= found[0].weight - 0.1][:3]
     if not top:
-        return f"Only small differences: {found[0].text}."
-    told = ", ".join(one.text for one in top)
+        return f"Only small differences: {in_words(found[0])}."
+    told = ", ".join(in_words(one) for one in top)
     return f"Most likely: {told}." if metrics else f"The metrics are the same in spite of: {told}."

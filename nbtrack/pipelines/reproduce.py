@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.differences import circumstances
+from nbtrack.capture.differences import circumstances, in_words
 from nbtrack.capture.options import parse_options
 from nbtrack.capture.replay import code_cell, code_of, notebook, slice_cells
 from nbtrack.capture.transform import track_line
@@ -304,7 +304,7 @@ def _compare(run: Run, store: Store, again: Run | None, other: Store, tolerance:
             rows.append(("param", key, clean(value, 80), "–" if now is None else clean(now, 80)))
     added = [key for key in again.data.metrics if key not in run.data.metrics]
     rows += [("metric", key, "–", format_number(again.data.metrics[key])) for key in added]
-    changed = tuple(one.text for one in circumstances(run, again)) if rows or error else ()
+    changed = tuple(in_words(one) for one in circumstances(run, again)) if rows or error else ()
     found = {"compared": compared, "largest": largest, "not_compared": tuple(left_out), "error": error}
     return {**found, "reproduced": not rows and not error, "differences": tuple(rows), "changed": changed}
 

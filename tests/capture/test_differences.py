@@ -82,7 +82,7 @@ def test_diff_ranks_what_most_likely_matters_first(store):
     assert found.metrics == (("acc", (0.5, 0.75)),)
     assert "the code of the cell" in found.same  # a comment is no difference
     data = found.differences[0]
-    assert data.text == "data X: 10 × 2 (11111111) → 12 × 2 (22222222); + c; − b"
+    assert data.text == "X: 10 × 2 (11111111) → 12 × 2 (22222222); + c; − b"
     assert found.verdict.startswith("Most likely: data X: ")
     assert "  param: C: 1.0 → 2.0\n" in repr(found)
     weights = [one.weight for one in found.differences]
@@ -90,6 +90,20 @@ def test_diff_ranks_what_most_likely_matters_first(store):
     code = next(one for one in found.differences if one.key == "In [2] X = load()")
     assert "+X = load(clean=True)" in code.patches[1]
     assert code.patches[0] == ""
+
+
+def test_diff_data_that_changed_code_made_is_no_cause_of_its_own(store):
+    def used(load: str) -> dict[str, Any]:
+        made = {**cell(1, load), "writes": ["X"]}
+        return {"cells": [made, {**cell(2, "p = f(X)", this=True), "reads": ["X"], "writes": ["p"]}]}
+
+    result = {**frame("3" * 16), "name": "p"}
+    a = add("a", {"acc": 0.5}, data=[frame("1" * 16), result], source="s", slice=used("X = load()"))
+    changed = [frame("2" * 16), {**result, "digest": "4" * 16}]
+    b = add("b", {"acc": 0.7}, data=changed, source="s", slice=used("X = load(2)"))
+    c = add("c", {"acc": 0.7}, data=changed, source="s", slice=used("X = load()"))
+    assert [one.kind for one in nbtrack.diff(a, b).differences] == ["upstream", "data"]
+    assert [(one.key, one.weight) for one in nbtrack.diff(a, c).differences] == [("X", 0.95)]
 
 
 def test_diff_matches_edited_cells_and_names_those_that_only_one_run_used(store):
@@ -157,4 +171,4 @@ def test_circumstances_are_what_is_around_the_code(store):
     b = add("b", {}, {"C": 2}, data=[frame("2" * 16)], seeds={"numpy": 2}, packages={"numpy": "2.0"}, python="3.12.1")
     found = circumstances(store.get_run(a), store.get_run(b))
     assert [one.key for one in found] == ["X", "numpy", "numpy", "python"]
-    assert found[0].text == "data X: same shape, other content"
+    assert found[0].text == "X: same shape, other content"
