@@ -149,7 +149,9 @@ def progress_text(run: Run) -> str:
     unit = clean(told.get("unit") or "step", 20)
     text = f"{format_number(done)} of {format_number(total)} {unit}{'s' if unit not in {'it', 's'} else ''}"
     left = told.get("remaining_s")
-    return text + (f", about {format_duration(left)} left" if isinstance(left, (int, float)) else "")
+    if not isinstance(left, (int, float)):
+        return text
+    return f"{text}, about {format_duration(left) if left >= 60 else f'{max(1, round(left))} s'} left"
 
 
 def _progress(run: Run) -> str:

@@ -69,7 +69,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, cap
         return "left" if i < left else "right"
 
     out = [
-        '<table style="border-collapse:collapse;border:0;margin:0;font-size:inherit;font-variant-numeric:tabular-nums">'
+        '<table style="border-collapse:collapse;border:0;margin:0;font-size:inherit;color:inherit;'
+        'font-variant-numeric:tabular-nums">'
     ]
     if caption:
         out.append(f'<caption style="text-align:left;padding:0 0 2px;color:{DIM}">{caption}</caption>')
