@@ -181,4 +181,4 @@ def modules(model: Any) -> set[str]:
     import keras
 
     own = {type(part).__module__.partition(".")[0] for part in (model, *model._flatten_layers())}
-    return own | {"keras", keras.backend.backend()}
+    return own | {"keras", keras.backend.backend(), "cloudpickle"}

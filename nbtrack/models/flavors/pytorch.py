@@ -155,5 +155,5 @@ def _plain(answer: Any, torch: Any) -> Any:
 
 
 def modules(model: Any) -> set[str]:
-    """Return the packages of all its layers."""
-    return {"torch", *(type(part).__module__.partition(".")[0] for part in model.modules())}
+    """Return the packages of all its layers, and the one that carries classes of the notebook."""
+    return {"torch", "cloudpickle", *(type(part).__module__.partition(".")[0] for part in model.modules())}

@@ -53,4 +53,4 @@ def predict(model: Any, data: Any, params: Mapping[str, Any] | None = None) -> A
 
 def modules(model: Any) -> set[str]:
     """Return the packages that it computes with."""
-    return {"statsmodels", "scipy", "patsy", "formulaic"}
+    return {"statsmodels", "scipy", "patsy", "formulaic", "cloudpickle"}
