@@ -40,6 +40,7 @@ SLOW_FILES = {
     "serving/test_follow.py",
     "serving/test_fuzz.py",
     "serving/test_kernel.py",
+    "serving/test_mlflow_model.py",
     "serving/test_supervision.py",
     "store/test_fuzz.py",
     "store/test_moving.py",

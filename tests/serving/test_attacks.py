@@ -174,7 +174,7 @@ def test_bodies_made_from_the_openapi_document_are_answered(wine: Served, mixed:
         body_schema = document["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         answers: Counter[int] = Counter()
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(body=fitting(body_schema))
         def check(body: Any) -> None:
             reply = served.ask(body)  # noqa: B023 - called at once
