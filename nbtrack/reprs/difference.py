@@ -82,10 +82,11 @@ def patch_html(patch: str) -> str:
 
 
 def _cause(one: Difference) -> list[str]:
-    values = ["–" if value is None else esc(value, 60) for value in one.values]
-    if one.patches:
-        values = [dim(value) for value in values]
-    return [_bar(one.weight), dim(WORDS.get(one.kind, esc(one.kind, 20))), esc(one.key, 70), *values]
+    limit = 60 if len(one.values) < 3 else 28
+    values = ["–" if value is None else esc(value, limit) for value in one.values]
+    if one.kind == "upstream":  # the key says which cell; here only where it stood in each run
+        values = [dim(value.partition("]")[0] + "]" * (value != "–")) for value in values]
+    return [_bar(one.weight), dim(WORDS.get(one.kind, esc(one.kind, 20))), esc(one.key, 44), *values]
 
 
 def run_diff_html(found: RunDiff) -> str:
@@ -108,7 +109,8 @@ def run_diff_html(found: RunDiff) -> str:
         parts.append(table(["metric", *names, *([""] if pair else [])], rows))
     if found.differences:
         rows = [_cause(one) for one in found.differences[:MAX_ROWS]]
-        parts.append(table(["", "", "differs", *names], rows, left=3 + len(names)))
+        short = [esc(name, 24) for name in found.run_names]
+        parts.append(table(["", "", "differs", *short], rows, left=3 + len(names)))
     for one in found.differences:
         shown = [(name, patch) for name, patch in zip(names, one.patches, strict=False) if patch]
         if shown:

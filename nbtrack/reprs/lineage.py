@@ -90,7 +90,8 @@ def lineage_html(found: _Lineage) -> str:
     for cell in found.cells:
         mark = f'<b style="color:{ACCENT}">{_label(cell)}</b>' if cell.get("this") else _label(cell)
         first = f'<span style="font-family:{MONO}">{esc(_first_line(cell), 70)}</span>'
-        parts.append(details(f"{mark} {first} {dim(esc(_flow(cell), 160))}", _code(cell)))
+        flow = _flow(cell)
+        parts.append(details(f"{mark} {first}" + (f" · <i>{esc(flow, 120)}</i>" if flow else ""), _code(cell)))
     parts += [f"<div>{dim('⚠ ' + esc(text, 300))}</div>" for text in found.missing]
     if found.data:
         parts.append(
