@@ -252,8 +252,10 @@ def _check_histogram_tree(tree: Any, what: str) -> None:
 
 
 def _check_support_vectors(model: Any, what: str) -> None:
-    count = int(sum(model._n_support))
-    if min(model._n_support, default=0) < 0 or model.support_vectors_.shape[0] != count:
+    # one count for each class; of a regression only the first one means anything
+    counts = model._n_support if model._impl in {"c_svc", "nu_svc"} else model._n_support[:1]
+    count = int(sum(counts))
+    if min(counts, default=0) < 0 or model.support_vectors_.shape[0] != count:
         raise _forged(what, "a support vector machine lacks vectors")
     if model._dual_coef_.shape[-1] != count or len(model.support_) != count:
         raise _forged(what, "a support vector machine lacks coefficients")
