@@ -125,11 +125,15 @@ def add_keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
 
 
 def _defaults(kind: type) -> dict[str, Any]:
-    try:
-        signature = inspect.signature(kind.__init__)  # type: ignore[misc]
-    except (TypeError, ValueError):
-        return {}
-    return {name: parameter.default for name, parameter in signature.parameters.items()}
+    """Return the defaults of a class's settings, also of those that its ``__init__`` passes on as ``**kwargs``."""
+    found: dict[str, Any] = {}
+    for cls in reversed(kind.__mro__):
+        try:
+            signature = inspect.signature(vars(cls)["__init__"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        found |= {name: parameter.default for name, parameter in signature.parameters.items()}
+    return found
 
 
 def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[str, Any]:
