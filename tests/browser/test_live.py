@@ -70,8 +70,7 @@ def test_running_card_shows_progress_and_curve_survives_a_reload_and_stops(
     assert max(size for _, size in updates) < 40_000
 
     seen = step_of(card)
-    notebook.saved()
-    notebook.reload(kernel=False)  # the kernel is busy, and stays so
+    notebook.reload(kernel=False)  # unsaved, as when a tab is closed; the kernel is busy, and stays so
     notebook.scroll_to(1)
     card = card_of(page, "long")
     expect(card.locator("[data-nbt=curve][data-key=loss]")).to_be_visible()

@@ -17,6 +17,7 @@ import { addCommands } from "./commands";
 import { VIEW_RANK, viewFactory } from "./mime";
 import { namedStore, WidgetLife } from "./outputs";
 import { InspectorPanel, RunsPanel, StatusLine, type Surroundings } from "./panel";
+import { reattach } from "./reattach";
 import { type Settings, settingsOf } from "./settings";
 import { Tabs } from "./tabs";
 import { CommandIds, PLUGIN_ID } from "./tokens";
@@ -95,6 +96,7 @@ function watchNotebook(parts: Parts, notebook: NotebookPanel, tell: (loaded: Loa
     }
   };
   void notebook.context.ready.then(onKernel);
+  void reattach(notebook, surroundings, path()).catch(() => undefined); // no store, no server: nothing to show again
   notebook.sessionContext.kernelChanged.connect(onKernel);
   notebook.sessionContext.statusChanged.connect((_, status) => {
     if (status === "restarting" || status === "autorestarting") {
