@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 
@@ -140,3 +141,37 @@ def test_filter_with_many_wildcards_is_quick(three: Store) -> None:
 def test_client_of_two_stores_is_refused(three: Store) -> None:
     with pytest.raises(InvalidInputError, match="lie in one store"):
         Client("a", "b")
+
+
+# Every verb of MLflow's client (3.18) about registered models, with the names of its arguments.
+VERBS = """
+copy_model_version src_model_uri dst_name
+create_model_version name source run_id tags run_link description await_creation_for model_id
+create_registered_model name tags description deployment_job_id
+delete_model_version name version
+delete_model_version_tag name version key stage
+delete_registered_model name
+delete_registered_model_alias name alias
+delete_registered_model_tag name key
+get_latest_versions name stages
+get_model_version name version
+get_model_version_by_alias name alias
+get_model_version_download_uri name version
+get_model_version_stages name version
+get_registered_model name
+rename_registered_model name new_name
+search_model_versions filter_string max_results order_by page_token
+search_registered_models filter_string max_results order_by page_token
+set_model_version_tag name version key value stage
+set_registered_model_alias name alias version
+set_registered_model_tag name key value
+transition_model_version_stage name version stage archive_existing_versions
+update_model_version name version description
+update_registered_model name description deployment_job_id
+"""
+
+
+@pytest.mark.parametrize("line", VERBS.strip().splitlines())
+def test_client_has_mlflows_verb_with_its_arguments(line: str) -> None:
+    verb, *arguments = line.split()
+    assert list(inspect.signature(getattr(Client, verb)).parameters)[1:] == arguments
