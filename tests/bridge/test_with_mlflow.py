@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-WANTED = ["mlflow>=3.10", "scikit-learn>=1.4", "pytest>=8.2", "pytest-timeout>=2.3"]
+WANTED = ["mlflow>=3.10", "psycopg2-binary>=2.9", "scikit-learn>=1.4", "pytest>=8.2", "pytest-timeout>=2.3"]
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,10 @@ def python(root: Path, user_environment: dict[str, str], tmp_path_factory: pytes
     return found
 
 
-@pytest.mark.timeout(600)
-def test_with_mlflow(python: Path, root: Path) -> None:
-    words = [python, "-m", "pytest", "tests/with_mlflow", "-q", "-p", "no:cacheprovider"]
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", sorted(path.name for path in Path(__file__).parents[1].glob("with_mlflow/test_*.py")))
+def test_with_mlflow(python: Path, root: Path, name: str) -> None:
+    words = [python, "-m", "pytest", f"tests/with_mlflow/{name}", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout, done.stdout

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,8 @@ from sklearn.linear_model import LogisticRegression
 import nbtrack
 from nbtrack.bridge import export_mlruns, export_model, import_runs
 from nbtrack.store import open_store
+
+from .servers import free_port
 
 X = pd.DataFrame(np.random.default_rng(1).random((40, 3)), columns=["a", "b", "c"])
 Y = (X["a"] > 0.5).astype(int)
@@ -63,12 +64,6 @@ def theirs(tmp_path: Path) -> Iterator[Path]:
     finally:
         os.chdir(place)
     return home
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_database_comes_over_with_equal_values_and_its_model_answers(theirs: Path, tmp_path: Path) -> None:

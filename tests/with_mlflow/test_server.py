@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -19,42 +10,16 @@ import pytest
 
 import nbtrack
 
+from .servers import MlflowServer
+
 pytestmark = pytest.mark.timeout(240)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(backend: str, port: int, cwd: Path, *more: str) -> Iterator[str]:
-    """An ``mlflow server`` of two workers, up; its whole family is gone afterwards."""
-    program = Path(sys.executable).with_name("mlflow")
-    words = [program, "server", "--backend-store-uri", backend, "--port", str(port), "--workers", "2", *more]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (cwd / "server.log").open("w") as log:
-        server = subprocess.Popen(words, cwd=cwd, stdout=log, stderr=log, start_new_session=True, env=environment)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 120
-        while True:
-            with suppress(urllib.error.URLError, ConnectionError):
-                urllib.request.urlopen(f"{address}/health").read()
-                break
-            assert time.monotonic() < until and server.poll() is None, (cwd / "server.log").read_text()
-            time.sleep(0.2)
-        yield address
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
 def test_server_runs_on_our_files(tmp_path: Path, uri: str) -> None:
-    port = free_port()
-    with running(uri, port, tmp_path) as address:
+    server = MlflowServer(uri, tmp_path, workers=2)
+    server.start()
+    address = server.url
+    try:
         mlflow.set_tracking_uri(address)
         mlflow.set_registry_uri(address)
         client = mlflow.MlflowClient()
@@ -73,6 +38,8 @@ def test_server_runs_on_our_files(tmp_path: Path, uri: str) -> None:
         assert b"<html" in page
         file = urllib.request.urlopen(f"{address}/get-artifact?path=notes/a.txt&run_uuid={run_id}").read()
         assert file == b"hello"
+    finally:
+        server.kill()
     assert not (tmp_path / "mlartifacts").exists()
     nbtrack.set_tracking_uri(tmp_path / "store")
     mine = nbtrack.get_run(run_id)

@@ -315,6 +315,13 @@ class RemoteStore(FileStore):
         self._fresh()
         return super().list_experiments(*given, **more)
 
+    def get_experiment(self, experiment_id: str) -> Experiment:
+        try:
+            return super().get_experiment(experiment_id)
+        except NotFoundError:  # somebody may have made it since we last looked
+            self._fresh()
+            return super().get_experiment(experiment_id)
+
     def get_experiment_by_name(self, name: str) -> Experiment | None:
         self._fresh()
         return super().get_experiment_by_name(name)

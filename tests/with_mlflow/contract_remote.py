@@ -1,4 +1,8 @@
-"""Every promise of a store, kept by a mirror of a real MLflow server; what its model does not allow is named here."""
+"""Every promise of a store, asked of a mirror of a real MLflow server, through nothing but the server.
+
+Each of some two hundred promises asks the server many times, and not all are kept yet: this is run by hand, by naming
+the file, in an environment with MLflow (see ``tests/bridge/test_with_mlflow.py``) and hypothesis.
+"""
 
 from __future__ import annotations
 
