@@ -66,6 +66,7 @@ def test_trials_are_child_runs_with_what_trains_in_them(ready, jobs):
             "eta": str(trial.params["eta"]),
         }.items() <= child.data.params.items()
         assert child.data.metrics["value"] == trial.value
+        assert set(child.artifacts) == {"xgboost/importance.json"}
         assert curve(child, "train-rmse")[1][-1] == trial.value
         assert (child.info.status, child.data.tags["optuna.state"]) == ("FINISHED", "COMPLETE")
     assert "train-rmse" not in parent.data.metrics

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.autolog.hooks import anew, bound, guarded
-from nbtrack.capture.autolog.recorder import Recorder
+from nbtrack.capture.autolog.recorder import Recorder, open_recorder
 from nbtrack.capture.autolog.runs import Watch, started
 from nbtrack.tracking import begin_run, stack
 
@@ -38,7 +38,11 @@ class _Trials:
                 return None
         parent = self.recorder.run
         name = f"trial {trial.number}"
-        return begin_run(None, parent.experiment_id, name, True, parent.run_id, store=parent.store)
+        run = begin_run(None, parent.experiment_id, name, True, parent.run_id, store=parent.store)
+        # a model of each trial would cost more than most trials: the best params are there to fit it again
+        recorder = open_recorder(run, lambda part: part != "model" and self.recorder.wants(part))
+        run.before_end.append(recorder.close)
+        return run
 
     def end(self, run: ActiveRun | None, trial: Any, value: Any, error: BaseException | None) -> None:
         pruned = type(error).__name__ == "TrialPruned"

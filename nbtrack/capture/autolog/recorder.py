@@ -192,7 +192,7 @@ def forget(run: ActiveRun) -> None:
 
 
 def open_recorder(run: ActiveRun, wants: Callable[[str], bool]) -> Recorder:
-    """Return a new recorder for the run of a cell, which says itself when it is over."""
+    """Return a new recorder for a run; whoever called says when the run is over."""
     with _lock:
         recorder = _recorders[run.run_id] = Recorder(run, wants)
     return recorder
