@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { dotRange } from "../src/components/MetricChart";
+import { dotRange } from "../src/components/ChartParts";
 import { pretty } from "../src/components/ServeCard";
 import {
   columnFormat,
