@@ -120,6 +120,8 @@ def lineage(run: Run | str, *, store: Store | None = None) -> Lineage:
 def _around(run: Run) -> list[tuple[str, str]]:
     capture = run.capture
     found = [("notebook", run.data.tags.get(TAG_SOURCE, ""))]
+    files = (capture.get("slice") or {}).get("files") or ()
+    found.append(("files read", ", ".join(map(str, files))))
     git = capture.get("git") or {}
     if git.get("commit"):
         changed = f", {git.get('files', 0)} changed files" if git.get("dirty") else ""

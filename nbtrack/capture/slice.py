@@ -71,7 +71,8 @@ class Slice:
                     "this": cell.this,
                 }
             )
-        return {"cells": cells, "complete": not missing, "missing": missing}
+        files = {"files": [redactor.text(path) for path in self.paths]} if self.paths else {}
+        return {"cells": cells, "complete": not missing, "missing": missing, **files}
 
 
 def _label(count: int | None) -> str:

@@ -77,8 +77,6 @@ class Calls(Texts):
         args: Sequence[Objs],
         kwargs: Mapping[str, Objs],
         node: ast.Call | None,
-        *,
-        maybe: bool = False,
     ) -> Objs:
         """Follow a call of functions and classes of the notebook; others give an object that may hold its arguments."""
         results: list[Obj] = []

@@ -67,6 +67,8 @@ def test_reproduce_runs_the_slice_in_a_clean_kernel_and_stamps_the_run(sessions,
     assert run.data.tags[TAG_REPRODUCED].startswith("yes 20")
     assert run.capture["reproduced"]["reproduced"] is True
     assert run.capture["slice"]["complete"] is True
+    assert run.capture["slice"]["files"] == ["wine.csv"]
+    assert "files read: wine.csv" in repr(nbtrack.lineage(run_id))
     assert [cell["execution_count"] for cell in run.capture["slice"]["cells"]] == [1, 2, 4, 5, 6]
     assert len(store.run_table(view="ALL", keys=[]).run_ids) == 1  # the second run left no other trace
     assert sorted(path.name for path in folder.iterdir()) == [".nbtrack", "wine.csv"]
