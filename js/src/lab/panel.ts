@@ -56,9 +56,13 @@ abstract class Host extends Widget {
 
   protected abstract mountView(): () => void;
 
+  protected mayMount(): boolean {
+    return this.isAttached;
+  }
+
   protected remount(): void {
     this.dispose_view();
-    this.dispose_view = this.isAttached ? this.mountView() : () => undefined;
+    this.dispose_view = this.mayMount() ? this.mountView() : () => undefined;
   }
 
   protected override onAfterAttach(message: Message): void {
@@ -178,6 +182,21 @@ export class InspectorPanel extends Follower {
 
   protected newState(): State {
     return createState(this.client, { table: false });
+  }
+
+  /** It follows every cell: nothing is asked, nothing drawn, while nobody looks. */
+  protected override mayMount(): boolean {
+    return this.isVisible;
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.remount();
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.remount();
   }
 
   protected mountView(): () => void {
