@@ -158,6 +158,14 @@ def test_explicit_logging_wins_and_errors_of_the_user_pass(ready):
     run = ready.last
     assert curve(run, "train-rmse") == ([0, 1, 2], [100, 101, 102])
     assert run.data.params["max_depth"] == "two"
+    ready.ok(
+        "%%track\nclass Late(xgb.callback.TrainingCallback):\n"
+        "    def after_iteration(self, model, epoch, evals_log):\n"
+        "        if epoch > 1:\n            nbtrack.log_metric('train-rmse', 100 + epoch, step=epoch)\n"
+        "bst = xgb.train({}, d, 4, evals=[(d, 'train')], verbose_eval=False, callbacks=[Late()])"
+    )
+    assert curve(ready.last, "train-rmse")[0] == [0, 1, 2, 3]
+    assert curve(ready.last, "train-rmse")[1][2:] == [102, 103]
     result = ready.run(
         "%%track\nclass Bad(xgb.callback.TrainingCallback):\n"
         "    def after_iteration(self, model, epoch, evals_log):\n"

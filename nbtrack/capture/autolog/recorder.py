@@ -1,7 +1,7 @@
 """What autolog has seen for one run: metrics go into it at once, params and models when it ends.
 
-Whatever the user logs himself wins, also if he does so later. So params wait for the end, and a metric that he logs,
-too, is left to him.
+Whatever the user logs himself wins, also if he does so later. So params wait for the end, and a metric is left to him
+from the moment that he logs it, too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Recorder:
         self.trained: list[Trained] = []
         self.said: dict[str, str] = {}
         self.later: dict[str, Callable[[], None]] = {}  # what waits for the end, by what it is; later wins
-        self._own: set[str] = set()
+        self._own: dict[str, int] = {}  # metric -> how many of its values are ours
         self._trainings: dict[str, int] = {}
 
     # -- what the hooks of a library say ---------------------------------------------------------------------------
@@ -102,13 +102,16 @@ class Recorder:
         """Log values at one step, but for those that the user logs himself."""
         if not self.wants("metrics"):
             return
+        logged = self.run.summaries() if self._own else {}
         mine = {}
         for name, value in values.items():
             key = _key(name)
-            if key in self._own or key not in self.run.logged_metrics:
+            count = self._own.get(key, 0)
+            theirs = logged[key].count != count if key in logged else key in self.run.logged_metrics and not count
+            if not theirs:
                 mine[key] = value
+                self._own[key] = count + 1
         if mine:
-            self._own.update(mine)
             self.run.log_metrics(mine, step=step)
 
     def found_params(self, params: Mapping[str, Any], owner: str = "") -> None:
