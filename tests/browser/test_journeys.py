@@ -138,6 +138,7 @@ def test_panel_registers_promotes_serves_and_predicts_like_the_notebook(
     split = json.dumps({"dataframe_split": wines.to_dict(orient="split", index=False)})
     assert ask(url, split, "application/json") == expected
 
+    server.get_by_role("button", name="As JSON").click()
     server.get_by_label("Request body as JSON").fill(split)
     server.get_by_role("button", name="Predict").click()
     expect(server.locator("[data-nbt=answer-status]")).to_contain_text("200")
