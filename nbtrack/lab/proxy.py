@@ -53,7 +53,7 @@ class ServeHandler(JupyterHandler):  # type: ignore[misc]
     async def get(self, server_id: str, path: str | None) -> None:
         """Get a page or a document of the server."""
         if path is None:  # its own links are relative
-            self.redirect(f"{self.request.path}/")
+            self.redirect(f"{server_id}/")
             return
         self.xsrf_token  # noqa: B018 - the page sends it back: asking for it sets its cookie
         await self._hand_on(server_id, path, None)
