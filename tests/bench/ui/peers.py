@@ -61,7 +61,11 @@ def running(command: list[str], port: int) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def look(browser: Browser, url: str, ready: str) -> float:
