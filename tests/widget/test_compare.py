@@ -119,7 +119,8 @@ def test_first_answers_hold_what_the_front_end_asks_first(workdir: Path) -> None
     first, second = make_runs()
     runs, series = json.loads(first_answers(get_store()))
     # js/tests/components.test.ts holds the front end to the very same words
-    assert runs["request"] == {"op": "runs", "run_ids": None, "experiment": None, "filter": "", "limit": 1000, "max_cells": 50_000}
+    asked = {"op": "runs", "run_ids": None, "experiment": None, "filter": "", "limit": 1000, "max_cells": 50_000}
+    assert runs["request"] == asked
     assert runs["reply"]["answer"]["run_ids"] == [second, first]
     assert series["request"] == {"op": "series", "run_ids": [second, first], "keys": ["accuracy"]}
     assert len(series["reply"]["answer"]["series"]) == 2
