@@ -59,6 +59,7 @@ KILLS = 300
 SCRIPT = Path(__file__).with_name("killing.py")
 
 
+@pytest.mark.timeout(300)  # some 15 seconds; a busy machine takes its time
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="writers are forked, to be killed by the hundred")
 def test_three_hundred_sigkills_leave_every_change_whole_or_absent(
     store: Store, log: Callable[..., str], tmp_path: Path
