@@ -156,7 +156,7 @@ class Expressions(Calls):
             return (Obj(computed=True),)
         if base and all(one.dotted for one in base):  # list[int], np.s_[1:]
             return base
-        computed = any(one.sort == "array" for one in base)
+        computed = any(one.sort in {"array", "view"} for one in base)
         return unique((*(held for one in base for held in one.contains), Obj(wholes=base, computed=computed)))
 
     def attribute(self, base: Objs, name: str) -> Objs:
