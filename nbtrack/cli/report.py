@@ -30,8 +30,8 @@ def command(
 ) -> None:
     """Write one HTML page about runs and models.
 
-    It is for people who have no Jupyter: it says which model is in use, how good it is and since when; opens from disk, without any network; and holds no
-    code. Without RUNs: all that fit, at most 1,000.
+    It is for people who have no Jupyter: it says which model is in use, how good it is and since when; opens from disk,
+    without any network; and holds no code. Without RUNs: all that fit, at most 1,000.
     """
     from nbtrack.cli.output import print_json, say
     from nbtrack.cli.references import find_run
