@@ -30,6 +30,7 @@ while time.monotonic() < until:
     writer.log_artifact(writer.run_id.encode(), "a.txt")
     writer.end()
     ids.append(writer.run_id)
+    time.sleep(0.02)
 print("\\n".join(ids))
 """
 

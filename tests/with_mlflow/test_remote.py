@@ -42,8 +42,12 @@ def postgres() -> Iterator[str]:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     folder = Path(tempfile.mkdtemp(prefix="nbtrack-postgres-"))  # pytest's own folders are closed to other users
     data, port = folder / "data", free_port()
-    user = [] if os.geteuid() else ["runuser", "-u", "postgres", "--"]  # it refuses to run as root
-    if user:
+    user = []
+    if not os.geteuid():  # it refuses to run as root
+        runuser = shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if runuser is None:
+            pytest.skip("PostgreSQL does not run as root, and runuser is not installed")
+        user = [runuser, "-u", "postgres", "--"]
         shutil.chown(folder, "postgres")
 
     def run(*words: str | Path) -> None:

@@ -27,7 +27,7 @@ from nbtrack.bridge.remote.rest import Rest, ServerAwayError, ServerRefusedError
 from nbtrack.entities import Experiment, Run
 from nbtrack.errors import CaptureWarning, NotFoundError
 from nbtrack.names import check_experiment_name
-from nbtrack.store.base import MetricHistory
+from nbtrack.store.base import MetricHistory, Problem, Progress
 from nbtrack.store.file_store import FileStore
 from nbtrack.store.files import replace
 from nbtrack.store.joining import remove_run
@@ -68,6 +68,7 @@ class RemoteStore(FileStore):
         self.sent = SentFiles(self.root)
         self._pusher, self._puller, self._registry = Pusher(self), Puller(self), RemoteModels(self)
         self._todo: set[str] = {one.run_id for one in self.sent.all() if one.open}
+        self._marks: dict[str, int] = {}  # how often something was logged to a run
         self._round = threading.RLock()
         self._away_until = self._pulled_at = 0.0
         self._pulled_all = self._inside = False
@@ -114,6 +115,7 @@ class RemoteStore(FileStore):
         self._away_until = 0.0
         with self._alone() as mine:
             if mine:
+                self._todo.update(self._marks)  # what was written at the very moment that a run was sent
                 self._push_all()
                 self._puller.pull(everything)
                 self._registry.pull()
@@ -122,7 +124,8 @@ class RemoteStore(FileStore):
 
     def _push_all(self) -> None:
         for run_id in sorted(self._todo):
-            if self._pusher.push(run_id):
+            mark = self._marks.get(run_id)
+            if self._pusher.push(run_id) and self._marks.get(run_id) == mark:  # else more was logged meanwhile
                 self._todo.discard(run_id)
 
     def _fresh(self) -> None:
@@ -162,6 +165,7 @@ class RemoteStore(FileStore):
             sent = sent or Sent(run_id)
             sent.open, sent.seen = True, ""
             self.sent.put(sent)
+        self._marks[run_id] = self._marks.get(run_id, 0) + 1
         self._todo.add(run_id)
         self._start()
         self._wake.set()
@@ -188,6 +192,7 @@ class RemoteStore(FileStore):
         """At the end of the process: send what is left, for a few seconds at most."""
         until = time.monotonic() + _AT_EXIT_S
         self._away_until = 0.0 if "away" not in self._told else self._away_until
+        self._todo.update(self._marks)
         while self._todo and time.monotonic() < until and time.monotonic() >= self._away_until:
             before = len(self._todo)
             self.turn()
@@ -378,6 +383,12 @@ class RemoteStore(FileStore):
                 raise
             aside = Path(f"{self.root}/remote/{digest}")
             return aside if aside.exists() else super().blob_path(digest)
+
+    def check(self, repair: bool = False, progress: Progress | None = None) -> Iterator[Problem]:
+        """Check the mirror; bytes of artifacts that only the server has are no damage."""
+        for problem in super().check(repair, progress):
+            if not (problem.path.startswith("blobs/") and problem.what.endswith("are missing")):
+                yield problem
 
     # -- the registry ----------------------------------------------------------------------------------------------
     def list_models(self) -> list[str]:
