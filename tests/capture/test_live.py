@@ -71,7 +71,8 @@ def test_progress_is_told_and_comes_to_its_end(kernel: Kernel, cell: str, source
     done = [one["done"] for one in told]
     assert done == sorted(done)
     assert done[-1] >= 30
-    assert 0 <= told[-1]["remaining_s"] < 3
+    last = told[-1]
+    assert 0 < last["remaining_s"] < 3 or (last["remaining_s"], last["done"]) == (0, total)  # nothing is left at the end
 
 
 def test_progress_of_keras_is_told(kernel: Kernel) -> None:
