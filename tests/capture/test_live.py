@@ -72,7 +72,7 @@ def test_progress_is_told_and_comes_to_its_end(kernel: Kernel, cell: str, source
     assert done == sorted(done)
     assert done[-1] >= 30
     last = told[-1]
-    assert 0 < last["remaining_s"] < 3 or (last["remaining_s"], last["done"]) == (0, total)  # nothing is left at the end
+    assert 0 < last["remaining_s"] < 3 or (last["remaining_s"], last["done"]) == (0, total)
 
 
 def test_progress_of_keras_is_told(kernel: Kernel) -> None:
