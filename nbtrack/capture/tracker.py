@@ -155,7 +155,7 @@ class CellTracker:
         nested = around is not None and around.scope == "cell"
         run = begin_run(None, experiment_id, options.name, nested, None, tags, scope="cell", store=store)
         if options.resume:
-            run.goes_on = next_steps(store, tags[TAG_RESUMED])
+            run.go_on_from(next_steps(store, tags[TAG_RESUMED]))
         cell = Cell(run, options, raw, scan, names, notebook, card=Card(self.shell))
         cell.cell_id = getattr(info, "cell_id", None)
         try:

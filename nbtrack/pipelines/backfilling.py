@@ -12,10 +12,10 @@ from nbtrack.errors import InvalidInputError, NbtrackError
 from nbtrack.models import load_model
 from nbtrack.names import check_key
 from nbtrack.reprs.numbers import clean, format_number, plural, short_id
+from nbtrack.store.lines import to_float
 from nbtrack.tracking import get_store
 from nbtrack.tracking.datasets import describe_dataset
 from nbtrack.tracking.location import active_experiment_id
-from nbtrack.tracking.run import as_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +187,7 @@ def _fill(
     started = time.perf_counter()
     uri = f"runs:/{run.run_id}/{model}"
     try:
-        value = as_number(score(load_model(uri, store=store), data), metric)
+        value = to_float(metric, score(load_model(uri, store=store), data))
     except Exception as error:  # whatever the user's function or an old model raises
         told = str(error) if isinstance(error, NbtrackError) else f"{type(error).__name__}: {error}"
         return Filled(run.run_id, run.info.run_name, model, None, told, time.perf_counter() - started)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from nbtrack.entities import (
@@ -100,14 +101,13 @@ class RunWriter(ABC):
     """
 
     run_id: str
+    first_steps: Mapping[str, int] = MappingProxyType({})  # where metrics that count their own steps begin, if not at 0
 
     @abstractmethod
-    def log_metrics(
-        self, metrics: Mapping[str, float], step: int | None = None, timestamp_ms: int | None = None
-    ) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp_ms: int | None = None) -> None:
         """Append one value for each key. Without `step`, each key counts on from its own last step, from 0."""
 
-    def log_metric(self, key: str, value: float, step: int | None = None, timestamp_ms: int | None = None) -> None:
+    def log_metric(self, key: str, value: Any, step: int | None = None, timestamp_ms: int | None = None) -> None:
         """Append one value of one metric: the shortest way."""
         self.log_metrics({key: value}, step, timestamp_ms)
 

@@ -40,16 +40,24 @@ def _not_a_number(value: Any) -> float:
 
 
 def to_float(key: str, value: Any) -> float:
-    """Return a metric value as a float; raises InvalidInputError."""
+    """Return the value of a metric as a float.
+
+    Raises
+    ------
+    InvalidInputError
+        Unless it is one real number: an int, float, bool, numpy scalar, or an array or tensor of one element.
+    """
     try:
-        if isinstance(value, str | bytes):
-            raise TypeError("text")
-        return float(value)
-    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        item = value.item() if hasattr(value, "item") and not isinstance(value, (int, float)) else value
+        return float(item)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        shown = repr(value)
         raise InvalidInputError(
-            f"metric {key!r}: expected a number, got {type(value).__name__} {value!r:.60} ({error})."
-            " Log text as a param, a tag or an artifact."
-        ) from error
+            f"metric {key!r}: expected one number, got {type(value).__name__}"
+            f" {shown if len(shown) <= 60 else shown[:57] + '…'}. A param or a tag takes text, a table many numbers."
+        ) from None
 
 
 def fits(number: Any) -> bool:

@@ -85,7 +85,7 @@ class FileRunWriter(Appender, RunWriter):
         self._refs: list[tuple[int, int, int]] = []
 
     # -- metrics: the hot path -------------------------------------------------------------------------------------
-    def log_metric(self, key: str, value: float, step: int | None = None, timestamp_ms: int | None = None) -> None:
+    def log_metric(self, key: str, value: Any, step: int | None = None, timestamp_ms: int | None = None) -> None:
         """Append one value of one metric.
 
         This is :meth:`_append` and the bookkeeping of :meth:`_log_group` once more, in line: each call saved is a
@@ -141,9 +141,7 @@ class FileRunWriter(Appender, RunWriter):
             raise
         self._give()
 
-    def log_metrics(
-        self, metrics: Mapping[str, float], step: int | None = None, timestamp_ms: int | None = None
-    ) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp_ms: int | None = None) -> None:
         """Append one value for each key; one line if all have the same step."""
         with self._lock:
             at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
@@ -183,7 +181,7 @@ class FileRunWriter(Appender, RunWriter):
         """Start the summary of a metric; the place where its key is checked."""
         check_key(key, "metric key")
         before = self._before.metrics.get(key) if self._before is not None else None
-        stat = new_summary(before[STEP] if before is not None else -1)
+        stat = new_summary(before[STEP] if before is not None else self.first_steps.get(key, 0) - 1)
         self._stats[key] = stat
         return stat
 

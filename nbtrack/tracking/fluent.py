@@ -222,10 +222,12 @@ def log_params(params: Mapping[str, Any]) -> None:
 
 def log_metric(key: str, value: Any, step: int | None = None, timestamp: int | None = None) -> None:
     """Append one value of a metric of the active run; see :meth:`ActiveRun.log_metric`."""
-    if (here := _runs_here()) and (entry := here[-1]) is stack.newest and type(value) is float and key in entry.known:
-        entry.append(key, value, step, timestamp)  # the usual case, without a detour
-        return
-    (stack.current() or begin_run()).log_metric(key, value, step, timestamp)
+    if (append := stack.sole) is not None:  # the usual case, without a detour
+        append(key, value, step, timestamp)
+    elif (here := _runs_here()) and (entry := here[-1]) is stack.newest:
+        entry.append(key, value, step, timestamp)
+    else:
+        (stack.current() or begin_run()).log_metric(key, value, step, timestamp)
 
 
 def log_metrics(metrics: Mapping[str, Any], step: int | None = None, timestamp: int | None = None) -> None:

@@ -38,29 +38,6 @@ def status_of(error: BaseException | None) -> Status:
     return "FAILED"
 
 
-def as_number(value: Any, key: str) -> float:
-    """Return the value of a metric as a float.
-
-    Raises
-    ------
-    InvalidInputError
-        Unless it is one real number: an int, float, bool, numpy scalar, or an array or tensor of one element.
-    """
-    if type(value) is float or type(value) is int:
-        return float(value)
-    try:
-        if isinstance(value, (str, bytes)):
-            raise TypeError
-        item = value.item() if hasattr(value, "item") and not isinstance(value, (int, float)) else value
-        return float(item)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        shown = repr(value)
-        raise InvalidInputError(
-            f"metric {key!r}: expected one number, got {type(value).__name__}"
-            f" {shown if len(shown) <= 60 else shown[:57] + '…'}. A param or a tag takes text, a table many numbers."
-        ) from None
-
-
 class ActiveRun:
     """A run that may still be logged on. ``start_run`` yields one; as a context manager it ends with the block.
 
@@ -82,7 +59,6 @@ class ActiveRun:
         self.scope = scope
         self.experiment_id: str | None = None
         self.logged_params: set[str] = set()
-        self.logged_metrics: set[str] = set()
         self._writer = writer
         self.append_metric = writer.log_metric
         self._pid = os.getpid()
@@ -90,7 +66,6 @@ class ActiveRun:
         self.entered = False
         self.before_end: list[Callable[[], None]] = []  # what has to be logged last; does not raise
         self.recreate: Callable[[], ActiveRun] | None = None
-        self.goes_on: dict[str, int] = {}  # metric -> the step at which this run takes over the curve of another
 
     # -- what it is ------------------------------------------------------------------------------------------------
     def _run(self) -> Run:
@@ -143,23 +118,21 @@ class ActiveRun:
         timestamp
             When, in ms since 1970 UTC; now if not given.
         """
-        if type(value) is not float:
-            value = as_number(value, key)
-        if key not in self.logged_metrics:
-            self.logged_metrics.add(check_key(key, "metric key"))
-            if step is None:
-                step = self.goes_on.get(key)
         self._writer.log_metric(key, value, step, timestamp)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp: int | None = None) -> None:
         """Append one value of each metric, all at the same step."""
-        values = {key: as_number(value, key) for key, value in metrics.items()}
-        for key in values.keys() - self.logged_metrics:
-            self.logged_metrics.add(check_key(key, "metric key"))
-            if step is None and key in self.goes_on:
-                self._writer.log_metric(key, values.pop(key), self.goes_on[key], timestamp)
-        if values:
-            self._writer.log_metrics(values, step, timestamp)
+        if metrics:
+            self._writer.log_metrics(metrics, step, timestamp)
+
+    @property
+    def logged_metrics(self) -> set[str]:
+        """The metrics logged up to now."""
+        return set(self.summaries())
+
+    def go_on_from(self, steps: Mapping[str, int]) -> None:
+        """Let metrics that count their own steps begin at these: the run takes over the curves of another."""
+        self._writer.first_steps = steps
 
     def summaries(self) -> Mapping[str, MetricSummary]:
         """Each metric logged up to now, in one line; from memory, so it may be asked often."""

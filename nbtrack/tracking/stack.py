@@ -27,14 +27,14 @@ class _Entry:
     thread: int
     task: weakref.ref[Any] | None
     shared: bool
-    append: Callable[[str, float, int | None, int | None], None]  # one value of a metric that `known` has
-    known: set[str]
+    append: Callable[[str, Any, int | None, int | None], None]  # one value of a metric
 
 
 _lock = threading.RLock()
 _entries: list[_Entry] = []
 _order = 0
 newest: _Entry | None = None  # the last of the entries
+sole: Callable[[str, Any, int | None, int | None], None] | None = None  # its `append`, if it is active for everybody
 here: ContextVar[tuple[_Entry, ...]] = ContextVar("nbtrack_active_runs", default=())
 
 
@@ -48,25 +48,35 @@ def _current_task() -> Any:
         return None
 
 
+def _note_newest() -> None:
+    global newest, sole  # noqa: PLW0603 - guarded by the lock
+    newest = last = _entries[-1] if _entries else None
+    for_all = last is not None and len(_entries) == 1 and (last.shared or (last.task is None and _in_main(last)))
+    sole = last.append if last is not None and for_all else None
+
+
+def _in_main(entry: _Entry) -> bool:
+    return entry.thread == threading.main_thread().ident
+
+
 def push(run: ActiveRun, shared: bool = False) -> None:
     """Make `run` the active one here; `shared` runs (those of a cell) are seen by every thread and task."""
-    global _order, newest  # noqa: PLW0603 - guarded by the lock
+    global _order  # noqa: PLW0603 - guarded by the lock
     task = _current_task()
     with _lock:
         _order += 1
         starter = None if task is None else weakref.ref(task)
-        entry = _Entry(run, _order, threading.get_ident(), starter, shared, run.append_metric, run.logged_metrics)
+        entry = _Entry(run, _order, threading.get_ident(), starter, shared, run.append_metric)
         _entries.append(entry)
-        newest = entry
+        _note_newest()
     here.set((*(e for e in here.get() if not e.run.ended), entry))
 
 
 def remove(run: ActiveRun) -> None:
     """Take `run` off, wherever it stands."""
-    global newest  # noqa: PLW0603 - guarded by the lock
     with _lock:
         _entries[:] = [entry for entry in _entries if entry.run is not run]
-        newest = _entries[-1] if _entries else None
+        _note_newest()
     here.set(tuple(entry for entry in here.get() if entry.run is not run))
 
 
