@@ -10,6 +10,7 @@ import os
 import threading
 import warnings
 import weakref
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Final
 
@@ -22,7 +23,7 @@ sync_data = getattr(os, "fdatasync", os.fsync)
 live: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 
-class Appender:
+class Appender(ABC):
     """An open log. Calls that append hold `_lock`."""
 
     def __init__(self, run_id: str, path: str, fd: int, size: int) -> None:
@@ -73,8 +74,9 @@ class Appender:
         self._pending.append(line)
         self._flush_pending()
 
+    @abstractmethod
     def _adopt_fork(self) -> None:
-        raise NotImplementedError
+        """Open a log of this child's own at its first write."""
 
     def _finish_short(self, line: bytes, written: int) -> None:
         """Complete a line of which a part was written; or take the part back, so that nothing is ever glued to it."""

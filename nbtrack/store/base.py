@@ -157,7 +157,7 @@ class RunWriter(ABC):
         """Whether the log is sealed."""
 
 
-class Store(TableViews, ABC):
+class Store(TableViews):
     """Where runs, models and their files live."""
 
     uri: str

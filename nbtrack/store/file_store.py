@@ -44,7 +44,7 @@ from nbtrack.store.layout import (
 )
 from nbtrack.store.lines import clean_text, seal
 from nbtrack.store.run_names import new_run_name
-from nbtrack.store.runs import header_of, run_files
+from nbtrack.store.runs import header_of
 from nbtrack.store.state import RunState, to_run
 from nbtrack.store.views import Views
 from nbtrack.store.writer import FileRunWriter
@@ -203,7 +203,7 @@ class FileStore(Store):
         return self._writer(run_id, path, fd, header, size, before)
 
     def _writer_of(self, folder: str, run_id: str) -> str:
-        names = [n for n in run_files(folder, run_id) if "~" not in n]
+        names = [n for n in self._finder.files_in(folder, run_id) if "~" not in n]
         header = header_of(f"{folder}/{max(names, key=lambda n: (len(n), n))}") or {}
         return f"{header.get('pid', '?')} on {header.get('host', '?')}"
 

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
+from bisect import bisect_left
+from dataclasses import dataclass
 
 from nbtrack.errors import DamageWarning, IntegrityError, NotFoundError
 from nbtrack.names import check_run_id
-from nbtrack.store.layout import DAY, LOG_SUFFIX, RUNS, day_of_id
-from nbtrack.store.runs import read_run, run_files
+from nbtrack.store.layout import DAY, LOG_SUFFIX, RUNS, SETTLE_S, day_of_id
+from nbtrack.store.runs import read_run
 from nbtrack.store.state import RunState
+
+
+@dataclass(slots=True)
+class _Listing:
+    """The files of one day, sorted, as they were when its folder last changed."""
+
+    mtime: int
+    changed_at: float
+    names: list[str] | None = None  # none while the folder may change again within the grain of its clock
+
+    def of_run(self, run_id: str, names: list[str]) -> list[str]:
+        first = bisect_left(names, run_id)
+        return names[first : bisect_left(names, run_id + "\U0010ffff", first)]
 
 
 class Finder:
@@ -18,6 +34,7 @@ class Finder:
     def __init__(self, root: str) -> None:
         self.root = root
         self._warned: set[str] = set()
+        self._listings: dict[str, _Listing] = {}
 
     def _days(self) -> list[str]:
         try:
@@ -42,7 +59,23 @@ class Finder:
         folder = self.folder_of(run_id)
         if folder is None:
             raise self._no_run(run_id)
-        return folder, run_files(folder, run_id)
+        return folder, self.files_in(folder, run_id)
+
+    def files_in(self, folder: str, run_id: str) -> list[str]:
+        """Return the names of the files of a run in the folder of its day. A folder that rests is listed once."""
+        try:
+            mtime, now = os.stat(folder).st_mtime_ns, time.monotonic()
+            known = self._listings.get(folder)
+            if known is None or known.mtime != mtime:
+                known = self._listings[folder] = _Listing(mtime, now)
+            if known.names is not None:
+                return known.of_run(run_id, known.names)
+            names = [name for name in os.listdir(folder) if name.endswith(LOG_SUFFIX)]
+        except OSError:
+            return []
+        if now - known.changed_at > SETTLE_S:
+            known.names = sorted(names)
+        return [name for name in names if name.startswith(run_id)]
 
     def get(self, run_id: str, *, details: bool = False) -> tuple[str, RunState]:
         """Return folder and state of a run; raises NotFoundError, IntegrityError."""

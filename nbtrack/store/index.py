@@ -20,13 +20,12 @@ from nbtrack.store.base import Progress
 from nbtrack.store.collecting import no_collecting
 from nbtrack.store.columns import SnapshotDamagedError
 from nbtrack.store.files import remove, temp_name
-from nbtrack.store.layout import DAY, INDEX, LOG_SUFFIX, RUNS, split_run_file
+from nbtrack.store.layout import DAY, INDEX, LOG_SUFFIX, RUNS, SETTLE_S, split_run_file
 from nbtrack.store.log import LogFold
 from nbtrack.store.rows import Rows
 from nbtrack.store.runs import header_of, read_run, read_sealed
 from nbtrack.store.snapshot import Snapshot, write_snapshot
 
-SETTLE_S: Final = 2.0
 _SMALL_LOG: Final = 64 << 10
 _DEAD_FOR_GOOD_S: Final = 86_400.0
 _NO_SKEW_NS: Final = 3600 * 10**9  # clocks of hosts do not differ by that much

@@ -35,6 +35,7 @@ RUNS, EXPERIMENTS, MODELS, VIEWS = "runs", "experiments", "models", "views"
 BLOBS, INDEX = "blobs", "index"
 LOG_SUFFIX: Final = ".jsonl"
 COLS_SUFFIX: Final = ".cols"
+SETTLE_S: Final = 2.0  # a folder whose time stands still for that long has not changed since
 
 DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from nbtrack.store import liveness
 from nbtrack.store.edits import read_edit
-from nbtrack.store.layout import LOG_SUFFIX
 from nbtrack.store.lines import unseal
 from nbtrack.store.log import OPEN_FLAGS, LogFold, open_log, pread, read_log
 from nbtrack.store.state import Digest, RunState, merge, overlapping, summary_from_json
@@ -135,12 +134,3 @@ def read_run(
 def _in_full(path: str, digest: Digest) -> Digest:
     full = read_log(path, full=True)
     return digest if full is None else full
-
-
-def run_files(folder: str, run_id: str) -> list[str]:
-    """Return the names of the files of a run in the folder of its day."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    return [name for name in names if name.startswith(run_id) and name.endswith(LOG_SUFFIX)]

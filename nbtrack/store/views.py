@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -62,14 +63,14 @@ class Views:
         self.log.append({"t": now_ms(), "name": name, "view": view, "user": user})
 
 
-class TableViews:
+class TableViews(ABC):
     """What the run table asks of a store beside runs: which columns there are, and the views saved of it."""
 
     name: str
 
+    @abstractmethod
     def run_table(self, *args: Any, **options: Any) -> RunTable:
         """See :meth:`nbtrack.store.base.Store.run_table`."""
-        raise NotImplementedError
 
     def _catalog(
         self, experiment_ids: Sequence[str] | None, filter_string: str, view: ViewType, run_ids: Sequence[str] | None
