@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
 import numpy as np
 
-from nbtrack.entities import TAG_USER, MetricSummary, Run, RunData, RunInfo, ViewType
+from nbtrack.entities import TAG_USER, Run, RunData, RunInfo, ViewType
 from nbtrack.errors import InvalidInputError
 from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
 from nbtrack.store.catalog import RunCatalog, catalog_of_rows
 from nbtrack.store.columns import Array, SnapshotDamagedError, TextColumn, is_logged
 from nbtrack.store.index import RunIndex
 from nbtrack.store.page import is_worth_it, read_page
+from nbtrack.store.page_summaries import PageSummaries, RunSummaries
 from nbtrack.store.query import parse_field, parse_filter, parse_order
 from nbtrack.store.state import as_status
 from nbtrack.store.vector import Vectors
@@ -25,57 +26,6 @@ _VIEWS: Final = {"ACTIVE_ONLY": 0, "DELETED_ONLY": 1, "ALL": None}
 _KINDS: Final[tuple[ColumnKind, ...]] = ("param", "metric", "tag")
 
 T = TypeVar("T")
-
-
-class _Summaries:
-    """The summaries of one page of runs, read when somebody asks: few do, and they are most of the index."""
-
-    def __init__(self, index: RunIndex, rows: Array, ids: list[str]) -> None:
-        self._index, self._table, self._rows, self._ids = index, index.table, rows, ids
-        self._stats: dict[str, list[tuple[Any, ...]]] = {}
-
-    def _find_again(self) -> None:
-        """Build the index anew, and find the same runs in it."""
-        self._index.clear()
-        self._index.refresh()
-        self._table = self._index.table
-        self._rows = np.array([self._index.row_of(run_id) or 0 for run_id in self._ids], np.int64)
-
-    def get(self, place: int, key: str, last: float) -> MetricSummary:
-        if key not in self._stats:
-            with self._index.lock:
-                try:
-                    found = self._table.metrics[key].stats.take(self._rows, self._table.rows)
-                except SnapshotDamagedError:
-                    self._find_again()
-                    found = self._table.metrics[key].stats.take(self._rows, self._table.rows)
-            self._stats[key] = found.tolist()
-        low, high, count, step, at, _, _ = self._stats[key][place]
-        return MetricSummary(last, step, at, low, high, count)
-
-
-class _Summary(Mapping[str, MetricSummary]):
-    """The summaries of one run of a page."""
-
-    def __init__(self, page: _Summaries, place: int, last: Mapping[str, float]) -> None:
-        self._page, self._place, self._last = page, place, last
-
-    def __getitem__(self, key: str) -> MetricSummary:
-        return self._page.get(self._place, key, self._last[key])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._last)
-
-    def __len__(self) -> int:
-        return len(self._last)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and dict(self) == dict(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
 
 
 class Search:
@@ -222,7 +172,7 @@ class Search:
             found = read_page(self.index, rows, ids)
             if found is not None:
                 return found
-        summaries = _Summaries(self.index, rows, ids)
+        summaries = PageSummaries(self.index, rows, ids)
         for columns, targets in ((table.params, params), (table.tags, tags)):
             for key in sorted(columns):
                 for target, text in zip(targets, columns[key].values(rows, total), strict=True):
@@ -248,7 +198,7 @@ class Search:
                     user_id=attributes["user_id"][place],
                 ),
                 data=RunData(params[place], metrics[place], tags[place]),
-                summaries=_Summary(summaries, place, metrics[place]),
+                summaries=RunSummaries(summaries, place, metrics[place]),
             )
             for place, run_id in enumerate(ids)
         ]

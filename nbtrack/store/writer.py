@@ -6,51 +6,26 @@ import atexit
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
-from os import write
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, Final
 from zlib import crc32
 
-from orjson import dumps
-
-from nbtrack.entities import Artifact, DatasetInput, MetricSummary, Status
+from nbtrack.entities import Artifact, DatasetInput, Status
 from nbtrack.errors import CaptureWarning, InvalidInputError, RunStateError
 from nbtrack.names import check_artifact_path, check_key, check_run_name
-from nbtrack.store.appender import SEAL_BYTES, Appender, live
-from nbtrack.store.base import RunWriter
+from nbtrack.store.appender import SEAL_BYTES, live
 from nbtrack.store.layout import check_time, now_ms
-from nbtrack.store.lines import (
-    MAX_INT,
-    NEWLINE,
-    clean_text,
-    encode_line,
-    seal,
-    to_float,
-    to_json_number,
-    to_step,
-)
+from nbtrack.store.lines import MAX_INT, clean_text, encode_line, seal
 from nbtrack.store.log import recount, seal_of
-from nbtrack.store.state import (
-    COUNT,
-    LAST,
-    MAX,
-    MAX_STEP,
-    MIN,
-    MIN_STEP,
-    STEP,
-    TIME,
-    RunState,
-    new_summary,
-    summary_to_json,
-)
+from nbtrack.store.metric_appender import MetricAppender
+from nbtrack.store.state import COUNT, STEP, RunState, new_summary, summary_to_json
 
 _END_STATUSES: Final = ("FINISHED", "FAILED", "KILLED", "SCHEDULED", "RUNNING")
 _SYNC_AFTER_S: Final = 5.0  # a run shorter than this is left to the system's own write-back
 
 
-class FileRunWriter(Appender, RunWriter):
+class FileRunWriter(MetricAppender):
     """Appends to one log. Made by :class:`~nbtrack.store.file_store.FileStore`, never by hand."""
 
     def __init__(
@@ -66,126 +41,20 @@ class FileRunWriter(Appender, RunWriter):
         open_fork_log: Callable[[FileRunWriter], tuple[str, int, int, int]],
         before: RunState | None = None,
     ) -> None:
-        super().__init__(run_id, path, fd, size)
-        self._base = base
+        super().__init__(run_id, path, fd, size, base, before)
         self._header = header
         self._put_blob = put_blob
         self._open_fork_log = open_fork_log
-        self._before = before
         self._opened_at = monotonic()
         self._ended = False
         self._closing: tuple[str, int] | None = None
-        self._dirty = False  # a call is between its write and its bookkeeping
-        self._interrupted = False  # one never came to its bookkeeping: the summary is made from the log itself
-        self._stats: dict[str, list[Any]] = {}
         self._params: dict[str, str] = {}
         self._tags: dict[str, str | None] = dict(header.get("tags") or {})
         self._name: str = header.get("name") or ""
         self._artifacts: set[str] = set()
         self._refs: list[tuple[int, int, int]] = []
 
-    # -- metrics: the hot path -------------------------------------------------------------------------------------
-    def log_metric(self, key: str, value: Any, step: int | None = None, timestamp_ms: int | None = None) -> None:
-        """Append one value of one metric.
-
-        This is :meth:`_append` and the bookkeeping of :meth:`_log_group` once more, in line: each call saved is a
-        twentieth of what the whole takes. So is ``with``; the lock is taken inside ``try``, because an interrupt may
-        come right after it was taken.
-        """
-        if type(value) is not float:
-            value = to_float(key, value)
-        try:
-            self._take()
-            try:
-                stat = self._stats[key]
-            except KeyError:
-                stat = self._new_stat(key)
-            if step is None:
-                step = stat[0] + 1
-                if step > MAX_INT:  # noqa: PLR1730 - min() would be a call
-                    step = MAX_INT
-            elif type(step) is not int or step > MAX_INT:
-                step = to_step(step)
-            at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
-            if value - value != 0.0 or self._detour:
-                self._log_group({key: value}, step, at)
-            else:
-                try:
-                    line = dumps((at - self._base, step, {key: value}), None, NEWLINE)
-                except TypeError:
-                    step = to_step(step)  # says that it is too low
-                    raise
-                try:
-                    written = write(self._fd, line)
-                except OSError as error:
-                    self._keep(line, error)
-                else:
-                    self._size = size = self._size + written
-                    if written != len(line):
-                        self._finish_short(line, written)
-                    elif size > self._seal_at:
-                        self._seal_segment()
-                stat[0] = step
-                stat[1] = at
-                stat[2] = value
-                stat[5] += 1
-                if value < stat[3]:
-                    stat[3] = value
-                    stat[6] = step
-                if value > stat[4]:
-                    stat[4] = value
-                    stat[7] = step
-        except BaseException as error:
-            self._interrupted |= not isinstance(error, InvalidInputError)  # that comes before anything is written
-            self._give_back()
-            raise
-        self._give()
-
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp_ms: int | None = None) -> None:
-        """Append one value for each key; one line if all have the same step."""
-        with self._lock:
-            at = time_ns() // 1_000_000 if timestamp_ms is None else check_time("timestamp", timestamp_ms)
-            if step is not None and (type(step) is not int or not -MAX_INT <= step <= MAX_INT):
-                step = to_step(step)
-            groups: dict[int, dict[str, float]] = {}
-            stats = self._stats
-            for key, value in metrics.items():
-                number = value if type(value) is float else to_float(key, value)
-                stat = stats.get(key) or self._new_stat(key)
-                groups.setdefault(min(stat[STEP] + 1, MAX_INT) if step is None else step, {})[key] = number
-            for at_step, values in groups.items():
-                self._log_group(values, at_step, at)
-
-    def _log_group(self, values: dict[str, float], step: int, at: int) -> None:
-        finite = all(map(isfinite, values.values()))
-        shown = values if finite else {key: to_json_number(value) for key, value in values.items()}
-        line = dumps([at - self._base, step, shown], None, NEWLINE)
-        self._begin()
-        self._append(line)
-        stats = self._stats
-        for key, value in values.items():
-            stat = stats[key]
-            stat[STEP] = step
-            stat[TIME] = at
-            stat[LAST] = value
-            stat[COUNT] += 1
-            if value < stat[MIN]:
-                stat[MIN] = value
-                stat[MIN_STEP] = step
-            if value > stat[MAX]:
-                stat[MAX] = value
-                stat[MAX_STEP] = step
-        self._dirty = False
-
-    def _new_stat(self, key: str) -> list[Any]:
-        """Start the summary of a metric; the place where its key is checked."""
-        check_key(key, "metric key")
-        before = self._before.metrics.get(key) if self._before is not None else None
-        stat = new_summary(before[STEP] if before is not None else self.first_steps.get(key, 0) - 1)
-        self._stats[key] = stat
-        return stat
-
-    # -- everything else -------------------------------------------------------------------------------------------
+    # -- params, tags, artifacts --------------------------------------------------------------------------------------
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Set params that are not known yet; the same value again is no error."""
         with self._lock:
@@ -272,14 +141,6 @@ class FileRunWriter(Appender, RunWriter):
         """Whether the log is sealed."""
         return self._ended
 
-    def summaries(self) -> Mapping[str, MetricSummary]:
-        """Each metric in one line, from memory: what a live view looks at, in any thread."""
-        return {
-            key: MetricSummary(s[LAST], s[STEP], s[TIME], s[MIN], s[MAX], s[COUNT])
-            for key, s in list(self._stats.items())
-            if s[COUNT]
-        }
-
     @property
     def run_name(self) -> str:
         """The name the run has now."""
@@ -316,11 +177,6 @@ class FileRunWriter(Appender, RunWriter):
         else:
             self._refs.append((offset, len(line), crc32(line)))
         self._dirty = False
-
-    def _begin(self) -> None:
-        """Note that a line is about to be written and counted."""
-        self._interrupted |= self._dirty
-        self._dirty = True
 
     def _append_slowly(self, line: bytes) -> None:
         self._check_open()
