@@ -1,6 +1,5 @@
 /** Everything of a store in a narrow place: runs, models, servers. */
 import { type Signal, signal } from "@preact/signals";
-import { useRef } from "preact/hooks";
 import { formatCount } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
@@ -9,6 +8,7 @@ import { ModelVersions } from "./ModelVersions";
 import { RunCard } from "./RunCard";
 import { RunTable } from "./RunTable";
 import { ServerList } from "./ServeCard";
+import { TabList } from "./TabList";
 
 export type Tab = "runs" | "models" | "servers";
 const TABS: readonly Tab[] = ["runs", "models", "servers"];
@@ -30,40 +30,6 @@ export interface PanelProps {
   mismatch: Signal<string>;
   /** Open the comparison in a place with room. */
   compare: () => void;
-}
-
-function Tabs({ tab, counts }: { tab: Signal<Tab>; counts: Readonly<Record<Tab, number | null>> }) {
-  const list = useRef<HTMLDivElement>(null);
-  const go = (to: Tab): void => {
-    tab.value = to;
-    list.current?.querySelector<HTMLElement>(`[data-tab="${to}"]`)?.focus();
-  };
-  return (
-    <div class="nbt-tabs" role="tablist" ref={list} aria-label={trans.__("Runs and models")}>
-      {TABS.map((one, i) => (
-        <button
-          key={one}
-          type="button"
-          role="tab"
-          data-tab={one}
-          data-nbt={`tab-${one}`}
-          aria-selected={tab.value === one}
-          tabIndex={tab.value === one ? 0 : -1}
-          onClick={() => go(one)}
-          onKeyDown={(event) => {
-            const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? TABS.length - 1 : 0;
-            if (step !== 0) {
-              event.preventDefault();
-              go(TABS[(i + step) % TABS.length] ?? "runs");
-            }
-          }}
-        >
-          {tabName(one)}
-          {counts[one] !== null && counts[one] !== 0 && <span class="nbt-badge">{formatCount(counts[one] ?? 0)}</span>}
-        </button>
-      ))}
-    </div>
-  );
 }
 
 function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }) {
@@ -113,7 +79,11 @@ function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }
 export function Panel({ client, state, tab, mismatch, compare }: ViewProps & PanelProps) {
   const info = useCall(client, { op: "info" }, state.revision.value).answer;
   const servers = useCall(client, { op: "servers" }, state.revision.value).answer;
-  const live = servers?.servers.filter((server) => server.status === "ready").length ?? null;
+  const counts: Readonly<Record<Tab, number>> = {
+    runs: state.runs.value?.total ?? 0,
+    models: info?.models ?? 0,
+    servers: servers?.servers.filter((server) => server.status === "ready").length ?? 0,
+  };
   return (
     <div class="nbt-panel">
       <div class="nbt-panel-head">
@@ -135,7 +105,15 @@ export function Panel({ client, state, tab, mismatch, compare }: ViewProps & Pan
           <Icon name="warn" /> {mismatch.value}
         </p>
       )}
-      <Tabs tab={tab} counts={{ runs: state.runs.value?.total ?? null, models: info?.models ?? null, servers: live }} />
+      <TabList
+        label={trans.__("Runs and models")}
+        name="tab"
+        tabs={TABS}
+        chosen={tab.value}
+        choose={(one) => (tab.value = one)}
+        nameOf={tabName}
+        after={(one) => counts[one] > 0 && <span class="nbt-badge">{formatCount(counts[one])}</span>}
+      />
       <div class="nbt-panel-body" role="tabpanel" aria-label={tabName(tab.value)}>
         {tab.value === "runs" && <RunsTab client={client} state={state} compare={compare} />}
         {tab.value === "models" && <ModelVersions client={client} state={state} />}

@@ -1,5 +1,5 @@
 /** Everything that can be drawn of the runs in a table: one tab a kind. */
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { saveBlob } from "../download";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
@@ -13,6 +13,7 @@ import { drawnRuns, MetricChart } from "./MetricChart";
 import { Parallel } from "./Parallel";
 import { RunDiff } from "./RunDiff";
 import { SideBySide } from "./SideBySide";
+import { TabList } from "./TabList";
 
 type Kind = GetFigure["kind"];
 type Tab = "metrics" | "diff" | Exclude<Kind, "curves"> | "files";
@@ -60,39 +61,6 @@ function tabName(tab: Tab): string {
     case "files":
       return trans.__("Figures & tables");
   }
-}
-
-function PlotTabs({ tab, go }: { tab: Tab; go: (tab: Tab) => void }) {
-  const list = useRef<HTMLDivElement>(null);
-  const move = (to: Tab): void => {
-    go(to);
-    list.current?.querySelector<HTMLElement>(`[data-tab="${to}"]`)?.focus();
-  };
-  return (
-    <div class="nbt-tabs" role="tablist" ref={list} aria-label={trans.__("Plots")}>
-      {TABS.map((one, i) => (
-        <button
-          key={one}
-          type="button"
-          role="tab"
-          data-tab={one}
-          data-nbt={`plot-${one}`}
-          aria-selected={tab === one}
-          tabIndex={tab === one ? 0 : -1}
-          onClick={() => move(one)}
-          onKeyDown={(event) => {
-            const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? TABS.length - 1 : 0;
-            if (step !== 0) {
-              event.preventDefault();
-              move(TABS[(i + step) % TABS.length] ?? "metrics");
-            }
-          }}
-        >
-          {tabName(one)}
-        </button>
-      ))}
-    </div>
-  );
 }
 
 interface Choices {
@@ -274,7 +242,7 @@ export function Plots({ client, state }: ViewProps) {
   return (
     <div class="nbt-plots" data-nbt="plots">
       <div class="nbt-plots-head">
-        <PlotTabs tab={tab} go={setTab} />
+        <TabList label={trans.__("Plots")} name="plot" tabs={TABS} chosen={tab} choose={setTab} nameOf={tabName} />
         <ReportButton client={client} state={state} />
       </div>
       <div role="tabpanel" aria-label={tabName(tab)} class="nbt-plot-panel">
