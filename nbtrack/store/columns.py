@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from math import isnan
 from typing import Any, Final
@@ -225,6 +226,8 @@ class Texts:
         self.codes: dict[str, int] = {}
         self._codes_whole = True
         self.version = 0
+        self._joined: tuple[str, Array] | None = None
+        self._lower: str | None = None
 
     def __len__(self) -> int:
         return self._base_size + len(self._new)
@@ -285,6 +288,30 @@ class Texts:
     def codes_where(self, test: Callable[[str], bool]) -> Array:
         """Return which codes have a text that satisfies `test`."""
         return np.fromiter((test(text) for text in self.all()), bool, len(self))
+
+    def codes_with(self, part: str, *, ignore_case: bool) -> Array:
+        """Return which codes have a text that contains `part` (no line break in it): one look at all of them."""
+        whole, lines = self._lines()
+        flags = 0
+        if ignore_case and whole.isascii() and part.isascii():
+            if self._lower is None:
+                self._lower = whole.lower()
+            whole, part = self._lower, part.lower()
+        elif ignore_case:
+            flags = re.IGNORECASE
+        found = np.zeros(len(self), bool)
+        at = np.fromiter((hit.start() for hit in re.compile(re.escape(part), flags).finditer(whole)), np.int64)
+        found[np.searchsorted(lines, at, side="right") - 1] = True
+        return found
+
+    def _lines(self) -> tuple[str, Array]:
+        """Return all texts below one another, and where each begins; kept until there is a new one."""
+        if self._joined is None or len(self._joined[1]) != len(self):
+            texts = self.all()
+            sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+            self._joined = "\n".join(texts), np.cumsum(sizes + 1) - sizes - 1
+            self._lower = None
+        return self._joined
 
     def codes_of(self, text: str) -> list[int]:
         """Return all codes of one text."""

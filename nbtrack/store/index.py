@@ -231,12 +231,15 @@ class RunIndex(Rows):
         """Return the names that came to a day's folder, and those that went."""
         known.listed_at = time.monotonic()
         try:
-            names = {name for name in os.listdir(f"{self.root}/{RUNS}/{day}") if name.endswith(LOG_SUFFIX)}
+            names = set(os.listdir(f"{self.root}/{RUNS}/{day}"))
         except OSError:
             names = set()
         before = self._names(day, known)
-        known.names = names
-        return names - before, before - names
+        # Not each name is looked at: of many thousands, mostly all are known.
+        new, gone = {name for name in names - before if name.endswith(LOG_SUFFIX)}, before - names
+        if new or gone:
+            known.names = (before - gone) | new
+        return new, gone
 
     def _names(self, day: str, known: _Day) -> set[str]:
         if known.names is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _STAT_FIELDS = {
     "min_step": "min_step",
     "max_step": "max_step",
 }
+
+_PATTERN: Final = re.compile(r"[%_\n]")  # what makes a part of a LIKE more than a text to find
 
 COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
@@ -184,7 +187,12 @@ class Vectors:
                 same: Array = codes == found[0]
                 return same
             return np.isin(codes, np.array(found, codes.dtype))
-        good = np.append(column.texts.codes_where(_test(op, value)), False)  # the last one is for the missing code
+        part = value[1:-1] if op in {"like", "ilike"} and len(value) > 2 and value[0] == value[-1] == "%" else ""
+        if part and not _PATTERN.search(part):
+            good = column.texts.codes_with(part, ignore_case=op == "ilike")
+        else:
+            good = column.texts.codes_where(_test(op, value))
+        good = np.append(good, False)  # the last one is for the missing code
         result: Array = good[codes]
         return result
 

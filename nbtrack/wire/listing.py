@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from types import NoneType
 from typing import Any, Final
 
 import numpy as np
@@ -22,21 +24,26 @@ MOST_RUNS: Final = 100_000
 MOST_GROUPS: Final = 1000
 
 
-def _cell(value: Any) -> float | str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return number(float(value))
+def _cells(values: Sequence[Any]) -> list[float | str | None]:
+    """Return values as JSON can carry them; a column of many is mostly fit to be told as it is."""
+    kinds = set(map(type, values))
+    if kinds <= {str, NoneType}:
+        return list(values)
+    if kinds <= {float, NoneType} and all(map(math.isfinite, (value for value in values if value is not None))):
+        return list(values)
+    return [value if value is None or isinstance(value, str) else number(float(value)) for value in values]
 
 
 def _column(column: RunColumn) -> m.Column:
-    values = [_cell(value) for value in column.values]
-    present = [value for value in values if value is not None]
+    values = _cells(column.values)
+    texts = {value for value in values if isinstance(value, str)} if column.kind != "metric" else set()
+    there = len(values) - values.count(None)
     return m.Column(
         kind=column.kind,
         key=column.key,
         values=values,
-        varies=any(value != values[0] for value in values),
-        numeric=bool(present) and all(not isinstance(value, str) or is_number(value) for value in present),
+        varies=bool(values) and values.count(values[0]) < len(values),
+        numeric=there > 0 and all(map(is_number, texts)),
         better=_better(column.kind, column.key),
     )
 
