@@ -52,8 +52,10 @@ export class Blocks {
   private seen: Seen = { first: 0, last: 40, columns: [] };
   private catalog: Known = { columns: [] };
   private catalogAt = 0;
-  /** What the catalog and the block at hand are about. */
+  /** What the catalog at hand is about. */
   private about = "";
+  private block: { block: Runs; columns: readonly string[] } | null = null;
+  private learning = false;
   private stale = true;
   private loading: Promise<void> | null = null;
 
@@ -135,20 +137,40 @@ export class Blocks {
     const offset = Math.max(0, middle - BLOCK_ROWS / 2);
     const columns = [...new Set(this.seen.columns.filter(isLoadable).map(fieldOfId))];
     const asked = { filter, experiment, run_ids, deleted };
-    const fresh = this.about === about && Date.now() - this.catalogAt < CATALOG_MS;
-    const { catalog: known } = this;
+    const known = this.catalog;
     const numeric = (id: string): boolean => known.columns.some((one) => columnId(one) === id && one.numeric);
     const order_by = orderBy(sort, numeric);
-    const [block, catalog] = await Promise.all([
-      this.client.call({ op: "runs", ...asked, order_by, limit: BLOCK_ROWS, offset, columns }),
-      fresh ? known : this.client.call({ op: "catalog", ...asked }),
-    ]);
-    if (!fresh) {
-      this.catalog = catalog;
+    const block = await this.client.call({ op: "runs", ...asked, order_by, limit: BLOCK_ROWS, offset, columns });
+    this.block = { block, columns };
+    this.runs.value = joined(this.catalog, block, columns);
+    if (this.about !== about || Date.now() - this.catalogAt >= CATALOG_MS) {
+      void this.learn();
+    }
+  }
+
+  /** Ask which columns there are now; the rows do not wait for that. */
+  private async learn(): Promise<void> {
+    if (this.learning) {
+      return;
+    }
+    this.learning = true;
+    const about = this.subject();
+    const { sort: _, ...asked } = this.question();
+    try {
+      this.catalog = await this.client.call({ op: "catalog", ...asked });
       this.catalogAt = Date.now();
       this.about = about;
+      if (this.block !== null) {
+        this.runs.value = joined(this.catalog, this.block.block, this.block.columns);
+      }
+    } catch {
+      return; // the rows say what is wrong; the next block asks again
+    } finally {
+      this.learning = false;
     }
-    this.runs.value = joined(catalog, block, columns);
+    if (about !== this.subject()) {
+      await this.learn();
+    }
   }
 }
 

@@ -92,6 +92,8 @@ export function formatNumber(value: number, decimals?: number): string {
 
 const minus = (text: string): string => text.replace("-", "−");
 
+const MOST_DECIMALS = 4;
+
 /** How many decimals a column needs so that its numbers line up and keep four significant digits. */
 export function columnDecimals(values: readonly Value[]): number {
   let needed = 0;
@@ -101,9 +103,12 @@ export function columnDecimals(values: readonly Value[]): number {
       continue;
     }
     const whole = Math.floor(Math.log10(Math.abs(number))) + 1;
-    const allowed = Math.max(0, 4 - Math.max(whole, 0));
+    const allowed = Math.max(0, MOST_DECIMALS - Math.max(whole, 0));
     const written = String(Number(number.toPrecision(6))).split(".")[1]?.length ?? 0;
     needed = Math.max(needed, Math.min(allowed, written));
+    if (needed >= MOST_DECIMALS) {
+      break; // no column needs more: of thousands of rows mostly the first few say it
+    }
   }
   return needed;
 }

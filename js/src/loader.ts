@@ -18,6 +18,37 @@ const TYPING_MS = 120;
 const computedKeys = (added: readonly string[]): string[] =>
   added.flatMap((id) => (id.endsWith(")") ? [id.slice(id.indexOf(":") + 1)] : []));
 
+/** Do something whenever a signal has another value than before. */
+function onChange(value: ReadonlySignal<string>, act: () => void): () => void {
+  let before: string | null = null;
+  return effect(() => {
+    const now = value.value;
+    if (before !== null && before !== now) {
+      untracked(act);
+    }
+    before = now;
+  });
+}
+
+/** `act`, one at a time: what was asked for meanwhile is done once, after it. */
+function latest(act: () => Promise<void>): () => void {
+  let [busy, wanted] = [false, false];
+  const go = async (): Promise<void> => {
+    busy = true;
+    do {
+      wanted = false;
+      await act();
+    } while (wanted);
+    busy = false;
+  };
+  return () => {
+    wanted = true;
+    if (!busy) {
+      void go();
+    }
+  };
+}
+
 export class Loader {
   readonly runs: Signal<Runs | null> = signal(null);
   /** Whether the table is fetched block by block. */
@@ -205,28 +236,33 @@ export class Loader {
         my.revision.value += 1;
       }
     });
-    // What makes the store answer otherwise: of a small table only queries do.
-    const asks = computed(() => {
+    // What makes the store answer otherwise: of a small table's rows only queries do, and those only say which fit.
+    const shape = computed(() => {
       const { group, added } = my.layout.value;
-      const text = this.large.value || isQuery(my.filter.value) ? my.filter.value : "";
       const more = this.large.value ? [my.sort.value, group] : [];
-      return JSON.stringify([text, my.brush.value, my.trash.value, computedKeys(added), more]);
+      return JSON.stringify([my.trash.value, computedKeys(added), more]);
     });
-    let asked: string | null = null;
+    const words = computed(() => {
+      const text = this.large.value || isQuery(my.filter.value) ? my.filter.value : "";
+      return JSON.stringify([text, my.brush.value]);
+    });
+    const again = (): void => void this.load(columns);
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const later = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(again, TYPING_MS);
+    };
+    const narrow = latest(async () => {
+      this.fits.value = await this.fitting();
+    });
     const disposals = [
       effect(() => {
         void my.revision.value;
         untracked(() => void this.load(columns));
       }),
-      effect(() => {
-        const now = asks.value;
-        if (asked !== null && asked !== now) {
-          clearTimeout(timer);
-          timer = setTimeout(() => void this.load(columns), TYPING_MS); // not a question for every key
-        }
-        asked = now;
-      }),
+      onChange(shape, again),
+      // A group is counted over all runs that fit: not for every key.
+      onChange(words, () => (!this.large.value ? narrow() : my.layout.value.group === null ? again() : later())),
       effect(() => {
         void my.layout.value.baseline;
         void runs.value;

@@ -138,7 +138,7 @@ function haystack(runs: Runs, row: number): string {
   for (const column of runs.columns) {
     const value = column.values[row];
     if (value !== null && value !== undefined && column.key !== "start_time" && column.key !== "end_time") {
-      parts.push(`${column.key}=${value}`, String(value));
+      parts.push(`${column.key}=${value}`);
     }
   }
   return parts.join("\n").toLowerCase();

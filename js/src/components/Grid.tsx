@@ -192,6 +192,16 @@ function toggleGroup(state: State, id: string, value: unknown): void {
   state.layout.value = { ...state.layout.value, group: null };
 }
 
+/** The best rows of a column, by its place; looked for once a column, when it comes into sight. */
+function bestOf(columns: readonly ShownColumn[], rows: readonly number[]): Part["best"] {
+  const found: ReadonlySet<number>[] = [];
+  return (index) => {
+    const column = columns[index];
+    found[index] ??= column === undefined ? new Set<number>() : bestRows(column, rows);
+    return found[index];
+  };
+}
+
 export function Grid(props: GridProps) {
   const { client, state, runs, acts } = props;
   const frame = useRef<HTMLDivElement>(null);
@@ -200,10 +210,7 @@ export function Grid(props: GridProps) {
   const [menu, setMenu] = useState<{ run_id: string; at: Anchor } | null>(null);
   const lay = useColumns(runs, state.columns.value, state.layout.value.widths, scroll.width);
   const rows = state.rows.value;
-  const best = useMemo(
-    () => lay.columns.map((column) => (runs.whole ? bestRows(column, rows) : new Set<number>())),
-    [lay.columns, rows],
-  );
+  const best = useMemo(() => bestOf(lay.columns, runs.whole ? rows : []), [lay.columns, rows]);
   const count = state.count.value;
   const range = inSight(lay, scroll.left, scroll.width);
   const first = Math.max(0, Math.floor(scroll.top / ROW_PX) - SPARE_ROWS);
@@ -245,6 +252,7 @@ export function Grid(props: GridProps) {
     keys,
     range,
     tabRow,
+    best,
     curves,
     writing,
     write,
@@ -287,7 +295,6 @@ export function Grid(props: GridProps) {
                 key={runs.run_ids[item.run]}
                 place={place}
                 row={item.run}
-                best={best}
                 pinned={isPinned && place === 0}
               />
             ) : (

@@ -86,6 +86,26 @@ function widthOf(column: ShownColumn, format: Format): number {
   return Math.min(Math.max(longest, 6), MOST_CHARACTERS) * CHARACTER_PX + PADDING_PX;
 }
 
+interface Measured {
+  id: string;
+  format: Format;
+  width: number;
+}
+
+const measures = new WeakMap<readonly Value[], Measured>();
+
+/** How a column is written and how wide it is; looked at once as long as its values are the same. */
+function measured(column: ShownColumn): Measured {
+  const before = measures.get(column.values);
+  if (before?.id === column.id) {
+    return before;
+  }
+  const format = formatFor(column);
+  const found = { id: column.id, format, width: widthOf(column, format) };
+  measures.set(column.values, found);
+  return found;
+}
+
 export interface GridColumns {
   /** The name first, then what is shown beside it. */
   columns: ShownColumn[];
@@ -108,10 +128,11 @@ export function useColumns(
   const known = useRef(new Map<string, number>()).current;
   const parts = useMemo(() => {
     const columns = [nameColumn(runs), ...shown];
-    const formats = columns.map(formatFor);
-    for (const [i, column] of columns.entries()) {
-      known.set(column.id, Math.max(known.get(column.id) ?? 0, widthOf(column, formats[i] ?? String)));
-    }
+    const formats = columns.map((column) => {
+      const { format, width } = measured(column);
+      known.set(column.id, Math.max(known.get(column.id) ?? 0, width));
+      return format;
+    });
     return { columns, formats };
   }, [runs, shown]);
   return useMemo(() => {

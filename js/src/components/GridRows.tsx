@@ -26,6 +26,8 @@ export interface Part {
   range: [number, number];
   /** Where Tab enters. */
   tabRow: number;
+  /** The rows with the best value of a column. */
+  best: (column: number) => ReadonlySet<number>;
   curves: Curves;
   writing: Writing | null;
   write: (at: Writing | null) => void;
@@ -50,7 +52,6 @@ function Cells({ lay, range, cell }: Pick<Part, "lay" | "range"> & { cell: (inde
 interface RunRowProps extends Part {
   place: number;
   row: number;
-  best: readonly ReadonlySet<number>[];
   pinned: boolean;
 }
 
@@ -99,7 +100,7 @@ function RowCells(props: RunRowProps) {
         place={{ row: place, column: index }}
         text={text}
         value={value}
-        best={props.best[index]?.has(row) === true}
+        best={props.best(index).has(row)}
         width={lay.widths[index] ?? 0}
         focused={props.tabRow === place && keys.focus.column === index}
         onFocus={keys.setFocus}
