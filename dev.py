@@ -285,7 +285,7 @@ def command_test(args: list[str]) -> int:
         ("library tests", pytest("-n", "2", LIBRARY_TESTS), ROOT),
         ("jupyter_server tests", pytest(SERVER_TESTS), ROOT),
         ("wheel tests", pytest(WHEEL_TESTS), ROOT),
-        ("browser tests", pytest(BROWSER_TESTS), ROOT),
+        ("browser tests", pytest("-n", "2", "--dist", "loadfile", BROWSER_TESTS), ROOT),
         ("front-end tests", ["npm", "test"], JS),
     ]
     return steps("python3 dev.py test", todo, keep_going=True)
