@@ -35,6 +35,7 @@ import nbtrack
 from nbtrack import models
 from nbtrack.errors import IntegrityError, UntrustedModelError
 from nbtrack.models.compiled import Compiled, NotCovered, compile_model
+from nbtrack.models.compiled.table import Places
 
 CLASSIFIERS = [
     LogisticRegression(solver="newton-cholesky"),
@@ -252,3 +253,30 @@ def test_mixed_frame_of_numbers_is_answered_as_by_the_model(tmp_path: Path) -> N
     loaded = models.load_bundle(tmp_path / "m")
     assert loaded.compiled is not None
     assert np.array_equal(loaded.predict(frame), model.predict(frame))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_places_among_thresholds_are_exact_wherever_these_lie(kind: Any) -> None:
+    rng = np.random.default_rng(0)
+    huge, tiny = np.finfo(kind).max, np.finfo(kind).smallest_subnormal
+    columns = [
+        rng.normal(size=300),
+        np.exp(rng.normal(scale=8, size=300)),  # most of them in one cell of the grid
+        np.array([0.0, tiny, 2 * tiny, 1.0, 1.0 + np.finfo(kind).eps]),
+        np.array([-huge, -1.0, 0.0, 1.0, huge]),  # further apart than a number can say
+        np.array([-np.inf, 3.0, np.inf]),
+        np.array([np.inf]),
+        np.array([7.0]),
+        np.arange(3) * np.finfo(kind).smallest_normal,
+    ]
+    keys = [np.unique(column.astype(kind)) for column in columns]
+    places = Places(np.arange(len(keys)), keys)
+    assert places._crowded  # each way to an answer is taken
+    assert len(places._levels) > 1
+    with np.errstate(over="ignore"):
+        beside = [(each, np.nextafter(each, kind(np.inf)), np.nextafter(each, kind(-np.inf))) for each in keys]
+    near = [np.concatenate(each) for each in beside]
+    values = np.stack([rng.choice(each[np.isfinite(each)], 500) for each in near], axis=1)
+    starts = np.cumsum([0] + [len(each) + 1 for each in keys[:-1]])
+    expected = np.stack([each.searchsorted(values[:, i]) + starts[i] for i, each in enumerate(keys)])
+    np.testing.assert_array_equal(places.of(values), expected)

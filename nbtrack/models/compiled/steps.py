@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from nbtrack.models.compiled.trees import Array, NotCovered, Trees, expect
+from nbtrack.models.compiled.table import Array
+from nbtrack.models.compiled.trees import NotCovered, Trees, expect
 
 __all__ = ["Array", "NotCovered", "OnTrees", "Program", "Step", "runner"]
 

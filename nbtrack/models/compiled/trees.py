@@ -1,9 +1,7 @@
 """Trees as arrays: which leaf each row reaches in each tree, and the sum of what the leaves say.
 
-Two ways give the same leaves. One follows all paths at once, a level at a time. The other never follows a path: for
-each column it looks up between which two thresholds of the whole forest a value lies, and reads from a table which
-leaves of each tree are still possible then, a bit for each leaf; what all columns allow is ANDed, and the lowest bit
-left is the leaf. That is several times as fast for many rows, where trees have few enough leaves for a machine word.
+Two ways give the same leaves. One follows all paths at once, a level at a time. The other reads them from a table
+(table.py): many times as fast where trees have few enough leaves for a machine word.
 """
 
 from __future__ import annotations
@@ -15,11 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from nbtrack.models.compiled.table import Array, Table, table_of
+
 _CHUNK: Final = 512  # rows at a time, so that what lies between two operations stays in the cache
-_FEW: Final = 3  # rows for which a table costs more than it saves
 _MANY: Final = 4096  # rows that are worth more than one thread
-_TABLE_BYTES: Final = 32 << 20
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
@@ -67,8 +64,8 @@ class Trees:
         expect(0 <= self._depth <= count, "depth")
         if not double:  # for data in single precision the next threshold below that is single, too, says the same
             self._threshold = _single(self._threshold)
-        self._columns = [np.ascontiguousarray(self.values[:, i]) for i in range(self.values.shape[1])]
-        self._table: _Table | None = None
+        self._values = _paired(self.values)
+        self._table: Table | None = None
         self._looked = False
 
     def prepared(self, matrix: Array) -> Array:
@@ -79,7 +76,7 @@ class Trees:
             raise NotCovered("a value too large for single precision")
         return matrix.astype(np.float32)
 
-    def leaves(self, data: Array) -> Array:
+    def _followed(self, data: Array) -> Array:
         """Return the leaf that each row of prepared data reaches in each tree, shape (trees, rows)."""
         if len(data) == 1:
             row, at = data[0], self.roots
@@ -87,8 +84,6 @@ class Trees:
                 right = row[self._feature[at]] > self._threshold[at]
                 at = self._children[2 * at + right]
             return at[:, None]
-        if len(data) > _FEW and (table := self._the_table()) is not None:
-            return table.leaves(data)
         count = len(data)
         flat = np.ascontiguousarray(data.T).reshape(-1)  # column by column
         place = self._feature * count
@@ -99,9 +94,12 @@ class Trees:
             at = self._children.take(2 * at + right)
         return at
 
-    def _the_table(self) -> _Table | None:
+    def _the_table(self) -> Table | None:
         if not self._looked:
-            self._table = _table_of(self.roots, self._feature, self._threshold, self._children, self._depth)
+            table = table_of(self.roots, self._feature, self._threshold, self._children, self._depth)
+            if table is not None:
+                self._table_values = _paired(self.values[table.leaf])
+                self._table = table
             self._looked = True
         return self._table
 
@@ -117,24 +115,39 @@ class Trees:
         parts = [data[i : i + _CHUNK] for i in range(0, len(data), _CHUNK)]
         if len(data) < _MANY:
             return np.concatenate([self._chunk(part, begin, columns) for part in parts])
-        self._the_table()
+        self._the_table()  # before others need it at once
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy's loops run beside each other
             return np.concatenate(list(pool.map(lambda part: self._chunk(part, begin, columns), parts)))
 
     def _chunk(self, data: Array, start: Array, columns: int) -> Array:
-        leaves = self.leaves(data)
-        if len(data) == 1:
-            parts = np.concatenate([start, self.values[leaves[:, 0]].reshape(-1, start.shape[1])])
-            summed: Array = parts.cumsum(axis=0)[-1:]
-            return summed
+        if (table := self._the_table()) is not None:
+            leaves, values = table.leaves(data), self._table_values
+        else:
+            leaves, values = self._followed(data), self._values
+        if columns > 1:
+            found = values[0].take(leaves)
+            return np.stack([_added(found[i::columns], start[0, i]) for i in range(columns)], axis=1)
         total = np.empty((len(data), start.shape[1]))
-        for column in range(start.shape[1]):
-            found = (
-                self._columns[0].take(leaves[column::columns]) if columns > 1 else self._columns[column].take(leaves)
-            )
-            found[0] += start[0, column]
-            np.add.reduce(found, axis=0, out=total[:, column])  # one tree after the other: the rows lie side by side
+        for place, part in enumerate(values):
+            begin = start[0, 2 * place : 2 * place + part.itemsize // 8]
+            added = _added(part.take(leaves), np.ascontiguousarray(begin, np.float64).view(part.dtype)[0])
+            total[:, 2 * place : 2 * place + 2] = added.view(np.float64).reshape(len(data), -1)
         return total
+
+
+def _paired(values: Array) -> list[Array]:
+    """Return columns of doubles two by two as one column of complex numbers, which are found and added at once."""
+    pairs = [np.ascontiguousarray(values[:, i : i + 2], dtype=np.float64) for i in range(0, values.shape[1], 2)]
+    return [pair.view(np.complex128 if pair.shape[1] == 2 else np.float64).reshape(-1) for pair in pairs]
+
+
+def _added(found: Array, start: Any) -> Array:
+    """Return the sum over the first axis, from `start` on, one tree after the other: of shape (rows,)."""
+    found[0] += start
+    if found.shape[1] == 1:  # numpy would add up a single row in another order
+        return found[:, 0].cumsum()[-1:]
+    added: Array = np.add.reduce(found, axis=0)  # the rows lie side by side
+    return added
 
 
 def _single(thresholds: Array) -> Array:
@@ -143,91 +156,3 @@ def _single(thresholds: Array) -> Array:
     above = near.astype(np.float64) > thresholds
     near[above] = np.nextafter(near[above], np.float32(-np.inf))
     return near
-
-
-class _Table:
-    """For each column of the data its sorted thresholds, and for each place among them what is left of each tree."""
-
-    def __init__(self, columns: Array, keys: list[Array], starts: Array, words: Array, leaf: Array) -> None:
-        self._columns = columns  # the columns that the trees look at
-        self._keys = keys
-        self._starts = starts  # where the words of each column begin
-        self._words = words  # shape (places, trees)
-        self._leaf = leaf.reshape(-1)  # the node of each tree's n-th leaf
-        self._firsts = np.arange(leaf.shape[0])[:, None] * leaf.shape[1]
-
-    def leaves(self, data: Array) -> Array:
-        """Return the leaf that each row reaches in each tree, shape (trees, rows)."""
-        left = None
-        for column, keys, start in zip(self._columns, self._keys, self._starts, strict=True):
-            allowed = self._words.take(keys.searchsorted(data[:, column]) + start, axis=0)
-            left = allowed if left is None else np.bitwise_and(left, allowed, out=left)
-        assert left is not None  # noqa: S101 - a table has columns
-        size = left.dtype.itemsize
-        lowest = left & (~left + left.dtype.type(1))
-        # a power of two as a float says its exponent in the bits above the mantissa
-        if size == 4:
-            place = (lowest.astype(np.float32).view(np.uint32) >> 23) - 127
-        else:
-            place = (lowest.astype(np.float64).view(np.uint64) >> np.uint64(52)) - np.uint64(1023)
-        found: Array = self._leaf.take(place.T.astype(np.intp) + self._firsts)
-        return found
-
-
-def _table_of(roots: Array, feature: Array, threshold: Array, children: Array, depth: int) -> _Table | None:
-    """Return the table of a forest; None where following the paths is as good."""
-    count, trees = len(feature), len(roots)
-    own = np.arange(count)
-    is_leaf = children[::2] == own
-    tree, levels = _levels(roots, children, is_leaf)
-    below = is_leaf.astype(np.int64)  # leaves in each node's part of the tree
-    for nodes in reversed(levels):
-        below[nodes] = below[children[2 * nodes]] + below[children[2 * nodes + 1]]
-    first = np.zeros(count, dtype=np.int64)
-    for nodes in levels:
-        first[children[2 * nodes]] = first[nodes]
-        first[children[2 * nodes + 1]] = first[nodes] + below[children[2 * nodes]]
-    most = int(below[roots].max())
-    inner = np.concatenate(levels) if levels else own[:0]
-    used = np.unique(feature[inner])
-    word: Any = np.uint32 if most <= 32 else np.uint64
-    places = len(inner) + len(used)
-    # a look-up is several times cheaper than a step along a path, but there is one for each column
-    if not len(inner) or most > 64 or len(used) * word().itemsize > 32 * depth:
-        return None
-    if places * trees * word().itemsize > _TABLE_BYTES:
-        return None
-    leaf = np.zeros((trees, most), dtype=np.intp)
-    ends = own[is_leaf & (tree >= 0)]
-    leaf[tree[ends], first[ends]] = ends
-    widths = below[children[2 * inner]].astype(np.uint64)
-    gone = ((np.uint64(1) << widths) - np.uint64(1)) << first[inner].astype(
-        np.uint64
-    )  # the left side, to the right of it
-    kept = (~gone).astype(word)
-    keys: list[Array] = []
-    starts: list[int] = []
-    words: list[Array] = []
-    for column in used:
-        mine = np.flatnonzero(feature[inner] == column)
-        sorted_keys, place = np.unique(threshold[inner[mine]], return_inverse=True)
-        part = np.full((len(sorted_keys) + 1, trees), np.iinfo(word).max, dtype=word)
-        np.bitwise_and.at(part, (place + 1, tree[inner[mine]]), kept[mine])
-        starts.append(sum(len(each) for each in words))
-        words.append(np.bitwise_and.accumulate(part, axis=0))
-        keys.append(sorted_keys)
-    return _Table(used, keys, np.array(starts), np.concatenate(words), leaf)
-
-
-def _levels(roots: Array, children: Array, is_leaf: Array) -> tuple[Array, list[Array]]:
-    """Return the tree that each node belongs to, and the inner nodes of all trees level by level."""
-    tree = np.full(len(is_leaf), -1, dtype=np.intp)
-    tree[roots] = np.arange(len(roots))
-    levels = []
-    nodes = roots
-    while len(nodes := nodes[~is_leaf[nodes]]):
-        levels.append(nodes)
-        both = np.concatenate([children[2 * nodes], children[2 * nodes + 1]])
-        tree[both] = np.concatenate([tree[nodes], tree[nodes]])
-        nodes = both
-    return tree, levels
