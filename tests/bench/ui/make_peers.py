@@ -1,4 +1,4 @@
-"""Logs the same runs with another tracker: ``PYTHON make_peers.py mlflow|tensorboard FOLDER COUNT``."""
+"""Logs the same runs with another tracker: ``PYTHON make_peers.py mlflow|tensorboard|nbtrack FOLDER COUNT``."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ def ours(folder: Path, count: int) -> None:
 if __name__ == "__main__":
     where = Path(sys.argv[2])
     where.mkdir(parents=True, exist_ok=True)
-    {"mlflow": mlflow, "tensorboard": tensorboard, "ours": ours}[sys.argv[1]](where, int(sys.argv[3]))
+    {"mlflow": mlflow, "tensorboard": tensorboard, "nbtrack": ours}[sys.argv[1]](where, int(sys.argv[3]))
