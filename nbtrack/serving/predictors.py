@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbtrack.models import Loaded
     from nbtrack.models.compiled import Compiled
 
-BULK_S: Final = 0.03  # arrays that take longer than this for a request make the model itself worth its memory
+BULK_S: Final = 0.03  # of processor: arrays that take more for a request make the model itself worth its memory
 _log = logging.getLogger("nbtrack.serving")
 
 
@@ -55,7 +55,7 @@ class CompiledFirst:
         self._lock = threading.Lock()
         self._failed: Exception | None = None
         self._fetching = False
-        self._row_s = 0.0  # what a row costs where there are many: the least seen, for a busy machine says nothing
+        self._row_s = 0.0  # of processor that a row costs where there are many, the least seen: others may be busy, too
         self._first = True
         self._itself_row_s = 0.0
 
@@ -68,13 +68,13 @@ class CompiledFirst:
             if self._itself is not None and self._itself_row_s < self._row_s:
                 return self._itself(matrix)
             self._fetch()
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             answer = self._compiled.predict(matrix)
         except NotCovered:
             return self._ask_itself(matrix)
         if rows > 64:
-            row_s = (time.perf_counter() - started) / rows
+            row_s = (time.process_time() - started) / rows
             self._row_s = min(row_s, self._row_s or row_s)
             if self._first:  # it made what the others find ready
                 self._first, self._row_s = False, 0.0
@@ -110,9 +110,9 @@ class CompiledFirst:
                 itself = self._get()
                 sample = np.zeros((1024, self._compiled.width))
                 itself(sample)
-                started = time.perf_counter()
+                started = time.process_time()
                 itself(sample)
-                self._itself_row_s = (time.perf_counter() - started) / len(sample)
+                self._itself_row_s = (time.process_time() - started) / len(sample)
             except Exception:  # the arrays go on answering
                 _log.warning("the model itself cannot be loaded; its compiled arrays go on answering", exc_info=True)
 
