@@ -25,6 +25,31 @@ export interface Shown {
   title: string;
 }
 
+/** One step of a pipeline, as its parent run tells of it. */
+export interface PipelineStep {
+  name: string;
+  status: "ran" | "reused" | "failed" | "not run";
+  run_id: string;
+  seconds: number;
+  /** What it takes: the name, and the step that returned it, "" for a param. */
+  inputs: [string, string][];
+  outputs: string[];
+  /** Why a later pipeline runs it again whatever happens; "" if it can be reused. */
+  not_kept: string;
+}
+
+/** What came of running a run again. */
+export interface Reproduced {
+  reproduced: boolean;
+  at: number | null;
+  verdict: string;
+  compared: number;
+  /** Kind, key, before and after of every value that is not the same. */
+  differences: [string, string, string, string][];
+  changed: string[];
+  not_compared: string[];
+}
+
 export interface RunRecord {
   source: string;
   notebook: string;
@@ -41,6 +66,8 @@ export interface RunRecord {
   platform: string;
   packages: [string, string][];
   git: [string, string][];
+  steps: PipelineStep[];
+  reproduced: Reproduced | null;
   captured: string[];
   not_captured: string[];
   output: { name: string; text: string }[];
@@ -85,6 +112,41 @@ function dataOf(value: unknown): DataRead {
   };
 }
 
+const STEP_STATUS: readonly PipelineStep["status"][] = ["ran", "reused", "failed", "not run"];
+
+function stepOf(value: unknown): PipelineStep {
+  const step = record(value);
+  return {
+    name: text(step.name),
+    status: STEP_STATUS.find((one) => one === step.status) ?? "not run",
+    run_id: text(step.run_id),
+    seconds: number(step.seconds) ?? 0,
+    inputs: pairs(step.inputs),
+    outputs: texts(step.outputs),
+    not_kept: text(step.not_kept),
+  };
+}
+
+function reproducedOf(value: unknown): Reproduced | null {
+  const one = record(value);
+  if (typeof one.reproduced !== "boolean") {
+    return null;
+  }
+  const at = Date.parse(text(one.at));
+  return {
+    reproduced: one.reproduced,
+    at: Number.isFinite(at) ? at : null,
+    verdict: text(one.verdict),
+    compared: number(one.compared) ?? 0,
+    differences: list(one.differences).map((row) => {
+      const [kind, key, before, after] = list(row).map(said);
+      return [kind ?? "", key ?? "", before ?? "", after ?? ""];
+    }),
+    changed: texts(one.changed),
+    not_compared: texts(one.not_compared),
+  };
+}
+
 const shownOf = (value: unknown): Shown => ({ path: text(record(value).path), title: text(record(value).title) });
 
 function errorOf(value: unknown): string {
@@ -118,6 +180,8 @@ export function readRecord(capture: Json): RunRecord {
     platform: text(capture.platform),
     packages: pairs(capture.packages),
     git: pairs(capture.git),
+    steps: list(record(capture.pipeline).steps).map(stepOf),
+    reproduced: reproducedOf(capture.reproduced),
     captured: texts(capture.captured),
     not_captured: texts(capture.not_captured),
     output: ["stdout", "stderr"].flatMap((name) => {

@@ -191,6 +191,23 @@ export interface Pin {
   choice?: "pinned" | "unpinned" | null;
 }
 
+/**
+ * Run the cells that made a run again in a clean kernel; answers at once, while they run in the background.
+ *
+ * `stop` ends what is under way instead; the run is not stamped then.
+ */
+export interface Reproduce {
+  op: "reproduce";
+  run_id: string;
+  stop?: boolean;
+}
+
+/** How far is it? Asked while a reproduction of this run is under way. */
+export interface GetReproduction {
+  op: "reproduction";
+  run_id: string;
+}
+
 /** Make a model that a run logged a version of a registered model. */
 export interface Register {
   op: "register";
@@ -349,6 +366,7 @@ export interface RunDetail {
   parent: [string, string] | null;
   children: [string, string, string][];
   inputs: DataInput[];
+  reproducing: boolean;
   pins: Record<string, string>;
 }
 
@@ -750,6 +768,22 @@ export interface Rules {
   gates: Record<string, string[]>;
 }
 
+/**
+ * How far the process that answers is with running a run again; the result itself is on the run.
+ *
+ * `state` is ``none`` (nothing was asked for), ``running``, ``done`` (the run is stamped), ``stopped`` or ``failed``
+ * (`error` says why it could not even be compared). `done` of `total` cells ran to their end; `cell` names the next.
+ */
+export interface Reproduction {
+  run_id: string;
+  state: "done" | "failed" | "none" | "running" | "stopped";
+  done: number;
+  total: number;
+  cell: string;
+  elapsed_ms: number;
+  error: string;
+}
+
 /** One step of a server's rehearsal. `state` is ``ok`` or ``note``. */
 export interface Check {
   name: string;
@@ -821,6 +855,8 @@ export type AnyRequest =
   | ListServers
   | EditRun
   | Pin
+  | Reproduce
+  | GetReproduction
   | Register
   | Promote
   | Undo
@@ -861,6 +897,8 @@ export interface Answers {
   servers: Servers;
   edit_run: Done;
   pin: Done;
+  reproduce: Reproduction;
+  reproduction: Reproduction;
   edit_version: Done;
   serve: Server;
   stop_server: Done;

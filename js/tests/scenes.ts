@@ -1,11 +1,12 @@
 // Scenes of the gallery: the page of a run, the differences of two, and the report, over fixed data.
 import { EmbeddedClient, type Saved } from "../src/clients/embedded";
-import { FakeClient, wineRuns } from "../src/clients/fake";
+import { FakeClient, type FakeRun, wineRuns } from "../src/clients/fake";
 import { mount as mountReport } from "../src/components/Report";
+import { mount as mountCard } from "../src/components/RunCard";
 import { mount as mountDetail } from "../src/components/RunDetail";
 import { mount as mountDiff } from "../src/components/RunDiff";
 import { createState } from "../src/state";
-import type { RunDiff } from "../src/wire";
+import type { Reproduction, RunDiff } from "../src/wire";
 
 type Place = (title: string, width: number) => HTMLElement;
 
@@ -104,6 +105,48 @@ async function registered(): Promise<FakeClient> {
   return client;
 }
 
+const STEPS = [
+  ["load", "reused", 0.02, {}, ["wine"]],
+  ["split", "ran", 0.4, { wine: "load", test_size: "" }, ["train", "test"]],
+  ["train a forest of many trees", "ran", 12.5, { train: "split", n_estimators: "" }, ["model"]],
+  ["train a line", "ran", 1.5, { train: "split" }, ["line"]],
+  ["evaluate", "failed", 0.3, { model: "train a forest of many trees", line: "train a line", test: "split" }, []],
+  ["register", "not run", 0, {}, []],
+] as const;
+
+function pipelineRun(status: string): FakeRun {
+  const steps = STEPS.map(([name, told, seconds, inputs, outputs], i) => ({
+    name,
+    status: told,
+    run_id: told === "not run" ? "" : String(i).repeat(32),
+    seconds,
+    inputs,
+    outputs,
+    not_kept: name === "evaluate" ? "it is marked reuse=False" : "",
+  }));
+  return {
+    run_id: "ab".repeat(16),
+    run_name: "wine",
+    status,
+    capture: { pipeline: { steps } },
+    metrics: { accuracy: 0.93 },
+  };
+}
+
+const STAMP = {
+  reproduced: false,
+  at: "2026-01-15T10:00:00+00:00",
+  verdict:
+    "Not reproduced: 2 of 12 values differ, first metric accuracy was 0.9722 and is 0.9444. Since then changed: scikit-learn 1.8.0 → 1.9.0.",
+  compared: 12,
+  differences: [
+    ["metric", "accuracy", "0.9722222222222222", "0.9444444444444444"],
+    ["param", "n_jobs", "–", "4"],
+  ],
+  changed: ["scikit-learn 1.8.0 → 1.9.0", "the content of wine.csv"],
+  not_compared: ["fit_time"],
+};
+
 export const SCENES: Record<string, (place: Place) => Promise<void>> = {
   async detail(place) {
     const client = await registered();
@@ -116,6 +159,71 @@ export const SCENES: Record<string, (place: Place) => Promise<void>> = {
     mountDetail(place("Everything about a run, 900 px", 900), client, createState(client, { table: false }), {
       run_id: run?.run_id ?? "",
     });
+  },
+  async pipeline(place) {
+    for (const [width, status] of [
+      [1100, "FAILED"],
+      [700, "FAILED"],
+      [320, "FAILED"],
+      [240, "RUNNING"],
+    ] as const) {
+      const client = new FakeClient([pipelineRun(status)]);
+      const mount = width > 1000 ? mountDetail : mountCard;
+      mount(place(`A pipeline, ${width} px, ${status}`, width), client, createState(client, { table: false }), {
+        run_id: "ab".repeat(16),
+      });
+    }
+  },
+  async reproduce(place) {
+    const slice = CAPTURE.slice;
+    const show = async (title: string, width: number, capture: object, told: Partial<Reproduction> | null) => {
+      const [run] = wineRuns();
+      const client = new FakeClient(run === undefined ? [] : [{ ...run, capture: { ...capture } }]);
+      const answer = {
+        run_id: run?.run_id ?? "",
+        state: "none",
+        done: 0,
+        total: 0,
+        cell: "",
+        elapsed_ms: 0,
+        error: "",
+      };
+      client.answering.set("reproduce", () => ({ ...answer, ...told }) as Reproduction);
+      client.answering.set("reproduction", () => ({ ...answer, ...told }) as Reproduction);
+      const root = place(title, width);
+      mountCard(root, client, createState(client, { table: false }), { run_id: run?.run_id ?? "" });
+      await new Promise((done) => setTimeout(done, 60));
+      const press = async (name: string): Promise<void> => {
+        root.querySelector<HTMLElement>(`[data-nbt="${name}"]`)?.click();
+        await new Promise((done) => setTimeout(done, 60));
+      };
+      await press("reproduce-details");
+      if (told !== null) {
+        await press("reproduce");
+        await (told.state === "none" ? undefined : press("confirm-reproduce"));
+      }
+    };
+    await show("Never reproduced", 600, { slice }, null);
+    await show("Asked", 600, { slice }, { state: "none" });
+    await show("Under way", 600, { slice }, { state: "running", done: 1, total: 3, cell: "In [5]", elapsed_ms: 4200 });
+    await show("Under way, 260 px", 260, { slice }, { state: "running", total: 3 });
+    await show("Not reproduced", 600, { slice, reproduced: STAMP }, null);
+    const yes = {
+      ...STAMP,
+      reproduced: true,
+      verdict: "Reproduced: 12 values, all exactly the same.",
+      differences: [],
+    };
+    await show("Reproduced, 260 px", 260, { slice, reproduced: { ...yes, changed: [] } }, null);
+    await show(
+      "Failed",
+      600,
+      { slice },
+      {
+        state: "failed",
+        error: "reproduce: a clean kernel needs nbclient, which is not installed. pip install 'nbtrack[lab]'",
+      },
+    );
   },
   async diff(place) {
     const client = new FakeClient(wineRuns());

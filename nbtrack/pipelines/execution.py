@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 CELL_TIMEOUT_S: Final = 600
+STOP_POLL_S: Final = 0.1
 # The kernel must find the store of its own folder, not the one that this shell happens to name.
 FOREIGN_VARIABLES: Final = ("NBTRACK_TRACKING_URI", "NBTRACK_EXPERIMENT_NAME")
 
@@ -37,6 +38,10 @@ class Cell:
     number: int
     total: int
     step: str
+
+
+class Stopped(Exception):
+    """The execution was ended before its time, as asked."""
 
 
 class Watcher(Protocol):
@@ -60,6 +65,7 @@ class Execution:
     answer: str = "summary"
     timeout_s: int | None = CELL_TIMEOUT_S
     env: Mapping[str, str] | None = None  # of the kernel; that of this process, without its store, if not given
+    stop: threading.Event | None = None  # set from another thread, it ends the execution
     log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def log_tail(self) -> str:
@@ -115,11 +121,15 @@ def execute_notebook(execution: Execution) -> dict[str, Any]:
         notebook then holds the outputs up to there.
     KeyboardInterrupt
         On Ctrl-C; the kernel is gone by then.
+    Stopped
+        If `execution.stop` was set; likewise.
     """
     received: list[int] = []
     try:
         return asyncio.run(_execute(execution, received))
     except asyncio.CancelledError:
+        if execution.stop is not None and execution.stop.is_set():
+            raise Stopped from None
         if received and received[0] == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM) from None
         raise KeyboardInterrupt from None
@@ -144,9 +154,13 @@ async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
         ):
             ready = True
             _cancel_on_signal(received)
-            await _read_language(client)
-            await _execute_cells(client, execution)
-            return await _ask(client, execution.answer) if execution.answer else {}
+            stopping = asyncio.create_task(_cancel_on_stop(execution.stop, asyncio.current_task()))
+            try:
+                await _read_language(client)
+                await _execute_cells(client, execution)
+                return await _ask(client, execution.answer) if execution.answer else {}
+            finally:
+                stopping.cancel()
     except RuntimeError as error:
         if ready or isinstance(error, NotebookError):
             raise
@@ -170,6 +184,14 @@ def _cancel_on_signal(received: list[int]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: asyncio.run itself answers Ctrl-C
             asyncio.get_running_loop().add_signal_handler(number, cancel, number)
+
+
+async def _cancel_on_stop(stop: threading.Event | None, task: asyncio.Task[Any] | None) -> None:
+    while stop is not None and task is not None and not task.done():
+        if stop.is_set():
+            task.cancel()
+            return
+        await asyncio.sleep(STOP_POLL_S)
 
 
 async def _read_language(client: NotebookClient) -> None:

@@ -6,8 +6,6 @@ import math
 import re
 import shlex
 import tempfile
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +23,14 @@ from nbtrack.reprs.numbers import clean, format_number, plural, short_id
 from nbtrack.tracking import get_store
 
 if TYPE_CHECKING:
-    from nbtrack.pipelines.execution import Cell
+    import threading
+
+    from nbtrack.pipelines.execution import Watcher
     from nbtrack.store.base import Store
 
 TAG_REPRODUCED: Final = "nbtrack.reproduced"
 TOLERANCE: Final = 1e-9
+CELL_LABEL: Final = "In ["  # how the cells of the slice are called while they run; ours between them are not
 _NUMBERED: Final = re.compile(r"(?<![\w.])(?:_\d+|Out\[|In\[)")
 
 
@@ -103,16 +104,6 @@ class Reproduction:
         }
 
 
-class _Silent:
-    """Wants to know nothing of how far the execution is."""
-
-    def started(self, cell: Cell) -> None:
-        """A cell begins."""
-
-    def finished(self, cell: Cell, seconds: float) -> None:
-        """A cell went well."""
-
-
 def reproduce(
     run: Run | str,
     *,
@@ -162,17 +153,45 @@ def reproduce(
     >>> nbtrack.reproduce("0199f2c4")  # doctest: +SKIP
     shy-fox 0199f2c4: Reproduced: 12 values, all exactly the same.
     """
-    store = store or get_store(create=False)
-    run = store.get_run(run.run_id if isinstance(run, Run) else run)
+    return reproduce_watched(
+        run.run_id if isinstance(run, Run) else run,
+        store or get_store(create=False),
+        folder=folder,
+        tolerance=tolerance,
+        timeout_s=timeout_s,
+        stamp=stamp,
+    )
+
+
+def reproducible(run: Run, store: Store) -> list[dict[str, Any]]:
+    """Return the cells to run again; raises InvalidInputError if there are none."""
     cells = slice_cells(run, store)
     if not cells:
         raise InvalidInputError(
             f"reproduce: run {run.info.run_name!r} has no slice. Only a cell that was tracked in a notebook, and not"
             " with `--no-capture slice`, can be run again."
         )
+    return cells
+
+
+def reproduce_watched(
+    run_id: str,
+    store: Store,
+    *,
+    folder: str | Path | None = None,
+    tolerance: float = TOLERANCE,
+    timeout_s: int | None = None,
+    stamp: bool = True,
+    watcher: Watcher | None = None,
+    stop: threading.Event | None = None,
+) -> Reproduction:
+    """Do as :func:`reproduce` says, telling `watcher` how far it is; raises Stopped, without a stamp, after `stop`."""
+    run = store.get_run(run_id)
+    cells = reproducible(run, store)
     began = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="nbtrack-reproduce-", ignore_cleanup_errors=True) as place:
-        error = _execute(cells, Path(place), _folder(run, store, folder), timeout_s)
+        where = _folder(run, store, folder)
+        error = _execute(cells, Path(place), where, timeout_s=timeout_s, watcher=watcher, stop=stop)
         from nbtrack.store import open_store
 
         other = open_store(Path(place) / "store")
@@ -227,7 +246,7 @@ def _notebook(cells: list[dict[str, Any]], place: Path) -> dict[str, Any]:
     made = []
     for number, cell in enumerate(cells):
         source, count = str(cell.get("source", "")), cell.get("execution_count")
-        label = f"In [{count if isinstance(count, int) else ' '}]"
+        label = f"{CELL_LABEL}{count if isinstance(count, int) else ' '}]"
         if cell.get("this"):
             source = f"{_track_line(source)}\n{code_of(source)}"
             made.append(code_cell(f"{ours}; del nbtrack", f"ours-{number}"))
@@ -242,7 +261,15 @@ def _notebook(cells: list[dict[str, Any]], place: Path) -> dict[str, Any]:
     return document
 
 
-def _execute(cells: list[dict[str, Any]], place: Path, folder: Path, timeout_s: int | None) -> str:
+def _execute(
+    cells: list[dict[str, Any]],
+    place: Path,
+    folder: Path,
+    *,
+    timeout_s: int | None,
+    watcher: Watcher | None,
+    stop: threading.Event | None,
+) -> str:
     """Execute the cells; return why they did not run to their end, or nothing."""
     try:
         import ipykernel  # noqa: F401
@@ -256,26 +283,12 @@ def _execute(cells: list[dict[str, Any]], place: Path, folder: Path, timeout_s: 
 
     document = nbformat.from_dict(_notebook(cells, place))
     labels = tuple(tag for cell in document.cells for tag in cell.metadata.get("tags", []))
-    execution = Execution(document, folder, labels, _Silent(), answer="nbtrack_ran", timeout_s=timeout_s)
+    execution = Execution(document, folder, labels, watcher, answer="nbtrack_ran", timeout_s=timeout_s, stop=stop)
     try:
-        if threading.current_thread() is threading.main_thread() and not _in_loop():
-            execute_notebook(execution)
-        else:  # in a notebook a loop runs already
-            with ThreadPoolExecutor(1, "nbtrack-reproduce") as pool:
-                pool.submit(execute_notebook, execution).result()
+        execute_notebook(execution)
     except NotebookError as error:
         return str(error)
     return ""
-
-
-def _in_loop() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _last_run(store: Store) -> Run | None:

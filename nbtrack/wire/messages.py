@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from nbtrack.wire import differing, pictures, registered, servers, tables
+from nbtrack.wire import differing, pictures, registered, repeating, servers, tables
 from nbtrack.wire.base import Answer, Number, Request
 
 
@@ -98,6 +98,8 @@ AnyRequest = (
     | ListServers
     | EditRun
     | Pin
+    | repeating.Reproduce
+    | repeating.GetReproduction
     | registered.Register
     | registered.Promote
     | registered.Undo
@@ -184,6 +186,7 @@ class RunDetail(Answer, frozen=True):
     parent: tuple[str, str] | None = None  # id and name of the run that this is a part of
     children: list[tuple[str, str, str]] = []  # id, name and status of the runs that are parts of this one
     inputs: list[DataInput] = []
+    reproducing: bool = False  # whether the process that answers is just running it again
     pins: dict[str, str] = {}  # "param:C" or "metric:loss" -> "pinned" or "unpinned", as chosen for its notebook
 
 
@@ -259,6 +262,7 @@ ANSWERS: dict[str, type[Answer]] = {
     "servers": Servers,
     "edit_run": Done,
     "pin": Done,
+    **repeating.ANSWERS,
     "edit_version": Done,
     "serve": Server,
     "stop_server": Done,

@@ -11,6 +11,7 @@ from nbtrack.tracking.directions import better_direction
 from nbtrack.wire import messages as m
 from nbtrack.wire.base import number
 from nbtrack.wire.promoting import logged_models
+from nbtrack.wire.repeated import is_reproducing
 
 MOST_CHILDREN = 200
 
@@ -80,6 +81,7 @@ def get_run(store: Store, request: m.GetRun) -> m.RunDetail:
         parent=_parent(store, run),
         children=_children(store, run),
         inputs=[m.DataInput(i.name, i.context, i.digest, i.source) for i in run.inputs.dataset_inputs],
+        reproducing=is_reproducing(store, run.run_id),
         pins=dict(pins_of_run(store, run)),
     )
 

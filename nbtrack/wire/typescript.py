@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect as mi
 
-from nbtrack.wire import differing, messages, pictures, registered, servers, tables
+from nbtrack.wire import differing, messages, pictures, registered, repeating, servers, tables
 from nbtrack.wire.base import Answer
 
 HEADER = """\
@@ -75,7 +75,7 @@ def render() -> str:
     requests: tuple[type[msgspec.Struct], ...] = typing.get_args(messages.AnyRequest)
     answers = [
         cls
-        for room in (messages, tables, differing, pictures, registered, servers)
+        for room in (messages, tables, differing, pictures, registered, repeating, servers)
         for cls in vars(room).values()
         if isinstance(cls, type) and issubclass(cls, Answer) and cls is not Answer
     ]

@@ -336,6 +336,7 @@ export class FakeClient implements Client {
       end_time: run.end_time === undefined ? (run.start_time ?? NOW) + 1400 : run.end_time,
       user: "ada",
       deleted: false,
+      reproducing: false,
       pins: this.pins,
       note: run.tags?.["nbtrack.note"] ?? "",
       params: run.params ?? {},

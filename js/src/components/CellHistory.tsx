@@ -12,6 +12,7 @@ import { RowCurve } from "./Curves";
 import { ErrorBanner } from "./ErrorBanner";
 import { Ago, Button, Empty, Loading, Mark, StatusBadge, useCall } from "./kit";
 import { RunCard } from "./RunCard";
+import { Visited } from "./Visited";
 
 /** The cell that is followed; null where none can be tracked. */
 export interface FollowedCell {
@@ -102,7 +103,11 @@ function Line(props: {
 function Strip({ client, state, cell, page, compare }: ViewProps & HistoryProps & { cell: Signal<FollowedCell> }) {
   const { id } = cell.value;
   const [shown, show] = useState<string | null>(null);
-  useEffect(() => show(null), [id]); // another cell starts at its newest run
+  const choose = (run_id: string | null): void => {
+    show(run_id);
+    state.current.value = null;
+  };
+  useEffect(() => choose(null), [id]); // another cell starts at its newest run
   const filter = `tags.\`nbtrack.cell\` = ${quoted(id)}`;
   const { answer, failure } = useCall(client, { op: "runs", filter, limit: MOST_RUNS }, state.revision.value);
   if (answer === null) {
@@ -129,7 +134,7 @@ function Strip({ client, state, cell, page, compare }: ViewProps & HistoryProps 
       </div>
       <ol class="nbt-strip" data-nbt="history" aria-label={trans.__("Runs of this cell, newest first")}>
         {found.map((step) => (
-          <Line key={step.run_id} runs={answer} step={step} metric={metric} shown={current} show={show} />
+          <Line key={step.run_id} runs={answer} step={step} metric={metric} shown={current} show={choose} />
         ))}
       </ol>
       <div class="nbt-actions">
@@ -143,7 +148,11 @@ function Strip({ client, state, cell, page, compare }: ViewProps & HistoryProps 
           <Button name="run-page" label={trans.__("Open as a page")} onClick={() => page(current)} />
         )}
       </div>
-      {current !== null && <RunCard key={current} client={client} state={state} run_id={current} detailed={true} />}
+      {current !== null && (
+        <Visited state={state} run_id={current}>
+          {(run_id) => <RunCard key={run_id} client={client} state={state} run_id={run_id} detailed={true} />}
+        </Visited>
+      )}
     </>
   );
 }

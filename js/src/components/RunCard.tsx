@@ -7,12 +7,17 @@ import { columnDecimals, formatBytes, formatDelta, formatDuration, formatNumber,
 import { trans } from "../i18n";
 import { type Control, freshLive, type Live, withLive } from "../live";
 import { mounter, type ViewProps } from "../mount";
+import { stepsOf } from "../pipeline";
+import { readRecord } from "../record";
 import type { State } from "../state";
 import type { Failure, LoggedModel, MetricEntry, RunDetail } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
 import { Ago, Button, Code, Loading, Mark, StageChip, StatusBadge, useAction, useCall } from "./kit";
 import { ModelActions } from "./ModelActions";
+import { Pipeline } from "./Pipeline";
+import { Reproduce } from "./Reproduce";
 import { RunLive } from "./RunLive";
+import { Visited } from "./Visited";
 
 const MOST_SHOWN = 12;
 
@@ -300,6 +305,7 @@ export function RunCard({ client, state, run_id, detailed, close, live, control 
   const first = (kind: Kind, key: string): number => (run.pins?.[`${kind}:${key}`] === "pinned" ? 0 : 1);
   const params = Object.entries(run.params).sort(([a], [b]) => first("param", a) - first("param", b));
   const metrics = [...run.metrics].sort((a, b) => first("metric", a.key) - first("metric", b.key));
+  const { steps } = readRecord(run.capture);
   const error = run.status === "FAILED" ? failureText(run) : ""; // an interrupt is no news
   return (
     <section
@@ -318,6 +324,7 @@ export function RunCard({ client, state, run_id, detailed, close, live, control 
         control={control ?? {}}
         curves={state.options.table === false}
       />
+      {steps.length > 0 && <Pipeline state={state} run={run} steps={stepsOf(run, steps)} />}
       {unpinned && <ErrorBanner failure={unpinned} />}
       {run.note !== "" && <p class="nbt-quote">{run.note}</p>}
       <div class="nbt-blocks">
@@ -360,10 +367,26 @@ export function RunCard({ client, state, run_id, detailed, close, live, control 
         <ModelLine key={model.artifact_path} model={model} />
       ))}
       {run.status !== "RUNNING" && <ModelActions client={client} state={state} run={run} />}
+      <Reproduce client={client} state={state} run={run} />
       <Captured run={run} />
       {detailed && <More run={run} />}
     </section>
   );
 }
 
-export const mount = mounter<CardProps>(RunCard, { run_id: "", detailed: false });
+/** A card alone: what belongs to its run is shown in its place. What the cell says live is of its own run only. */
+function CardAlone(props: ViewProps & CardProps) {
+  return (
+    <Visited state={props.state} run_id={props.run_id}>
+      {(run_id) =>
+        run_id === props.run_id ? (
+          <RunCard {...props} />
+        ) : (
+          <RunCard key={run_id} client={props.client} state={props.state} run_id={run_id} detailed={true} />
+        )
+      }
+    </Visited>
+  );
+}
+
+export const mount = mounter<CardProps>(CardAlone, { run_id: "", detailed: false });

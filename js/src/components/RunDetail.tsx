@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { formatBytes, formatDelta, formatDuration, formatNumber, formatTime, toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
+import { stepsOf } from "../pipeline";
 import { type RunRecord, readRecord } from "../record";
 import type { State } from "../state";
 import type { RunDetail as Detail, MetricEntry, Runs } from "../wire";
@@ -11,9 +12,12 @@ import { Ago, Button, Code, Loading, StageChip, StatusBadge, useCall } from "./k
 import { Lineage } from "./Lineage";
 import { Charts } from "./MetricChart";
 import { ModelActions } from "./ModelActions";
+import { Pipeline } from "./Pipeline";
 import { DownloadButton, Preview } from "./Preview";
+import { canReproduce, Reproduce } from "./Reproduce";
 import { RunDiff } from "./RunDiff";
 import { PairRows, Section } from "./Section";
+import { Visited } from "./Visited";
 
 const MOST_FILES = 200;
 
@@ -314,6 +318,11 @@ export function RunDetail({ client, state, run_id, close }: ViewProps & DetailPr
       {record.error !== "" && run.status !== "FINISHED" && (
         <Code label={trans.__("Error")} text={record.error} bad={true} name="error-text" />
       )}
+      {record.steps.length > 0 && (
+        <Section title={trans.__("Steps")} name="steps" count={record.steps.length}>
+          <Pipeline state={state} run={run} steps={stepsOf(run, record.steps)} />
+        </Section>
+      )}
       <Results client={client} state={state} run={run} />
       {previous_run !== null && client.saved !== true && (
         <Section title={trans.__("Why is this run different?")} name="why">
@@ -324,6 +333,11 @@ export function RunDetail({ client, state, run_id, close }: ViewProps & DetailPr
             onClick={() => setWhy(!why)}
           />
           {why && <RunDiff client={client} state={state} run_ids={[previous_run[0], run.run_id]} />}
+        </Section>
+      )}
+      {(canReproduce(run) || record.reproduced !== null) && (
+        <Section title={trans.__("Does it give the same again?")} name="reproduce">
+          <Reproduce client={client} state={state} run={run} />
         </Section>
       )}
       {(run.models.length > 0 || client.saved !== true) && (
@@ -355,4 +369,12 @@ export function RunDetail({ client, state, run_id, close }: ViewProps & DetailPr
   );
 }
 
-export const mount = mounter<DetailProps>(RunDetail, { run_id: "" });
+function PageAlone({ client, state, run_id }: ViewProps & DetailProps) {
+  return (
+    <Visited state={state} run_id={run_id}>
+      {(shown) => <RunDetail key={shown} client={client} state={state} run_id={shown} />}
+    </Visited>
+  );
+}
+
+export const mount = mounter<DetailProps>(PageAlone, { run_id: "" });
