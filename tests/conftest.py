@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,19 @@ def no_chosen_store() -> Iterator[None]:
     nbtrack.set_tracking_uri(None)
     yield
     nbtrack.set_tracking_uri(None)
+
+
+@pytest.fixture
+def as_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """A context in which somebody else works, with another key of his own."""
+
+    @contextmanager
+    def stranger() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setenv("NBTRACK_DATA_DIR", str(tmp_path / "stranger"))
+            yield
+
+    return stranger
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +54,3 @@ def wine() -> tuple[Any, Any]:
 @pytest.fixture
 def tree(wine: tuple[Any, Any]) -> DecisionTreeClassifier:
     return DecisionTreeClassifier(max_depth=3, random_state=0).fit(*wine)
-
-
-@pytest.fixture
-def as_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """A context in which somebody else works, with another key of his own."""
-
-    @contextmanager
-    def stranger() -> Iterator[None]:
-        with monkeypatch.context() as patch:
-            patch.setenv("NBTRACK_DATA_DIR", str(tmp_path / "stranger"))
-            yield
-
-    return stranger

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import nbtrack
+from nbtrack.entities import Run
 from nbtrack.store import open_store
 from nbtrack.store.base import Store
+from nbtrack.tracking import get_store
 
 os.environ["KERAS_BACKEND"] = "torch"  # before anybody imports Keras
 REQUIRED = os.environ.get("NBTRACK_LIBRARIES") == "required"  # read before the tests' own environment is in place
@@ -31,6 +33,17 @@ def library(name: str) -> Any:
     if REQUIRED:
         return importlib.import_module(name)
     return pytest.importorskip(name, reason=f"{name} is not installed: pip install 'nbtrack[libraries]' brings it")
+
+
+def curve(run: Run, key: str) -> tuple[list[int], list[float]]:
+    """Return the steps and the values of a metric."""
+    history = get_store().get_metric_history(run.run_id, key)
+    return history.step.tolist(), history.value.tolist()
+
+
+def said(run: Run, name: str) -> list[str]:
+    """Return what the record says that a library's autolog captured."""
+    return [one for one in run.capture["captured"] if one.startswith(f"{name}:")]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import nbtrack
 from nbtrack.tracking import get_store
 from tests.capture.conftest import notebook, workdir  # noqa: F401 - fixtures
-from tests.libraries.conftest import library
+from tests.libraries.conftest import curve, library, said
 
 xgboost = library("xgboost")
 lightgbm = library("lightgbm")
@@ -27,15 +27,6 @@ y = (X.a + X.b > 0).astype(int)
 def ready(notebook):  # noqa: F811
     notebook.ok(SETUP)
     return notebook
-
-
-def curve(run, key):
-    history = get_store().get_metric_history(run.run_id, key)
-    return history.step.tolist(), history.value.tolist()
-
-
-def said(run, library_name):
-    return [one for one in run.capture["captured"] if one.startswith(f"{library_name}:")]
 
 
 def test_xgboost_train_gives_live_curves_params_importances_and_the_booster(ready):

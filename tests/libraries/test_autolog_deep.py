@@ -9,7 +9,7 @@ import nbtrack
 from nbtrack.errors import InvalidInputError
 from nbtrack.tracking import get_store
 from tests.capture.conftest import notebook, workdir  # noqa: F401 - fixtures
-from tests.libraries.conftest import library
+from tests.libraries.conftest import curve, library, said
 
 torch = library("torch")
 keras = library("keras")
@@ -63,15 +63,6 @@ def trainer(epochs, **more):
 def ready(notebook):  # noqa: F811
     notebook.ok(SETUP)
     return notebook
-
-
-def curve(run, key):
-    history = get_store().get_metric_history(run.run_id, key)
-    return history.step.tolist(), history.value.tolist()
-
-
-def said(run, name):
-    return [one for one in run.capture["captured"] if one.startswith(f"{name}:")]
 
 
 # -- Keras -------------------------------------------------------------------------------------------------------------

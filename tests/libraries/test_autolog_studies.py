@@ -10,7 +10,7 @@ import pytest
 import nbtrack
 from nbtrack.tracking import get_store
 from tests.capture.conftest import notebook, workdir  # noqa: F401 - fixtures
-from tests.libraries.conftest import library
+from tests.libraries.conftest import curve, library, said
 
 optuna = library("optuna")
 sm = library("statsmodels.api")
@@ -26,15 +26,6 @@ def ready(notebook):  # noqa: F811
         "y = 2 * X.a - X.b + rng.normal(size=80) / 10"
     )
     return notebook
-
-
-def curve(run, key):
-    history = get_store().get_metric_history(run.run_id, key)
-    return history.step.tolist(), history.value.tolist()
-
-
-def said(run, name):
-    return [one for one in run.capture["captured"] if one.startswith(f"{name}:")]
 
 
 def family(notebook):  # noqa: F811

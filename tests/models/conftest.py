@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +30,3 @@ def wine() -> tuple[Any, Any]:
 @pytest.fixture(scope="session")
 def forest(wine: tuple[Any, Any]) -> RandomForestClassifier:
     return RandomForestClassifier(10, random_state=0).fit(*wine)
-
-
-@pytest.fixture
-def as_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """A context in which somebody else works, with another key of his own."""
-
-    @contextmanager
-    def stranger() -> Iterator[None]:
-        with monkeypatch.context() as patch:
-            patch.setenv("NBTRACK_DATA_DIR", str(tmp_path / "stranger"))
-            yield
-
-    return stranger
