@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from nbtrack.models import infer_signature, load_model, log_model, predict, save_model, select_best
     from nbtrack.pipelines import run_pipeline, step, sweep
     from nbtrack.pipelines.backfilling import backfill
+    from nbtrack.pipelines.declared import pipeline
     from nbtrack.pipelines.launch import run_project
     from nbtrack.pipelines.reproduce import reproduce
+    from nbtrack.pipelines.retraining import retrain_all
     from nbtrack.registry import (
         Client,
         approve,
@@ -106,8 +108,10 @@ _ROOMS = {
     "models": "infer_signature load_model log_model predict save_model select_best",
     "pipelines": "run_pipeline step sweep",
     "pipelines.backfilling": "backfill",
+    "pipelines.declared": "pipeline",
     "pipelines.launch": "run_project",
     "pipelines.reproduce": "reproduce",
+    "pipelines.retraining": "retrain_all",
     "registry": """Client approve get_model history list_models promote register_model set_alias set_gates set_line
         set_policy set_stages undo""",
     "serving": "ModelServer serve",
@@ -172,6 +176,7 @@ __all__ = [
     "log_text",
     "onnx",
     "optuna",
+    "pipeline",
     "plot",
     "predict",
     "promote",
@@ -181,6 +186,7 @@ __all__ = [
     "report",
     "reproduce",
     "restore_run",
+    "retrain_all",
     "run_pipeline",
     "run_project",
     "save_model",

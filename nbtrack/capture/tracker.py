@@ -50,9 +50,10 @@ class CellTracker:
         self.failsafe = Failsafe()
         self._open: list[tuple[ExecutionInfo, int, Cell | None]] = []
         self._lock = threading.Lock()
-        self._history = History(shell)
+        self.history = History(shell)
         self._cards = Cards()
         self._data = Cache()
+        self.last_run_id: str | None = None  # of the cell that was tracked last
         self._pulse = Pulse(partial(self.failsafe.fail, "live"))
         self._ending = Ending(self.failsafe, self._show)
 
@@ -85,7 +86,7 @@ class CellTracker:
         """Open a run if the cell is to be tracked. Never raises."""
         cell = None
         mark = stack.mark()
-        execution = self.failsafe.run("slice", lambda: self._history.begin(info))
+        execution = self.failsafe.run("slice", lambda: self.history.begin(info))
         try:
             cell = self._begin(info)
         except NbtrackError as error:
@@ -154,6 +155,7 @@ class CellTracker:
         around = stack.current()
         nested = around is not None and around.scope == "cell"
         run = begin_run(None, experiment_id, options.name, nested, None, tags, scope="cell", store=store)
+        self.last_run_id = run.run_id
         if options.resume:
             run.go_on_from(next_steps(store, tags[TAG_RESUMED]))
         cell = Cell(run, options, raw, scan, names, notebook, card=Card(self.shell))
@@ -218,7 +220,7 @@ class CellTracker:
     # -- after the cell --------------------------------------------------------------------------------------------
     def post_run_cell(self, result: ExecutionResult) -> None:
         """Fill and end the run of the cell, and show its card. Never raises."""
-        self.failsafe.run("slice", lambda: self._history.end(result))
+        self.failsafe.run("slice", lambda: self.history.end(result))
         with self._lock:
             at = self._index(result.info)
             if at is None:

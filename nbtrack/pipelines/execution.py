@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import logging
@@ -11,13 +12,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from nbtrack.errors import NotebookError
+from nbtrack.capture.options import parse_options
+from nbtrack.capture.transform import track_line
+from nbtrack.errors import InvalidInputError, NotebookError
 from nbtrack.reprs.numbers import clean
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from nbclient import NotebookClient
     from nbformat import NotebookNode
 
+Ask = Callable[[str], Awaitable[Any]]
 CELL_TIMEOUT_S: Final = 600
 STOP_POLL_S: Final = 0.1
 # The kernel must find the store of its own folder, not the one that this shell happens to name.
@@ -54,6 +60,25 @@ class Watcher(Protocol):
         """A cell went well."""
 
 
+class Conductor(Protocol):
+    """Who decides which cells are executed. What it is given, `ask`, evaluates Python in the kernel and reads JSON."""
+
+    def record(self) -> dict[str, Any]:
+        """Return what the notebook's run is to remember."""
+
+    async def opened(self, ask: Ask, notebook: NotebookNode) -> None:
+        """Do what comes before the first cell."""
+
+    async def before(self, ask: Ask, node: NotebookNode) -> bool:
+        """Return whether this cell is to be executed."""
+
+    async def after(self, ask: Ask, node: NotebookNode, error: NotebookError | None) -> None:
+        """Look at a cell that was executed."""
+
+    async def closing(self, ask: Ask) -> None:
+        """Do what comes after the last cell, if all went well."""
+
+
 @dataclass(slots=True)
 class Execution:
     """What an execution needs to know, and the kernel's own output, read only if it dies."""
@@ -66,6 +91,7 @@ class Execution:
     timeout_s: int | None = CELL_TIMEOUT_S
     env: Mapping[str, str] | None = None  # of the kernel; that of this process, without its store, if not given
     stop: threading.Event | None = None  # set from another thread, it ends the execution
+    conductor: Conductor | None = None
     log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
 
     def log_tail(self) -> str:
@@ -106,9 +132,20 @@ def kernel_of_this_python(kernel_name: str = "python3") -> AsyncKernelManager:
 
 
 def step_of(cell: Mapping[str, Any], steps: tuple[str, ...]) -> str:
-    """Return the first of `steps` among a cell's tags, else ``"cell"``."""
+    """Return the first of `steps` among a cell's tags, else the step that it is tracked as, else ``"cell"``."""
     tags = cell.get("metadata", {}).get("tags", [])
-    return next((tag for tag in tags if tag in steps), "cell")
+    return next((tag for tag in tags if tag in steps), "") or tracked_step(str(cell.get("source", ""))) or "cell"
+
+
+def tracked_step(source: str) -> str:
+    """Return NAME of a cell that begins with ``%%track --step NAME``; empty for any other."""
+    line = track_line(source)
+    if line is None or "--step" not in line:
+        return ""
+    try:
+        return parse_options(line).step or ""
+    except InvalidInputError:  # IPython will say so when the cell runs
+        return ""
 
 
 def execute_notebook(execution: Execution) -> dict[str, Any]:
@@ -126,6 +163,8 @@ def execute_notebook(execution: Execution) -> dict[str, Any]:
     """
     received: list[int] = []
     try:
+        if _in_loop():
+            return _in_thread(execution)
         return asyncio.run(_execute(execution, received))
     except asyncio.CancelledError:
         if execution.stop is not None and execution.stop.is_set():
@@ -135,6 +174,34 @@ def execute_notebook(execution: Execution) -> dict[str, Any]:
         raise KeyboardInterrupt from None
     finally:
         execution.log.close()
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_thread(execution: Execution) -> dict[str, Any]:
+    """Execute with a loop of its own, where one runs already, as in a notebook; Ctrl-C ends that one, too."""
+    tasks: list[asyncio.Task[dict[str, Any]]] = []
+
+    async def work() -> dict[str, Any]:
+        task = asyncio.current_task()
+        if task is not None:
+            tasks.append(task)
+        return await _execute(execution, [])
+
+    with ThreadPoolExecutor(1, "nbtrack-execution") as pool:
+        future = pool.submit(asyncio.run, work())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            for task in tasks:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            raise
 
 
 async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
@@ -157,7 +224,12 @@ async def _execute(execution: Execution, received: list[int]) -> dict[str, Any]:
             stopping = asyncio.create_task(_cancel_on_stop(execution.stop, asyncio.current_task()))
             try:
                 await _read_language(client)
-                await _execute_cells(client, execution)
+                conductor, ask = execution.conductor, partial(_evaluate, client)
+                if conductor is not None:
+                    await conductor.opened(ask, execution.notebook)
+                await _execute_cells(client, execution, ask)
+                if conductor is not None:
+                    await conductor.closing(ask)
                 return await _ask(client, execution.answer) if execution.answer else {}
             finally:
                 stopping.cancel()
@@ -199,9 +271,8 @@ async def _read_language(client: NotebookClient) -> None:
     client.nb.metadata["language_info"] = reply["content"]["language_info"]
 
 
-async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
+async def _execute_cells(client: NotebookClient, execution: Execution, ask: Ask) -> None:
+    conductor = execution.conductor
     code = [(i, cell) for i, cell in enumerate(execution.notebook.cells) if cell.cell_type == "code"]
     for number, (index, node) in enumerate(code, 1):
         cell = Cell(number, len(code), step_of(node, execution.steps))
@@ -209,19 +280,48 @@ async def _execute_cells(client: NotebookClient, execution: Execution) -> None:
         if execution.watcher is not None:
             execution.watcher.started(cell)
         begun = time.perf_counter()
-        try:
-            await client.async_execute_cell(node, index)
-        except CellExecutionError as error:
-            raise NotebookError(f"{where} failed with {clean(error.ename)}: {clean(error.evalue, 1000)}") from error
-        except CellTimeoutError as error:
-            raise NotebookError(f"{where} was not done after {execution.timeout_s} s, so it was given up.") from error
-        except DeadKernelError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # nbclient takes a cancelled wait for a dead kernel
-                raise asyncio.CancelledError from None
-            raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or 'without a word'}).") from error
+        if conductor is None:
+            await _execute_cell(client, execution, index, where)
+        elif await conductor.before(ask, node):
+            try:
+                await _execute_cell(client, execution, index, where)
+            except NotebookError as error:
+                await conductor.after(ask, node, error)
+                raise
+            await conductor.after(ask, node, None)
         if execution.watcher is not None:
             execution.watcher.finished(cell, time.perf_counter() - begun)
+
+
+async def _execute_cell(client: NotebookClient, execution: Execution, index: int, where: str) -> None:
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    try:
+        await client.async_execute_cell(execution.notebook.cells[index], index)
+    except CellExecutionError as error:
+        raise NotebookError(f"{where} failed with {clean(error.ename)}: {clean(error.evalue, 1000)}") from error
+    except CellTimeoutError as error:
+        raise NotebookError(f"{where} was not done after {execution.timeout_s} s, so it was given up.") from error
+    except DeadKernelError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # nbclient takes a cancelled wait for a dead kernel
+            raise asyncio.CancelledError from None
+        raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or 'without a word'}).") from error
+
+
+async def _evaluate(client: NotebookClient, expression: str) -> Any:
+    """Evaluate Python in the kernel that gives JSON text, beside the cells: no history and no hook sees it."""
+    from nbclient.exceptions import DeadKernelError
+
+    sent = client.kc.execute("", silent=True, store_history=False, user_expressions={"answer": expression})
+    try:
+        reply = await client.async_wait_for_reply(sent) or {"content": {}}
+    except DeadKernelError as error:
+        raise NotebookError(f"notebook: the kernel died between two cells ({clean(error)}).") from error
+    answer = reply["content"].get("user_expressions", {}).get("answer", {})
+    if answer.get("status") != "ok":
+        raise NotebookError(f"notebook: the kernel could not answer ({clean(answer.get('evalue', ''), 300)}).")
+    return json.loads(ast.literal_eval(answer["data"]["text/plain"]))
 
 
 async def _ask(client: NotebookClient, name: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nbtrack.errors import InvalidInputError
@@ -15,10 +16,11 @@ TAG: Final = "parameters"
 INJECTED: Final = "injected-parameters"
 
 
-def injected(notebook: NotebookNode, values: Mapping[str, str]) -> NotebookNode:
+def injected(notebook: NotebookNode, values: Mapping[str, str], lines: Sequence[str] = ()) -> NotebookNode:
     """Return a copy of a notebook without outputs, and with a cell that sets `values`, if there are any.
 
     A value that reads as a Python literal (``5``, ``0.1``, ``[1, 2]``, ``True``) becomes that; anything else is text.
+    `lines` are Python that follows them there.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def injected(notebook: NotebookNode, values: Mapping[str, str]) -> NotebookNode:
     for cell in copy.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    if not values:
+    if not values and not lines:
         return copy
     bad = [name for name in values if not name.isidentifier()]
     if bad:
@@ -44,12 +46,43 @@ def injected(notebook: NotebookNode, values: Mapping[str, str]) -> NotebookNode:
         raise InvalidInputError(
             "run: the notebook takes no parameters: no cell is tagged `parameters`. Tag the one with the defaults."
         )
-    lines = [f"{name} = {_literal(value)}" for name, value in values.items()]
-    cell = new_code_cell("# Parameters\n" + "\n".join(lines), metadata={"tags": [INJECTED]})
+    told = [*(f"{name} = {_literal(value)}" for name, value in values.items()), *lines]
+    cell = new_code_cell("# Parameters\n" + "\n".join(told), metadata={"tags": [INJECTED]})
     if not any("id" in one for one in copy.cells):
         cell.pop("id", None)
     copy.cells.insert(places[0] + 1, cell)
     return copy
+
+
+def parameters_of(notebook: NotebookNode) -> list[str]:
+    """Return the names that the cells tagged ``parameters`` assign to."""
+    found: dict[str, None] = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and TAG in _tags(cell):
+            try:
+                tree = ast.parse(cell.source)
+            except SyntaxError:
+                continue
+            for node in tree.body:
+                targets = node.targets if isinstance(node, ast.Assign) else []
+                targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+                found.update(dict.fromkeys(one.id for one in targets if isinstance(one, ast.Name)))
+    return list(found)
+
+
+def as_text(value: object) -> str:
+    """Return a value as text that :func:`injected` reads as that value.
+
+    Examples
+    --------
+    >>> as_text(5), as_text("five"), as_text("5")
+    ('5', 'five', "'5'")
+    """
+    if isinstance(value, Path):
+        return str(value)
+    if not isinstance(value, str):
+        return repr(value)
+    return value if _literal(value) == repr(value) else repr(value)
 
 
 def _tags(cell: NotebookNode) -> list[str]:

@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from nbtrack.errors import InvalidInputError, NotebookError, PipelineError
+from nbtrack.errors import InvalidInputError, MissingLibraryError, NotebookError, PipelineError
 from nbtrack.pipelines.environments import wrapped
 from nbtrack.pipelines.projects import EntryPoint, Project, command_of, read_project, values_of
 from nbtrack.tracking import begin_run
@@ -23,6 +23,8 @@ from nbtrack.tracking.redaction import Redactor
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+    from nbtrack.entities import Status
+    from nbtrack.pipelines.execution import Conductor
     from nbtrack.store import Store
 
 TAG_PROJECT: Final = "nbtrack.project"
@@ -50,11 +52,12 @@ def run_project(
     run_name: str | None = None,
     env_manager: str = "local",
     output: IO[bytes] | None = None,
+    force: bool | Sequence[str] = False,
 ) -> Launched:
     """Run an entry point of a project, a script, or a notebook, as one run; return when it has ended.
 
     What the program itself logs with nbtrack, or with MLflow where that is installed, goes to the same run; tracked
-    cells of a notebook become its children.
+    cells of a notebook become its children, and those that are steps are reused while nothing they depend on changes.
 
     Parameters
     ----------
@@ -68,6 +71,8 @@ def run_project(
         The packages that are installed here, or those that the project names, by ``uv run``.
     output
         Where to copy what the program prints, besides keeping the end of it.
+    force
+        Run all steps of a notebook, or those of these names, even if nothing has changed.
 
     Raises
     ------
@@ -79,33 +84,87 @@ def run_project(
     project = read_project(Path(path))
     entry = project.entry(entry_point)
     given = {str(name): str(value) for name, value in (parameters or {}).items()}
-    values = values_of(entry, given, project.folder)
-    if env_manager not in ENV_MANAGERS:
-        raise InvalidInputError(f"run: expected env_manager {' or '.join(ENV_MANAGERS)}, got {env_manager!r}.")
-    is_notebook = entry.file is not None and entry.file.suffix == ".ipynb"
-    notebook = _prepared(entry, values) if is_notebook else None
-    command = [] if is_notebook else command_of(entry, values, "python", posix=os.name != "nt")
-    command = wrapped(command, project, env_manager)
-    store = store_for_writing()
-    with _not_in_circles(project, entry) as going_on:
-        told = {**values, **given}  # paths as they were given
-        run_id = _begin(store, project, entry, told, experiment_name, run_name or entry.name)
-        env = {**os.environ, **_environment(store, run_id, is_notebook), GOING_ON: going_on}
-        if notebook is not None:
-            return _notebook(store, run_id, entry, notebook, env)
-        return _program(store, run_id, command, project.folder, env, output)
+    conductor = None
+    if is_notebook(entry) and entry.file is not None:
+        from nbtrack.pipelines.cells import Cells, steps_of
+
+        conductor = Cells(steps_of(read_notebook(entry.file)), force)
+    tags = conductor.tags() if conductor is not None else None
+    launch = Launch(project, entry, given, env_manager=env_manager, tags=tags, conductor=conductor)
+    return launch.run(experiment_name, run_name or entry.name, output)
 
 
-def _begin(
-    store: Store, project: Project, entry: EntryPoint, values: Mapping[str, str], experiment: str | None, name: str
-) -> str:
-    """Start the run, log its params, and let go of it, so that the program can go on with it."""
-    experiment_id = get_or_create_experiment(store, experiment).experiment_id if experiment else None
-    tags = {TAG_PROJECT: project.name, TAG_ENTRY: entry.name}
-    run = begin_run(None, experiment_id, name, nested=True, tags=tags, store=store)
-    run.log_params({key: Redactor().value(key, value) for key, value in values.items()})
-    run.release().end("SCHEDULED")
-    return run.run_id
+class Launch:
+    """One entry point with its parameters, checked and ready to run.
+
+    Parameters
+    ----------
+    project, entry, given, env_manager
+        As for :func:`run_project`.
+    lines
+        Lines of Python that give a notebook further values.
+    tags
+        Further tags of the run.
+    conductor
+        Who follows a notebook's cells.
+
+    Raises
+    ------
+    InvalidInputError
+        If a parameter is missing or wrong, or an environment cannot be honoured.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        entry: EntryPoint,
+        given: Mapping[str, str],
+        *,
+        env_manager: str = "local",
+        lines: Sequence[str] = (),
+        tags: Mapping[str, Any] | None = None,
+        conductor: Conductor | None = None,
+    ) -> None:
+        if env_manager not in ENV_MANAGERS:
+            raise InvalidInputError(f"run: expected env_manager {' or '.join(ENV_MANAGERS)}, got {env_manager!r}.")
+        values = values_of(entry, given, project.folder)
+        self.project, self.entry, self.conductor = project, entry, conductor
+        self.told = {**values, **given}  # paths as they were given
+        self.tags = {TAG_PROJECT: project.name, TAG_ENTRY: entry.name, **(tags or {})}
+        self.notebook = _prepared(entry, values, lines) if is_notebook(entry) else None
+        command = [] if self.notebook is not None else command_of(entry, values, "python", posix=os.name != "nt")
+        self.command = wrapped(command, project, env_manager)
+
+    def run(self, experiment: str | None, run_name: str, output: IO[bytes] | None = None) -> Launched:
+        """Run it and return when it has ended.
+
+        Raises
+        ------
+        NotebookError
+            If a cell fails, or the kernel does; `nbtrack_run_id` of the error is the run.
+        PipelineError
+            If the program cannot be started, or calls itself by way of its own entry point.
+        """
+        store = store_for_writing()
+        with _not_in_circles(self.project, self.entry) as going_on:
+            run_id = self._begin(store, experiment, run_name)
+            env = {**os.environ, **_environment(store, run_id, self.notebook is not None), GOING_ON: going_on}
+            if self.notebook is not None:
+                return _notebook(store, run_id, self.entry, self.notebook, env, self.conductor)
+            return _program(store, run_id, self.command, self.project.folder, env, output)
+
+    def _begin(self, store: Store, experiment: str | None, name: str) -> str:
+        """Start the run, log its params, and let go of it, so that the program can go on with it."""
+        experiment_id = get_or_create_experiment(store, experiment).experiment_id if experiment else None
+        run = begin_run(None, experiment_id, name, nested=True, tags=self.tags, store=store)
+        run.log_params({key: Redactor().value(key, value) for key, value in self.told.items()})
+        run.release().end("SCHEDULED")
+        return run.run_id
+
+
+def is_notebook(entry: EntryPoint) -> bool:
+    """Whether an entry point is a notebook."""
+    return entry.file is not None and entry.file.suffix == ".ipynb"
 
 
 def _environment(store: Store, run_id: str, is_notebook: bool) -> dict[str, str]:
@@ -177,44 +236,69 @@ def _end(store: Store, run_id: str, status: str, record: Mapping[str, Any]) -> N
     writer.end(status)  # type: ignore[arg-type]
 
 
-def _prepared(entry: EntryPoint, values: Mapping[str, str]) -> NotebookNode:
-    """Return the notebook of an entry point with its parameters; raises InvalidInputError if it cannot be run."""
-    import nbformat
+def read_notebook(file: Path) -> NotebookNode:
+    """Return a notebook that has code in it; raises InvalidInputError if there is none, or it is damaged."""
+    try:
+        import ipykernel  # noqa: F401
+        import nbclient  # noqa: F401
+        import nbformat
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"run {file}: a notebook needs {error.name}, which is not installed. Run: pip install 'nbtrack[lab]'"
+        ) from None
+    try:
+        notebook = nbformat.read(file, as_version=4)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        language = str(notebook.metadata.get("kernelspec", {}).get("language") or "python")
+    except OSError as error:
+        raise InvalidInputError(f"run {file}: cannot be read ({error.strerror or error}).") from error
+    except (ValueError, KeyError, AttributeError, TypeError, nbformat.reader.NotJSONError) as error:
+        raise InvalidInputError(f"run {file}: is no notebook ({' '.join(str(error).split())[:200]}).") from error
+    if not cells:
+        raise InvalidInputError(f"run {file}: the notebook has no code cell.")
+    if language.lower() not in {"python", "ipython"}:
+        raise InvalidInputError(f"run {file}: expected a notebook in Python, got one in {language!r:.40}.")
+    return notebook
 
+
+def _prepared(entry: EntryPoint, values: Mapping[str, str], lines: Sequence[str]) -> NotebookNode:
+    """Return the notebook of an entry point with its parameters; raises InvalidInputError if it cannot be run."""
     from nbtrack.pipelines.injection import injected
 
     assert entry.file is not None  # noqa: S101 - asked by the caller
-    try:
-        notebook = nbformat.read(entry.file, as_version=4)
-        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    except (ValueError, KeyError, AttributeError, nbformat.reader.NotJSONError) as error:
-        raise InvalidInputError(f"run {entry.file}: is no notebook ({' '.join(str(error).split())[:200]}).") from error
-    if not cells:
-        raise InvalidInputError(f"run {entry.file}: the notebook has no code cell.")
-    return injected(notebook, values)
+    return injected(read_notebook(entry.file), values, lines)
 
 
-def _notebook(store: Store, run_id: str, entry: EntryPoint, notebook: NotebookNode, env: Mapping[str, str]) -> Launched:
+def _notebook(
+    store: Store,
+    run_id: str,
+    entry: EntryPoint,
+    notebook: NotebookNode,
+    env: Mapping[str, str],
+    conductor: Conductor | None,
+) -> Launched:
     import nbformat
 
     from nbtrack.pipelines.execution import Execution, execute_notebook
 
     assert entry.file is not None  # noqa: S101 - asked by the caller
-    error: NotebookError | None = None
-    status, code = "FINISHED", 0
+    status: Status = "FINISHED"
+    record: dict[str, Any] = {}
+    folder = entry.file.absolute().parent
     try:
-        execute_notebook(Execution(notebook, entry.file.parent, (), None, answer="", timeout_s=None, env=env))
-    except NotebookError as raised:
-        error, status, code = raised, "FAILED", 1
+        execute_notebook(Execution(notebook, folder, (), None, answer="", timeout_s=None, env=env, conductor=conductor))
+    except NotebookError as error:
+        status, record = "FAILED", {"error": {"type": "NotebookError", "value": Redactor().text(str(error))}}
+        error.nbtrack_run_id = run_id  # type: ignore[attr-defined]
+        raise
     except BaseException:
         status = "KILLED"
         raise
     finally:
         writer = store.resume_run(run_id)
         writer.log_artifact(nbformat.writes(notebook).encode(), f"notebooks/{entry.file.name}")
-        if error is not None:
-            writer.log_capture({"error": {"type": "NotebookError", "value": Redactor().text(str(error))}})
-        writer.end(status)  # type: ignore[arg-type]
-    if error is not None:
-        raise error
-    return Launched(run_id, status, code)
+        record |= conductor.record() if conductor is not None else {}
+        if record:
+            writer.log_capture(record)
+        writer.end(status)
+    return Launched(run_id, status, 0)

@@ -97,6 +97,13 @@ def why_not(version: ModelVersion, specifier: str) -> str | None:
     line = version.tags.get(TAG_LINE)
     if line is None:
         return "it has no code line; nbtrack.registry.set_line gives it one"
+    return why_line_not(line, specifier)
+
+
+def why_line_not(line: str | None, specifier: str) -> str | None:
+    """Return why a policy keeps a line of code out; None if it does not."""
+    if line is None:
+        return "it has no code line"
     if _specifier(specifier, "policy").contains(line, prereleases=True):
         return None
     return f"its code line {line} does not fit {specifier}"

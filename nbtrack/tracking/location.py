@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from nbtrack.names import check_experiment_name
 from nbtrack.tracking import pending
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from nbtrack.store.base import Store
 
@@ -42,6 +43,22 @@ def set_tracking_uri(uri: str | Path | None) -> None:
         text = str(Path(text).expanduser().absolute())  # a later chdir must not move the store
     with _lock:
         _uri = text
+
+
+@contextmanager
+def working_in(uri: str | Path | None) -> Iterator[None]:
+    """Work with another store for as long as the block runs; with the same if `uri` is None."""
+    global _uri  # noqa: PLW0603 - as above
+    if uri is None:
+        yield
+        return
+    before = _uri
+    set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        with _lock:
+            _uri = before
 
 
 def get_tracking_uri() -> str:
