@@ -6,10 +6,11 @@ Figures are plain data (:class:`Spec`); ``.figure()`` makes a plotly figure of o
 
 from __future__ import annotations
 
-from nbtrack.plots.curves import Band, Curve, band, curve, smoothed, thin, thinned
+from nbtrack.plots.curves import Band, Curve, band, curve, smoothed, thinned
 from nbtrack.plots.palette import PALETTE, color_index, color_indexes
 from nbtrack.plots.show import KINDS, Kind, metric_figure, spec_of
 from nbtrack.plots.spec import Spec, Table
+from nbtrack.store.overview import thin
 
 __all__ = [
     "KINDS",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from nbtrack.store.overview import thin
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 Axis = Literal["step", "time", "relative"]
 _BLOCK = 128  # points that one matrix product smooths at once
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many points a history has, and the time of its first (ms since 1970 UTC)."""
+
+    count: int
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +41,6 @@ class Curve:
     count: int
     start: int
     smooth: Array | None = None
-
-
-def thin(y: np.ndarray[Any, Any], max_points: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the indexes of at most `max_points` points that keep every peak and every valley of a curve.
-
-    The points are cut into even pieces in the order given; of each piece its lowest and its highest value stay, and
-    the first and last point of all. NaN is kept where a piece holds nothing else.
-
-    Parameters
-    ----------
-    y
-        Shape ``(n,)``.
-    max_points
-        At least 4.
-    """
-    import numpy as np
-
-    n = len(y)
-    if n <= max_points:
-        return np.arange(n)
-    pieces = max(1, (max_points - 2) // 2)
-    size = -(-n // pieces)
-    whole = n // size
-    low_of = y if not (odd := np.isnan(y).any()) else np.where(np.isnan(y), np.inf, y)
-    high_of = y if not odd else np.where(np.isnan(y), -np.inf, y)
-    base = np.arange(whole) * size
-    low = base + low_of[: whole * size].reshape(whole, size).argmin(axis=1)
-    high = base + high_of[: whole * size].reshape(whole, size).argmax(axis=1)
-    keep = [[0, n - 1], low, high]
-    if whole * size < n:
-        keep.append([whole * size + low_of[whole * size :].argmin(), whole * size + high_of[whole * size :].argmax()])
-    return np.unique(np.concatenate(keep).astype(np.int64))
 
 
 def smoothed(value: np.ndarray[Any, Any], weight: float) -> np.ndarray[Any, Any]:
@@ -120,6 +98,7 @@ def curve(
     low: float | None = None,
     high: float | None = None,
     smooth: float = 0.0,
+    whole: Extent | None = None,
 ) -> Curve:
     """Return what is drawn of a history: in the order of `axis`, at most `max_points` points, every peak kept.
 
@@ -131,10 +110,12 @@ def curve(
         Only what lies between, in steps or ms, and the nearest point on either side.
     smooth
         As the weight of :func:`smoothed`; the average is taken before anything is cut or thinned.
+    whole
+        Of what `history` is a part, if it is one.
     """
     import numpy as np
 
-    start = int(history.timestamp.min())
+    count, start = (len(history), int(history.timestamp.min())) if whole is None else (whole.count, whole.start)
     x = _axis(history, axis, start)
     step, value, time = history.step, history.value, history.timestamp
     if (order := _in_order(x)) is not None:
@@ -143,7 +124,7 @@ def curve(
     first = 0 if low is None else max(0, int(np.searchsorted(x, low)) - 1)
     last = len(x) if high is None else min(len(x), int(np.searchsorted(x, high, side="right")) + 1)
     keep = first + thin(value[first:last], max(4, max_points))
-    return Curve(step[keep], value[keep], time[keep], len(x), start, None if average is None else average[keep])
+    return Curve(step[keep], value[keep], time[keep], count, start, None if average is None else average[keep])
 
 
 def thinned(history: MetricHistory, max_points: int = 1000) -> MetricHistory:

@@ -1,11 +1,18 @@
-"""Long curves that were just looked at, so that a zoom into twenty of them need not read them all again."""
+"""Long curves that were just looked at, so that a zoom into twenty of them need not read them all again.
+
+A whole curve, and as long as it is enough a part of one, is drawn from the store's overview of it. What lies closer
+comes from the history itself, which is read while the user still looks at the overview.
+"""
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from nbtrack.plots.curves import Axis, Curve, Extent, curve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,10 +20,22 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nbtrack.store.base import MetricHistory
+    from nbtrack.store.overview import Overview
 
 LONG: Final = 100_000  # points; a shorter curve is read as quickly as it is found here
 MOST_BYTES: Final = 256 << 20
 FORGET_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is drawn of a curve: see :func:`nbtrack.plots.curves.curve`."""
+
+    max_points: int = 1000
+    axis: Axis = "step"
+    low: float | None = None
+    high: float | None = None
+    smooth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,46 +47,102 @@ class _Kept:
     value: np.ndarray[Any, Any]
     time: np.ndarray[Any, Any]
     base: int
+    rising: frozenset[str]  # the axes along which it is in order
 
     @property
     def size_bytes(self) -> int:
         step = 0 if isinstance(self.step, tuple) else self.step.nbytes
         return step + self.value.nbytes + self.time.nbytes
 
+    def part(self, key: str, window: Window) -> MetricHistory:
+        """Return what lies in a window, and the nearest point on either side; everything if that cannot be told."""
+        import numpy as np
+
+        from nbtrack.store.base import MetricHistory
+
+        count = len(self.value)
+        first, last = 0, count
+        if window.smooth <= 0 and window.axis in self.rising:
+            if window.low is not None:
+                first = max(0, self._place(window.axis, window.low, after=False) - 1)
+            if window.high is not None:
+                last = min(count, self._place(window.axis, window.high, after=True) + 1)
+        step = self.step
+        if isinstance(step, tuple):
+            step = step[0] + step[1] * np.arange(first, last, dtype=np.int64)
+        else:
+            step = step[first:last]
+        return MetricHistory(key, step, self.value[first:last], self.time[first:last].astype(np.int64) + self.base)
+
+    def _place(self, axis: Axis, x: float, *, after: bool) -> int:
+        """Return how many points lie before `x`, or with `after` not beyond it."""
+        places: Any = self.time
+        if axis == "time":
+            x -= self.base
+        elif axis == "step":
+            start, stride = self.step if isinstance(self.step, tuple) else (0, 0)
+            places = range(start, start + stride * len(self.value), stride) if stride else self.step
+        return (bisect_right if after else bisect_left)(places, x)
+
 
 def _packed(history: MetricHistory, revision: str) -> _Kept:
     import numpy as np
 
     step: Any = history.step
-    stride = int(step[1] - step[0])
-    if bool((np.diff(step) == stride).all()):
-        step = (int(step[0]), stride)
     base = int(history.timestamp.min())
     time = history.timestamp - base
-    return _Kept(revision, step, history.value, time.astype(np.int32) if time.max() < 2**31 else time, base)
+    stride = int(step[1] - step[0])
+    rising = set()
+    if (
+        stride > 0
+        and int(step[-1]) - int(step[0]) == stride * (len(step) - 1)
+        and bool((np.diff(step) == stride).all())
+    ):
+        step = (int(step[0]), stride)
+        rising.add("step")
+    elif bool((step[1:] >= step[:-1]).all()):
+        rising.add("step")
+    if bool((time[1:] >= time[:-1]).all()):
+        rising |= {"time", "relative"}
+    short = time.astype(np.int32) if time.max() < 2**31 else time
+    return _Kept(revision, step, history.value, short, base, frozenset(rising))
 
 
-def _unpacked(kept: _Kept, key: str) -> MetricHistory:
+def _from_overview(found: Overview, window: Window) -> Curve | None:
+    """Return the curve if the overview shows the window as well as the history would."""
     import numpy as np
 
-    from nbtrack.store.base import MetricHistory
-
-    step = kept.step
-    if isinstance(step, tuple):
-        step = step[0] + step[1] * np.arange(len(kept.value), dtype=np.int64)
-    return MetricHistory(key, step, kept.value, kept.time.astype(np.int64) + kept.base)
+    if window.smooth > 0:
+        return None
+    points = found.points
+    start = int(points.timestamp.min())
+    x = points.step if window.axis == "step" else points.timestamp - (start if window.axis == "relative" else 0)
+    if not bool((x[1:] >= x[:-1]).all()) or not bool((points.timestamp >= points.timestamp[0]).all()):
+        return None
+    low, high = (-np.inf if window.low is None else window.low), (np.inf if window.high is None else window.high)
+    if np.count_nonzero((x >= low) & (x <= high)) < min(window.max_points, len(x)):
+        return None
+    extent = Extent(found.count, start)
+    return curve(points, window.max_points, window.axis, window.low, window.high, whole=extent)
 
 
 class RecentHistories:
-    """Reads metric histories; keeps long ones for a minute, as long as nothing in their store changes."""
+    """Draws metric histories; keeps long ones for a minute, as long as nothing in their store changes."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def get(self, place: tuple[str, str, str], revision: str, read: Callable[[], MetricHistory]) -> MetricHistory:
-        """Return one history: the one at hand, or what `read` gives.
+    def draw(
+        self,
+        place: tuple[str, str, str],
+        revision: str,
+        window: Window,
+        read: Callable[[], MetricHistory],
+        overview: Callable[[], Overview | None],
+    ) -> Curve | None:
+        """Return what is drawn of one metric; None if it has no value.
 
         Parameters
         ----------
@@ -75,21 +150,48 @@ class RecentHistories:
             The store's URI, the run's id, the metric's key.
         revision
             Of the store: another one than that of the history at hand makes it worthless.
+        window
+            What is asked for.
         read
-            Reads it from the store.
+            Reads the history from the store.
+        overview
+            Asks the store for an overview of it.
         """
+        kept = self._at_hand(place, revision)
+        if kept is None:
+            few = overview()
+            drawn = None if few is None else _from_overview(few, window)
+            if drawn is not None:
+                if window.low is not None or window.high is not None:  # whoever zooms in will do so again
+                    threading.Thread(target=self._prepare, args=(place, revision, read), daemon=True).start()
+                return drawn
+            history = read()
+            if len(history) < LONG:
+                return self._drawn(history, window) if len(history) else None
+            kept = _packed(history, revision)
+            self._keep(place, kept)
+        part = kept.part(place[2], window)
+        return self._drawn(part, window, Extent(len(kept.value), kept.base))
+
+    @staticmethod
+    def _drawn(history: MetricHistory, window: Window, whole: Extent | None = None) -> Curve:
+        return curve(history, window.max_points, window.axis, window.low, window.high, window.smooth, whole)
+
+    def _at_hand(self, place: tuple[str, str, str], revision: str) -> _Kept | None:
         with self._lock:
             kept = self._kept.get(place)
-            if kept is not None and kept.revision == revision:
-                self._kept.move_to_end(place)
-            else:
-                kept = None
-        if kept is not None:
-            return _unpacked(kept, place[2])
-        history = read()
-        if len(history) >= LONG:
-            self._keep(place, _packed(history, revision))
-        return history
+            if kept is None or kept.revision != revision:
+                return None
+            self._kept.move_to_end(place)
+            return kept
+
+    def _prepare(self, place: tuple[str, str, str], revision: str, read: Callable[[], MetricHistory]) -> None:
+        """Read a history that will be wanted soon, unless somebody has."""
+        with _preparing:
+            if self._at_hand(place, revision) is None:
+                history = read()
+                if len(history) >= LONG:
+                    self._keep(place, _packed(history, revision))
 
     def _keep(self, place: tuple[str, str, str], kept: _Kept) -> None:
         with self._lock:
@@ -110,4 +212,5 @@ class RecentHistories:
             self._kept.clear()
 
 
+_preparing = threading.Lock()  # one at a time: it is only for later
 recent = RecentHistories()

@@ -29,6 +29,8 @@ from nbtrack.store.views import TableViews
 if TYPE_CHECKING:
     import numpy as np
 
+    from nbtrack.store.overview import Overview
+
 ColumnKind = Literal["attribute", "param", "metric", "tag"]
 Progress = Callable[[int, int], None]  # told now and then: done, total
 
@@ -304,6 +306,10 @@ class Store(TableViews):
     @abstractmethod
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
         """Every value of one metric; an empty history if the run never logged it. Raises NotFoundError for no run."""
+
+    def get_metric_overview(self, run_id: str, key: str) -> Overview | None:
+        """Some points of a long metric, every peak among them; None if all must be asked for. Raises NotFoundError."""
+        return None
 
     @abstractmethod
     def revision(self) -> str:

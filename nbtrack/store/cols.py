@@ -147,8 +147,10 @@ def encode_columns(series: Series, mark: Any) -> bytes:
     return _MAGIC + len(header).to_bytes(8, "little") + crc32(header).to_bytes(4, "little") + header + body
 
 
-def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None) -> Series:
+def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None, *, places: bool = False) -> Series:
     """The reverse of :func:`encode_columns`, of all metrics or of one.
+
+    The places of the lines of one metric are only told if they matter, or with `places`.
 
     Raises ValueError if the bytes are not whole, or of another log.
     """
@@ -164,7 +166,7 @@ def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None) ->
         raise ValueError("the columns are damaged")
     reader = _Reader(data, at)
     series = Series(base)
-    alone = key is not None and sum(key in entry["keys"] for entry in header["groups"]) == 1
+    alone = not places and key is not None and sum(key in entry["keys"] for entry in header["groups"]) == 1
     for entry in header["groups"]:
         count, keys = entry["n"], tuple(entry["keys"])
         if key is not None and key not in keys:
@@ -188,10 +190,10 @@ def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None) ->
     return series
 
 
-def read_columns(path: str, base: int, mark: Any, key: str | None = None) -> Series:
+def read_columns(path: str, base: int, mark: Any, key: str | None = None, *, places: bool = False) -> Series:
     """Return the series in a file, all or of one metric; raises OSError, ValueError."""
     fd, size = open_log(path)
     try:
-        return decode_columns(pread(fd, size, 0), base, mark, key)
+        return decode_columns(pread(fd, size, 0), base, mark, key, places=places)
     finally:
         os.close(fd)

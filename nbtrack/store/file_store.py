@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Artifact, Experiment, Run, Status, ViewType
-from nbtrack.errors import (
-    AlreadyExistsError,
-    RunStateError,
-    StoreReadOnlyError,
-)
+from nbtrack.errors import AlreadyExistsError, RunStateError, StoreReadOnlyError
 from nbtrack.names import check_key, check_model_name, check_run_id, check_run_name
 from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, Progress, RunTable, Store
 from nbtrack.store.blobs import Blobs
@@ -43,6 +39,7 @@ from nbtrack.store.layout import (
     now_ms,
 )
 from nbtrack.store.lines import clean_text, seal
+from nbtrack.store.overview import Overview, read_overview
 from nbtrack.store.run_names import new_run_name
 from nbtrack.store.runs import header_of
 from nbtrack.store.state import RunState, to_run
@@ -318,6 +315,10 @@ class FileStore(Store):
         from nbtrack.store.history import read_history
 
         return read_history(self.root, folder, run_id, names, check_key(key, "metric key"))
+
+    def get_metric_overview(self, run_id: str, key: str) -> Overview | None:
+        folder, names = self._finder.files(run_id)
+        return read_overview(self.root, folder, run_id, names, check_key(key, "metric key"))
 
     def revision(self) -> str:
         return self._search.revision()

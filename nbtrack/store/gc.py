@@ -89,7 +89,7 @@ def collect(root: str, *, dry_run: bool, older_than_s: float, progress: Progress
             freed.update(digest for digest, _ in state.artifacts.values())
             for name in names:
                 plan.add(f"{folder}/{name}")
-            plan.files.append(f"{root}/{INDEX}/cols/{run_id}")
+            plan.files += [f"{root}/{INDEX}/cols/{run_id}", f"{root}/{INDEX}/cols/{run_id}~few"]
         elif state is not None:
             kept.update(digest for digest, _ in state.artifacts.values())
         elif not any(name == f"{run_id}.jsonl" for name in names):  # a former gc was interrupted

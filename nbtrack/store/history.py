@@ -202,8 +202,8 @@ def broken_segments(data: bytes) -> list[tuple[int, int]]:
         start = at
 
 
-def load_series(path: str, run_id: str, root: str, key: str) -> Series | None:
-    """Return one metric of the log at `path`, from its columns if it has some; None if the log holds nothing."""
+def load_series(path: str, run_id: str, root: str, key: str | None) -> Series | None:
+    """Return one metric of the log at `path` (None: all), from its columns if it has some; None if it holds nothing."""
     fd, size = open_log(path)
     try:
         ends = read_ends(fd, size, run_id)

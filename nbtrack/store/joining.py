@@ -54,3 +54,4 @@ def remove_run(store: FileStore, run_id: str) -> None:
         for name in sorted(names, key=lambda n: (n == f"{run_id}{LOG_SUFFIX}", n)):
             remove(f"{folder}/{name}")
         remove(f"{store.root}/{INDEX}/cols/{run_id}")
+        remove(f"{store.root}/{INDEX}/cols/{run_id}~few")

@@ -18,9 +18,9 @@ import numpy as np
 
 from nbtrack import plots
 from nbtrack.errors import InvalidInputError, NotFoundError
-from nbtrack.plots.recent import recent
+from nbtrack.plots.recent import Window, recent
 from nbtrack.plots.tables import SUFFIXES, read_table
-from nbtrack.store.base import MetricHistory, Store
+from nbtrack.store.base import Store
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 from nbtrack.wire import pictures as p
 from nbtrack.wire.base import Number, number
@@ -50,16 +50,22 @@ class _Reader:
     before: Mapping[str, str]
     revision: str
 
-    def read(self, run_id: str, key: str) -> MetricHistory:
+    def draw(self, run_id: str, key: str, window: Window) -> plots.Curve | None:
         place = (self.store.uri, run_id, key)
-        return recent.get(place, self.revision, lambda: joined_history(self.store, run_id, key, self.before))
+        return recent.draw(
+            place,
+            self.revision,
+            window,
+            lambda: joined_history(self.store, run_id, key, self.before),
+            lambda: None if run_id in self.before else self.store.get_metric_overview(run_id, key),
+        )
 
 
 def _curve(reader: _Reader, request: p.GetSeries, run_id: str, key: str) -> p.Series | None:
-    history = reader.read(run_id, key)
-    if not len(history):
+    window = Window(request.max_points, request.axis, request.low, request.high, request.smooth)
+    drawn = reader.draw(run_id, key, window)
+    if drawn is None:
         return None
-    drawn = plots.curve(history, request.max_points, request.axis, request.low, request.high, request.smooth)
     return p.Series(
         run_id=run_id,
         key=key,
