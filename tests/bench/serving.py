@@ -4,6 +4,7 @@
 
 `--mlflow` names a Python that has MLflow and the same scikit-learn; without it, only ours is measured. Breast cancer,
 30 columns; LogisticRegression and RandomForestClassifier(100). Every answer is compared with the notebook's own model.
+The last line is of a server that follows a stage while it moves.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ import time
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import uvloop
+from serving_soak import soak_a_stage
 
+SWAPS = 20
 SAVE_FOR_MLFLOW = """
 import pickle, sys, warnings
 warnings.simplefilter("ignore")
@@ -115,9 +120,46 @@ def measure(port: int, pid: int, bodies: dict[str, tuple[bytes, str]], seconds: 
         }
     for name in ("10,000 rows of CSV", "5,000 rows of JSON"):
         uvloop.run(load(port, *bodies[name], 1, 0.01))  # the first loads what reads it
+        before = cpu()
         times = uvloop.run(load(port, *bodies[name], 1, seconds))
-        out[name] = {"p50_ms": round(times[len(times) // 2] * 1e3, 1)}
+        out[name] = {
+            "p50_ms": round(times[len(times) // 2] * 1e3, 1),
+            "cpu_ms": round((cpu() - before) / len(times) * 1e3, 1),
+        }
     return out
+
+
+def table(name: str, found: dict[str, Any]) -> None:
+    """Print what was asked of a model's server and what was seen, as parts of MLflow's figures."""
+    mine, theirs = found["nbtrack"], found["mlflow"]
+    forest = "Forest" in name
+
+    def part(*keys: str, of: dict[str, Any] | None = None) -> float:
+        first, second = of or mine, theirs
+        for key in keys:
+            first, second = first[key], second[key]
+        return float(first / second)  # type: ignore[arg-type]
+
+    plain = found["nbtrack without arrays"]
+    at_64 = mine["64 clients"]
+    rows = [
+        ("one-row JSON, 1 client, p50", part("1 client", "p50_ms"), 1 / 15 if forest else 1 / 20),
+        ("processor of it", part("1 client", "cpu_ms"), None),
+        ("64 clients, requests/s, inverse", 1 / part("64 clients", "per_s"), 1 / 150 if forest else 1 / 100),
+        ("64 clients, p99 of p50", at_64["p99_ms"] / at_64["p50_ms"], 4),
+        ("cold start, compiled", part("cold_s"), 1 / 10),
+        ("cold start, scikit-learn", part("cold_s", of=plain), 1 / 3),
+        ("memory, compiled", part("memory_mb"), 1 / 6),
+        ("memory, scikit-learn", part("memory_mb", of=plain), 1 / 2),
+        ("10,000 rows of CSV", part("10,000 rows of CSV", "p50_ms"), 2 / 3),
+        ("processor of it", part("10,000 rows of CSV", "cpu_ms"), None),
+        ("5,000 rows of JSON", part("5,000 rows of JSON", "p50_ms"), 1 / 3),
+        ("processor of it", part("5,000 rows of JSON", "cpu_ms"), None),
+    ]
+    print(f"\n{name}, as parts of MLflow's figures (load {os.getloadavg()[0]:.1f})")
+    for what, seen, asked in rows:
+        told = "" if asked is None else f"asked {asked:.3f}{'' if seen <= asked else '   MISSED'}"
+        print(f"  {what:34}{seen:8.3f}   {told}")
 
 
 def post(port: int, body: bytes, kind: str) -> Any:
@@ -129,10 +171,11 @@ def post(port: int, body: bytes, kind: str) -> Any:
 
 
 @contextmanager
-def ours(model: Any, data: Any, folder: Path) -> Iterator[tuple[int, int, float]]:
+def ours(model: Any, data: Any, folder: Path, arrays: bool = True) -> Iterator[tuple[int, int, float]]:
     import nbtrack
 
-    nbtrack.save_model(model, folder / "ours", input_example=data.head(3))
+    with nullcontext() if arrays else patch("nbtrack.models.compiled.build.build", return_value=None):
+        nbtrack.save_model(model, folder / "ours", input_example=data.head(3))
     started = time.perf_counter()
     with nbtrack.serve(folder / "ours") as server:
         post(server.port, *one_row(data))
@@ -219,7 +262,7 @@ def main() -> None:
         model.fit(data, target)
         expected = model.predict(data).tolist()
         results[name] = {"bare predict": {"one_row_ms": bare(model, data)}}
-        contenders: dict[str, Any] = {"nbtrack": ours}
+        contenders: dict[str, Any] = {"nbtrack": ours, "nbtrack without arrays": partial(ours, arrays=False)}
         if options.mlflow:
             contenders["mlflow"] = lambda *rest: mlflows(options.mlflow, *rest)
         for who, start in contenders.items():
@@ -228,6 +271,12 @@ def main() -> None:
                     raise RuntimeError(f"{who} answers {name} otherwise than the notebook's model does")
                 results[name][who] = {"cold_s": round(cold_s, 2), **measure(port, pid, bodies, options.seconds)}
         print(name, json.dumps(results[name], indent=1), flush=True)
+        if options.mlflow:
+            table(name, results[name])
+    results["swaps"] = soak_a_stage(2.0 * (SWAPS + 1), 2.0, 8)
+    swaps = results["swaps"]
+    print(f"\n{swaps['promotions']} swaps at 8 clients: {swaps['wrong'] + swaps['broken connections']} of", end=" ")
+    print(f"{swaps['requests']:,} requests failed, p99 {swaps['p99_ms']} ms (asked: 0, 50), max {swaps['max_ms']} ms")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
 

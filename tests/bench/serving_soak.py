@@ -82,14 +82,8 @@ async def run(port: int, clients: int, soak: Soak, promote: Any, every_s: float)
     return swaps
 
 
-def main() -> int:
-    """Run, and print what was seen; the exit code is 1 if anything went wrong."""
-    parser = argparse.ArgumentParser(description="Soak a server that follows a stage.")
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--every", type=float, default=5)
-    parser.add_argument("--clients", type=int, default=8)
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
+def soak_a_stage(seconds: float, every_s: float, clients: int) -> dict[str, Any]:
+    """Serve a stage while it moves, and return what its clients saw."""
     from sklearn.linear_model import LinearRegression
 
     import nbtrack
@@ -104,31 +98,40 @@ def main() -> int:
         with nbtrack.serve("models:/soak/Staging") as server:
             process = psutil.Process(server.info.pid)
             before = process.memory_info().rss, process.num_fds()
-            soak = Soak(options.seconds)
+            soak = Soak(seconds)
 
             def promote(version: int) -> None:
                 nbtrack.promote("soak", version, "Staging")
 
-            swaps = uvloop.run(run(server.port, options.clients, soak, promote, options.every))
+            swaps = uvloop.run(run(server.port, clients, soak, promote, every_s))
             after = process.memory_info().rss, process.num_fds()
-            log = server.logs(5)
+            if soak.wrong or soak.finished != clients:
+                print(soak.wrong[:3], server.logs(5), file=sys.stderr)
     times = sorted(soak.times)
-    told = {
+    return {
         "requests": len(times),
         "promotions": swaps,
         "wrong": len(soak.wrong),
-        "broken connections": options.clients - soak.finished,
+        "broken connections": clients - soak.finished,
         "p50_ms": round(times[len(times) // 2] * 1e3, 3),
         "p99_ms": round(times[int(len(times) * 0.99)] * 1e3, 3),
         "max_ms": round(times[-1] * 1e3, 1),
         "memory_mb": [round(before[0] / 1e6, 1), round(after[0] / 1e6, 1)],
         "open files": [before[1], after[1]],
     }
+
+
+def main() -> int:
+    """Run, and print what was seen; the exit code is 1 if anything went wrong."""
+    parser = argparse.ArgumentParser(description="Soak a server that follows a stage.")
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--every", type=float, default=5)
+    parser.add_argument("--clients", type=int, default=8)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    told = soak_a_stage(options.seconds, options.every, options.clients)
     print(json.dumps(told, indent=1))
-    if soak.wrong or soak.finished != options.clients:
-        print(soak.wrong[:3], log)
-        return 1
-    return 0
+    return int(told["wrong"] > 0 or told["broken connections"] > 0)
 
 
 if __name__ == "__main__":
