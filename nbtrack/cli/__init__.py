@@ -13,7 +13,7 @@ from nbtrack.cli.options import command_settings
 from nbtrack.errors import NbtrackError
 
 # Command -> the module of that name in this package, which holds a click command called `command`.
-NOUNS: Final = ("demo", "run", "runs", "compare", "report", "models", "store", "import", "export", "doctor")
+NOUNS: Final = ("demo", "run", "retrain", "runs", "compare", "report", "models", "store", "import", "export", "doctor")
 MODULES: Final = {"import": "importing", "export": "exporting"}  # where the word is not allowed as a module's name
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, what a shell expects of a command that Ctrl-C ended
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -35,6 +35,17 @@ def store_option(function: _F) -> _F:
 def json_option(function: _F) -> _F:
     """Add ``--json``: one JSON document on stdout, as the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Return NAME=VALUE arguments as a dict; raises click.BadParameter."""
+    given = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"expected NAME=VALUE, got {text!r}.", param_hint=option)
+        given[name] = value
+    return given
 
 
 def open_here(store_uri: str | None) -> Store:

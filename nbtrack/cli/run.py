@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nbtrack.cli.options import json_option, store_option
+from nbtrack.cli.options import json_option, pairs, store_option
 
 
 @click.command("run")
@@ -23,6 +23,7 @@ from nbtrack.cli.options import json_option, store_option
     show_default=True,
     help="The packages installed here, or those the project names.",
 )
+@click.option("--force", is_flag=True, help="Run all steps of a notebook, even if nothing has changed.")
 @store_option
 @json_option
 def command(
@@ -32,6 +33,7 @@ def command(
     experiment: str | None,
     run_name: str | None,
     env_manager: str,
+    force: bool,
     store_uri: str | None,
     as_json: bool,
 ) -> None:
@@ -45,23 +47,18 @@ def command(
     from nbtrack.pipelines.launch import run_project
     from nbtrack.tracking import set_tracking_uri
 
-    given = {}
-    for param in params:
-        name, equals, value = param.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"expected NAME=VALUE, got {param!r}.", param_hint="-P")
-        given[name] = value
     if store_uri:
         set_tracking_uri(store_uri)
     output = sys.stderr.buffer if as_json else sys.stdout.buffer
     done = run_project(
         path,
         entry,
-        given,
+        pairs(params, "-P"),
         experiment_name=experiment,
         run_name=run_name,
         env_manager=env_manager,
         output=output,
+        force=force,
     )
     if as_json:
         print_json(asdict(done))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.errors import InvalidInputError
 from nbtrack.names import check_run_name
 from nbtrack.pipelines.file_steps import FileStep
+from nbtrack.pipelines.projects import read_project
 from nbtrack.pipelines.steps import Step, run_pipeline
 from nbtrack.registry.policies import checked_line
 from nbtrack.tracking.location import working_in
@@ -169,6 +170,7 @@ def _read(file: Path, name: str, entry: Any) -> Pipeline:
         own = replace(only, name=name, params={**only.params, **params})
         steps, params, line, store = own.steps, own.params, line or own.line, store or own.store  # type: ignore[assignment]
     elif isinstance(only, Path):  # a notebook by itself: its cells may be the steps
+        read_project(only)  # is there such a file
         steps = str(only)  # type: ignore[assignment]
     if isinstance(steps, list):
         steps = [FileStep(one) if isinstance(one, Path) else one for one in steps]

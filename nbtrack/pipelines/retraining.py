@@ -32,7 +32,7 @@ class Retrained:
     """What became of one pipeline.
 
     `status` is ``"ran"``, ``"reused"`` (no step had changed), ``"failed"``, ``"left out"`` (`why` says by what), or
-    ``"not run"``. `steps` are as in a :class:`~nbtrack.pipelines.results.PipelineResult`; `store` has its run.
+    ``"not run"``. Where it failed, `run_id` is the run of the step that did. `steps` are as in a :class:`~nbtrack.pipelines.results.PipelineResult`; `store` has its run.
     """
 
     name: str
@@ -123,9 +123,8 @@ class RetrainResult(Sequence[Retrained]):
     @staticmethod
     def _cells(one: Retrained, text: Callable[[Any, int], str], sign: Callable[[str], str]) -> list[str]:
         took = format_duration(one.seconds) if one.seconds else ""
-        status = sign(one.status).replace("ran", "trained")
         place = Path(one.store).name
-        names = (text(one.name, 60), text(one.line or "", 20), status, text(one.progress, 120))
+        names = (text(one.name, 60), text(one.line or "", 20), _trained(sign(one.status)), text(one.progress, 120))
         return [*names, text(short_id(one.run_id), 8), text(place, 40), took, text(one.why, 200)]
 
     def __repr__(self) -> str:
@@ -206,8 +205,12 @@ def retrain_all(
                 if result.rows[at].status != "left out":
                     _run(one, at, result, board, given, tags, force)
                 row = result.rows[at]
-                board.update(f"{mark(row.status)}  {row.name}  {row.why or format_duration(row.seconds)}")
+                board.update(f"{_trained(mark(row.status))}  {row.name}  {row.why or format_duration(row.seconds)}")
     return result
+
+
+def _trained(text: str) -> str:
+    return text.replace("✓ ran", "✓ trained")
 
 
 def _policy(env: str | None) -> str | None:
@@ -258,7 +261,12 @@ def _run(
     except (Exception, SystemExit) as error:
         failed = next((step for step in steps.values() if step.status == "failed"), None)
         told = f"{type(error).__name__}: {error}"
-        change(status="failed", why=f"{failed.name}: {told}" if failed else told, error=error)
+        change(
+            status="failed",
+            run_id=failed.run_id if failed else "",
+            why=f"{failed.name}: {told}" if failed else told,
+            error=error,
+        )
         return
     steps.update((step.name, step) for step in done.steps)
     reused = bool(done.steps) and all(step.status == "reused" for step in done.steps)

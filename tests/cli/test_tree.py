@@ -33,6 +33,7 @@ def test_tree_holds_what_the_documentation_names() -> None:
         "doctor",
         "report",
         "run",
+        "retrain",
         "import",
         *(f"export {verb}" for verb in ("mlruns", "model", "training")),
         *(f"runs {verb}" for verb in ("list", "show", "diff", "lineage", "reproduce", "delete", "restore")),
