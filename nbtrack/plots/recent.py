@@ -7,8 +7,10 @@ comes from the history itself, which is read while the user still looks at the o
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 LONG: Final = 100_000  # points; a shorter curve is read as quickly as it is found here
 MOST_BYTES: Final = 256 << 20
 FORGET_S: Final = 60.0
+SOON_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def _packed(history: MetricHistory, revision: str) -> _Kept:
 
     step: Any = history.step
     base = int(history.timestamp.min())
-    time = history.timestamp - base
+    after = history.timestamp - base
     stride = int(step[1] - step[0])
     rising = set()
     if (
@@ -102,9 +105,9 @@ def _packed(history: MetricHistory, revision: str) -> _Kept:
         rising.add("step")
     elif bool((step[1:] >= step[:-1]).all()):
         rising.add("step")
-    if bool((time[1:] >= time[:-1]).all()):
+    if bool((after[1:] >= after[:-1]).all()):
         rising |= {"time", "relative"}
-    short = time.astype(np.int32) if time.max() < 2**31 else time
+    short = after.astype(np.int32) if after.max() < 2**31 else after
     return _Kept(revision, step, history.value, short, base, frozenset(rising))
 
 
@@ -132,7 +135,10 @@ class RecentHistories:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
+        self._reading = [threading.Lock() for _ in range(64)]  # one for some places, so that none is read twice
         self._timer: threading.Timer | None = None
+        self._wanted: dict[tuple[str, str, str], tuple[str, Callable[[], MetricHistory]]] = {}
+        self._busy = False
 
     def draw(
         self,
@@ -163,15 +169,29 @@ class RecentHistories:
             drawn = None if few is None else _from_overview(few, window)
             if drawn is not None:
                 if window.low is not None or window.high is not None:  # whoever zooms in will do so again
-                    threading.Thread(target=self._prepare, args=(place, revision, read), daemon=True).start()
+                    self._prepare(place, revision, read)
                 return drawn
-            history = read()
-            if len(history) < LONG:
-                return self._drawn(history, window) if len(history) else None
-            kept = _packed(history, revision)
-            self._keep(place, kept)
+            found = self._read(place, revision, read)
+            if not isinstance(found, _Kept):
+                return self._drawn(found, window) if len(found) else None
+            kept = found
         part = kept.part(place[2], window)
         return self._drawn(part, window, Extent(len(kept.value), kept.base))
+
+    def _read(
+        self, place: tuple[str, str, str], revision: str, read: Callable[[], MetricHistory]
+    ) -> _Kept | MetricHistory:
+        """Read a history, once for all who want it now; kept if it is long."""
+        with self._reading[hash(place) % len(self._reading)]:
+            kept = self._at_hand(place, revision)
+            if kept is not None:
+                return kept
+            history = read()
+            if len(history) < LONG:
+                return history
+            kept = _packed(history, revision)
+            self._keep(place, kept)
+            return kept
 
     @staticmethod
     def _drawn(history: MetricHistory, window: Window, whole: Extent | None = None) -> Curve:
@@ -186,12 +206,23 @@ class RecentHistories:
             return kept
 
     def _prepare(self, place: tuple[str, str, str], revision: str, read: Callable[[], MetricHistory]) -> None:
-        """Read a history that will be wanted soon, unless somebody has."""
-        with _preparing:
-            if self._at_hand(place, revision) is None:
-                history = read()
-                if len(history) >= LONG:
-                    self._keep(place, _packed(history, revision))
+        """Read a history soon, after what is being answered now, one after another."""
+        with self._lock:
+            self._wanted[place] = revision, read
+            if not self._busy:
+                self._busy = True
+                threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        time.sleep(SOON_S)
+        while True:
+            with self._lock:
+                if not self._wanted:
+                    self._busy = False
+                    return
+                place, (revision, read) = self._wanted.popitem()
+            with suppress(Exception):  # whoever then asks is told what is wrong
+                self._read(place, revision, read)
 
     def _keep(self, place: tuple[str, str, str], kept: _Kept) -> None:
         with self._lock:
@@ -212,5 +243,4 @@ class RecentHistories:
             self._kept.clear()
 
 
-_preparing = threading.Lock()  # one at a time: it is only for later
 recent = RecentHistories()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from nbtrack.store.base import MetricHistory
     from nbtrack.store.cols import Series
 
-FEW: Final = 4096  # points of an overview
-FROM: Final = 8 * FEW  # a shorter metric is read as quickly
+FEW: Final = 16_384  # points of an overview
+FROM: Final = 4 * FEW  # a shorter metric is read as quickly
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ def test_an_overview_draws_a_curve_with_its_peaks_until_more_is_asked_for_than_i
         assert (found.points.value == history.value[at]).all()
         assert (found.points.timestamp == history.timestamp[at]).all()
         for piece in np.array_split(np.arange(count), 900):
-            inside = found.points.value[(at >= piece[0] - 59) & (at <= piece[-1] + 59)]
+            inside = found.points.value[(at >= piece[0] - 15) & (at <= piece[-1] + 15)]
             assert inside.min() <= value[piece].min()
             assert inside.max() >= value[piece].max()
     recent, reads = RecentHistories(), []

@@ -59,7 +59,7 @@ def make_curves(folder: Path, runs: int, points: int) -> Store:
             writer.log_metric("loss", value, step)
         writer.end()
     for run_id in store.run_table().run_ids:
-        store.get_metric_history(run_id, "loss")  # as after the first look at a run that ended
+        store.get_metric_overview(run_id, "loss")  # as after the first look at a run that ended
     return store
 
 
