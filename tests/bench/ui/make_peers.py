@@ -45,9 +45,7 @@ def tensorboard(folder: Path, count: int) -> None:
 
     for name, params, metrics in runs(count):
         writer = EventFileWriter(str(folder / name))
-        writer.add_event(
-            event_pb2.Event(summary=hparams.hparams_pb(params, start_time_secs=1_795_000_000.0), wall_time=1)
-        )
+        writer.add_event(event_pb2.Event(summary=hparams.hparams_pb(params, name, 1_795_000_000.0), wall_time=1))
         values = [summary_pb2.Summary.Value(tag=key, simple_value=value) for key, value in metrics.items()]
         writer.add_event(event_pb2.Event(summary=summary_pb2.Summary(value=values), step=0, wall_time=1))
         writer.close()

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 from playwright.sync_api import Error as PageError
+from playwright.sync_api import TimeoutError as PageTimeout
 from server import served
 
 HERE = Path(__file__).parent
@@ -129,7 +130,8 @@ def compare(browser: Browser, folder: Path, options: argparse.Namespace) -> None
                     look(browser, url)
                     taken = statistics.median(look(browser, url) for _ in range(3))
             except (PageError, RuntimeError, subprocess.CalledProcessError) as error:
-                print(f"{count:>7,} runs, request to table   {name:<12} no figure: {str(error)[:200]}", flush=True)
+                why = f"no table within {LOOK_S} s" if isinstance(error, PageTimeout) else str(error)[:200]
+                print(f"{count:>7,} runs, request to table   {name:<12} {why}", flush=True)
                 continue
             own = own or taken
             print(
