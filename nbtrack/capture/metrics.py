@@ -1,115 +1,46 @@
-"""Metrics that a cell computes without being told to log them: names and sources tell."""
+"""Metrics that a cell computes without being told to log them: numbers, and what it collects in lists and dicts."""
 
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, scalar
-from nbtrack.reprs.directions import METRIC_WORDS, better_direction, name_words, singular
+from nbtrack.capture.metric_names import is_metric_call, is_metric_name, is_result, says_metric
+from nbtrack.capture.resolve import MISSING, callee_name, scalar
+from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from nbtrack.capture.scan import Assigned, Scan
 
+    Found = dict[str, float | list[float]]
+
 MAX_METRICS: Final = 100
 MAX_POINTS: Final = 100_000
-# Words that make a number something else than a result, whatever stands beside them.
-_VETO: Final = frozenset(
-    {"n", "num", "count", "counts", "idx", "index", "threshold", "thresholds", "thresh", "thr", "alpha", "weight"}
-    | {"weights", "fn", "func", "function", "name", "limit", "tol", "tolerance", "target", "patience", "seed", "size"}
-    | {"dim", "column", "columns", "bins", "every", "scale", "coef", "margin", "budget"}
-)
-_VAGUE: Final = frozenset({"f", "map", "return", "success", "exact", "hit", "hits", "stress", "energy", "dice", "ap"})
-_SIDE: Final = frozenset(
-    {"test", "val", "valid", "validation", "train", "training", "dev", "eval", "cv", "oof", "holdout", "mean", "avg"}
-    | {"average", "weighted", "macro", "micro", "final", "best", "last", "std", "total", "epoch", "at", "log", "top"}
-)
 _GROUPS: Final = frozenset(
     {"metrics", "metric", "scores", "losses", "errors", "results", "report", "evaluation", "evals"}
 )
 _COUNTERS: Final = frozenset({"epoch", "epochs", "step", "steps", "global", "iteration", "fold", "batch"})
 _STRICT_GROUPS: Final = frozenset({"metrics", "metric", "scores", "losses", "errors"})
-_LIBRARIES: Final = (
-    "sklearn.metrics",
-    "torchmetrics",
-    "imblearn.metrics",
-    "evaluate",
-    "keras.metrics",
-    "lifelines.utils",
-)
-_METHODS: Final = frozenset({"score", "evaluate", "oob_score"})
-
-
-def _words(name: str) -> list[str]:
-    return [singular(re.sub(r"\d+$", "", word)) if word not in METRIC_WORDS else word for word in name_words(name)]
-
-
-def is_metric_name(name: str) -> bool:
-    """Return whether a variable of this name holds a result, if it is a number that was computed.
-
-    Examples
-    --------
-    >>> [is_metric_name(n) for n in ("val_loss", "f1", "rmse2", "n_errors", "score_threshold", "C")]
-    [True, True, True, False, False, False]
-    """
-    words = _words(name)
-    if not _VETO.isdisjoint(words) or name.startswith("_"):
-        return False
-    telling = METRIC_WORDS.intersection(words)
-    return bool(telling - _VAGUE) or (bool(telling) and len(words) > 1) or better_direction(name) is not None
-
-
-def is_metric_literal(name: str, value: Any) -> bool:
-    """Return whether even a number written out is a result: ``accuracy = 0.93``, not ``max_error = 0.1``."""
-    words = _words(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_metric_name(name):
-        return False
-    return all(word in METRIC_WORDS or word in _SIDE or not word for word in words)
-
-
-def _is_metric_call(call: ast.Call, names: Mapping[str, Any]) -> bool:
-    if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
-        return True
-    target = lookup(call.func, names)
-    module = getattr(target, "__module__", None) if target is not MISSING else None
-    if isinstance(module, str) and module.startswith(_LIBRARIES):
-        return True
-    name = callee_name(call)
-    return is_metric_name(name) and (isinstance(call.func, ast.Name) or not name.startswith("make_"))
-
-
-def says_metric(node: ast.expr | None, names: Mapping[str, Any]) -> bool:
-    """Return whether an expression computes from a metric: ``round(model.score(X, y), 3)``."""
-    if node is None:
-        return False
-    return any(isinstance(part, ast.Call) and _is_metric_call(part, names) for part in ast.walk(node))
-
-
-def _computed(assignments: list[Assigned]) -> bool:
-    return any(one.counts or literal(one.value) is MISSING for one in assignments)
-
-
-def _is_result(name: str, assignments: list[Assigned], value: Any, names: Mapping[str, Any]) -> bool:
-    if not _computed(assignments):
-        return is_metric_literal(name, value)
-    if is_metric_name(name):
-        return True
-    vetoed = not _VETO.isdisjoint(_words(name)) or name.startswith("_")
-    return not vetoed and any(says_metric(one.value, names) for one in assignments)
 
 
 def _group(name: str, value: dict[Any, Any]) -> dict[str, float]:
+    """Return the results in a dict that is named like one; of a report on classes the averages."""
     words = set(name_words(name))
     if _GROUPS.isdisjoint(words):
         return {}
     strict = not _STRICT_GROUPS.isdisjoint(words)
-    found = {}
+    report = "macro avg" in value
+    found: dict[str, float] = {}
     for key, item in list(value.items())[:MAX_METRICS]:
+        if not isinstance(key, str):
+            continue
+        if type(item) is dict and (not report or key.endswith(" avg")):
+            inner = {part: scalar(number) for part, number in item.items() if is_metric_name(str(part))}
+            found |= {f"{key}.{part}": number for part, number in inner.items() if number is not None}
         number = scalar(item)
-        if not isinstance(key, str) or number is None or _COUNTERS.issuperset(name_words(key)):
+        if number is None or _COUNTERS.issuperset(name_words(key)):
             continue
         if strict or is_metric_name(key):
             found[key] = number
@@ -130,19 +61,52 @@ def _curves(value: dict[Any, Any]) -> dict[str, list[float]]:
     return {key: curve for key, curve in found.items() if curve}
 
 
-def _item_results(scan: Scan, names: Mapping[str, Any]) -> dict[str, float]:
-    """Return what the cell put into dicts by key: ``results["rf"] = accuracy_score(y, p)``."""
-    found = {}
-    for name, items in scan.items.items():
+def _rows(rows: list[Any], nodes: list[ast.expr]) -> Found:
+    """Return what a cell collected row by row: ``rows.append({"model": name, "acc": acc})``, or such tuples.
+
+    Where each row has a name of its own, the metrics are called after it; else they are one curve each.
+    """
+    texts = [part.id if isinstance(part, ast.Name) else "" for node in nodes[:1] for part in getattr(node, "elts", ())]
+    if texts and all(type(row) in {tuple, list} and len(row) == len(texts) for row in rows[:MAX_POINTS]):
+        rows = [dict(zip(texts, row, strict=True)) for row in rows[:MAX_POINTS]]
+    if not rows or any(type(row) is not dict for row in rows[:MAX_POINTS]):
+        return {}
+    keys = [key for key in rows[0] if isinstance(key, str) and is_metric_name(key)]
+    labels = [key for key, item in rows[0].items() if isinstance(item, str)]
+    label = labels[0] if len(labels) == 1 and len({str(row.get(labels[0])) for row in rows}) == len(rows) else None
+    found: Found = {}
+    for key in keys:
+        if label is None:
+            if curve := _curve([row.get(key) for row in rows]):
+                found[key] = curve
+            continue
+        for row in rows[:MAX_METRICS]:
+            if (number := scalar(row.get(key))) is not None:
+                found[f"{row[label]}.{key}"] = number
+    return found
+
+
+def _item_results(scan: Scan, names: Mapping[str, Any]) -> Iterator[tuple[str, Found]]:
+    """Return what the cell put into dicts by key: ``results["rf"] = accuracy_score(y, p)``, ``results[name] = acc``."""
+    for name in {**scan.items, **scan.keyed}:
         held = names.get(name)
         if type(held) is not dict:
             continue
         group = not _GROUPS.isdisjoint(name_words(name))
-        for key, value in items.items():
-            number = scalar(held.get(key))
-            if number is not None and ((group and is_metric_name(key)) or says_metric(value, names)):
-                found[key] = number
-    return found
+        telling = [key for key, node in scan.items.get(name, {}).items() if says_metric(node, names)]
+        if any(_holds_result(node, scan, names) for node in scan.keyed.get(name, ())):
+            telling += [key for key in held if isinstance(key, str)]
+        elif group:
+            telling += [key for key in scan.items.get(name, ()) if is_metric_name(key)]
+        numbers = {key: scalar(held.get(key)) for key in telling}
+        yield name, {key: number for key, number in numbers.items() if number is not None}
+
+
+def _holds_result(value: ast.expr, scan: Scan, names: Mapping[str, Any]) -> bool:
+    """Return whether an expression is a result: computed here, or a variable that holds one."""
+    if isinstance(value, ast.Name):
+        return is_result(value.id, scan.assigned.get(value.id, []), 0.0, names)
+    return says_metric(value, names)
 
 
 def _folds(name: str, assignments: list[Assigned], value: Any) -> dict[str, float]:
@@ -156,10 +120,48 @@ def _folds(name: str, assignments: list[Assigned], value: Any) -> dict[str, floa
     return {}
 
 
+def _collected(scan: Scan, names: Mapping[str, Any]) -> tuple[Found, set[str]]:
+    """Return what the cell collects in lists and dicts, and the variables whose values it collects there."""
+    found: Found = {}
+    parts: set[str] = set()
+    for name, assignments in scan.assigned.items():
+        value = names.get(name)
+        results: Found = {}
+        if type(value) is dict:
+            results |= _group(name, value)
+            if name in scan.appended:
+                results |= _curves(value)
+        elif type(value) is list and name in scan.appended:
+            results |= _list(name, value, scan.appended[name])
+        results |= _folds(name, assignments, value)
+        found.update((key, item) for key, item in results.items() if key not in found)
+        parts.update(_parts(scan.appended.get(name, ())) if results else ())
+    for name, results in _item_results(scan, names):
+        found.update((key, number) for key, number in results.items() if key not in found)
+        parts.update(_parts(scan.keyed.get(name, ())) if results else ())
+    return found, parts
+
+
+def _list(name: str, value: list[Any], nodes: list[ast.expr]) -> Found:
+    if rows := _rows(value, nodes):
+        return rows
+    told = [name, *(node.id for node in nodes if isinstance(node, ast.Name))]  # cv.append(rmse) tells what is in cv
+    key = next((one for one in told if is_metric_name(one)), None)
+    curve = _curve(value) if key is not None else []
+    return {key: curve} if key is not None and curve else {}
+
+
+def _parts(nodes: Iterable[ast.expr]) -> Iterator[str]:
+    """Return the variables that are collected as they are: ``x`` of ``l.append(x)`` and of ``l.append({"x": x})``."""
+    for node in nodes:
+        held = node.values if isinstance(node, ast.Dict) else getattr(node, "elts", [node])
+        yield from (part.id for part in held if isinstance(part, ast.Name))
+
+
 def displayed_metric(scan: Scan, names: Mapping[str, Any], result: Any) -> dict[str, float]:
     """Return the metric that a cell shows as its last value without a name: ``accuracy_score(y, p)``."""
     number = scalar(result)
-    if number is None or not isinstance(scan.last, ast.Call) or not _is_metric_call(scan.last, names):
+    if number is None or not isinstance(scan.last, ast.Call) or not is_metric_call(scan.last, names):
         return {}
     return {callee_name(scan.last): number}
 
@@ -176,24 +178,17 @@ def find_metrics(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
     result
         The last value of the cell.
     """
-    found: dict[str, float | list[float]] = {}
+    collected, parts = _collected(scan, names)
+    # Of each fold, or of each model: what the variable holds is that of the last one, and means nothing by itself.
+    last_only = {name for name in parts if all(one.each for one in scan.assigned.get(name, ()))}
+    found: Found = {}
     for name, assignments in scan.assigned.items():
-        value = names.get(name, MISSING)
-        if value is MISSING:
-            continue
-        number = scalar(value)
-        if number is not None:
-            if _is_result(name, assignments, value, names):
-                found[name] = number
-        elif type(value) is dict:
-            results: dict[str, float | list[float]] = {**_group(name, value)}
-            if name in scan.appended:
-                results |= _curves(value)
-            found.update((key, item) for key, item in results.items() if key not in found)
-        elif type(value) is list and name in scan.appended and is_metric_name(name) and (curve := _curve(value)):
-            found[name] = curve
-        found |= _folds(name, assignments, value)
-    found |= {key: number for key, number in _item_results(scan, names).items() if key not in found}
+        number = scalar(names.get(name, MISSING))
+        if number is not None and name not in last_only and is_result(name, assignments, number, names):
+            found[name] = number
+    for key, item in collected.items():
+        if isinstance(item, list) or key not in found:  # a curve says more than its last value
+            found[key] = item
     for key, number in displayed_metric(scan, names, result).items():
         if number not in found.values():
             found.setdefault(key, number)

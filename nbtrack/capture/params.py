@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.metrics import is_metric_literal
-from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, plain, value_of
+from nbtrack.capture.calls import stated
+from nbtrack.capture.metric_names import is_metric_literal
+from nbtrack.capture.resolve import MISSING, callee_name, literal, plain
 from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
@@ -20,12 +22,37 @@ _CONFIG_WORDS: Final = frozenset(
     {"params", "param", "config", "configs", "cfg", "conf", "hparams", "hparam", "hyperparams", "hyperparameters"}
     | {"kwargs", "args", "options", "opts", "settings"}
 )
-_CALLS: Final = frozenset(
-    {"train_test_split", "cross_val_score", "cross_validate", "cross_val_predict", "fit", "train", "cv", "compile"}
+# Settings of how a library works and talks, not of what comes out.
+_IDLE: Final = frozenset(
+    {"verbose", "verbosity", "verbose_eval", "silent", "disp", "n_jobs", "nthread", "num_threads", "num_workers"}
+    | {"pin_memory", "memory", "progress_bar", "show_progress", "show_progress_bar", "progress", "copy_X"}
+    | {"figsize", "fig_size", "dpi", "cmap", "palette", "fontsize"}
 )
-# What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits).
-_TRAINING: Final = ("fit", "fit_transform", "get_n_splits", "step", "training_step")
-_TRAINERS: Final = frozenset({"DataLoader", "TrainingArguments", "Seq2SeqTrainingArguments", "LoraConfig"})
+_PLACE_WORDS: Final = frozenset({"path", "paths", "dir", "directory", "folder", "file", "filename", "url", "uri"})
+_PLACE: Final = re.compile(
+    r"(?:~|\.{0,2})/.*|[A-Za-z]:[\\/].*|\w{2,}://.*|.*[\\/]"
+    r"|[^\n]*\.(?:csv|tsv|txt|jsonl?|parquet|feather|pkl|pickle|joblib|np[yz]|h5|hdf5|xlsx?|db|sqlite3?|zip|gz|tar|png"
+    r"|jpe?g|pdf|svg|html|md|pth?|ckpt|onnx|bin|safetensors|ya?ml|toml|ini|log|ipynb|py|arrow|avro|mat|wav|mp[34]|tiff?)"
+)
+_QUERY: Final = re.compile(r"\s*(?:select|with|insert|update|delete|create)\s.*\s(?:from|as|into|set|table)\s.*", re.I)
+
+
+def is_setting(key: str, value: Any) -> bool:
+    """Return whether a user would call this a setting of the run: no path, no query, no way to talk while at it.
+
+    Examples
+    --------
+    >>> is_setting("lr", 0.1), is_setting("model.n_jobs", 4), is_setting("source", "../input/train.csv")
+    (True, False, False)
+    >>> is_setting("backbone", "facebook/bart-large"), is_setting("data_dir", "runs")
+    (True, False)
+    """
+    last = re.split(r"[.]|__", key)[-1]
+    if last in _IDLE:
+        return False
+    if not isinstance(value, str):
+        return True
+    return _PLACE_WORDS.isdisjoint(name_words(last)[-1:]) and not (_PLACE.fullmatch(value) or _QUERY.fullmatch(value))
 
 
 class Found:
@@ -35,7 +62,9 @@ class Found:
         self.params: dict[str, Any] = {}
 
     def add(self, key: str, value: Any, owner: str = "") -> None:
-        """Add one, unless it is there already."""
+        """Add one, unless it is there already, or no setting at all."""
+        if not is_setting(key, value):
+            return
         if key in self.params:
             if str(self.params[key]) == str(value) or not owner:
                 return
@@ -56,16 +85,16 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
         one = assignments[0]
         if name.startswith("_") or any(each.counts or each.part for each in assignments):
             continue
-        stated = [literal(each.value) for each in assignments]
-        if len(stated) > 1:  # branches, or a change of mind: what the variable holds now, if it was stated at all
+        written = [literal(each.value) for each in assignments]
+        if len(written) > 1:  # branches, or a change of mind: what the variable holds now, if it was stated at all
             held = plain(names.get(name, MISSING))
-            stated = [held] if any(value is not MISSING and value == held for value in stated) else [MISSING]
-        value = stated[0]
+            written = [held] if any(value is not MISSING and value == held for value in written) else [MISSING]
+        value = written[0]
         if value is not MISSING:
             if value is not None and not is_metric_literal(name, value):
                 found.add(name, value)
-        elif isinstance(one.value, ast.Dict) and name not in spread and is_config_name(name):
-            _flatten(name, one.value, found)
+        elif (config := as_dict(one.value)) is not None and name not in spread and is_config_name(name):
+            _flatten(name, config, found)
             for key, node in scan.items.get(name, {}).items():  # config["lr"] = 0.1
                 if (added := literal(node)) is not MISSING:
                     found.add(f"{name}.{key}", added)
@@ -76,20 +105,22 @@ def is_config_name(name: str) -> bool:
     return not _CONFIG_WORDS.isdisjoint(name_words(name))
 
 
-def _flatten(prefix: str, node: ast.Dict, found: Found) -> None:
-    for key_node, value_node in zip(node.keys, node.values, strict=True):
-        key = literal(key_node)
-        if not isinstance(key, str):
-            continue
-        if isinstance(value_node, ast.Dict):
-            _flatten(f"{prefix}.{key}", value_node, found)
+def as_dict(node: ast.expr | None) -> list[tuple[str, ast.expr]] | None:
+    """Return the keys and values of ``{"a": 1}`` or ``dict(a=1)``; None if this is neither."""
+    if isinstance(node, ast.Dict):
+        pairs = [(literal(key), value) for key, value in zip(node.keys, node.values, strict=True)]
+        return [(key, value) for key, value in pairs if isinstance(key, str)]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
+        return [(keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg is not None]
+    return None
+
+
+def _flatten(prefix: str, config: list[tuple[str, ast.expr]], found: Found) -> None:
+    for key, value_node in config:
+        if (inner := as_dict(value_node)) is not None:
+            _flatten(f"{prefix}.{key}", inner, found)
         elif (value := literal(value_node)) is not MISSING:
             found.add(f"{prefix}.{key}", value)
-
-
-def is_estimator_class(value: Any) -> bool:
-    """Return whether this is a class whose objects are fitted, train step by step, or split data for that."""
-    return isinstance(value, type) and (any(hasattr(value, name) for name in _TRAINING) or value.__name__ in _TRAINERS)
 
 
 def _owners(scan: Scan) -> dict[int, str]:
@@ -107,21 +138,8 @@ def _owners(scan: Scan) -> dict[int, str]:
 def add_keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the keyword arguments of estimators and of functions that train."""
     owners = _owners(scan)
-    for call in scan.calls:
-        target = lookup(call.func, names)
-        name = callee_name(call)
-        if not is_estimator_class(target) and name not in _CALLS:
-            continue
-        for keyword in call.keywords:
-            if keyword.arg is None:
-                spread = lookup(keyword.value, names)
-                pairs = list(spread.items()) if type(spread) is dict else []
-            else:
-                pairs = [(keyword.arg, value_of(keyword.value, names))]
-            for key, value in pairs:
-                kept = MISSING if value is MISSING else plain(value)
-                if kept is not MISSING and key not in {"verbose", "n_jobs"}:
-                    found.add(str(key), kept, owners.get(id(call), name))
+    for call, key, value in stated(scan.calls, names):
+        found.add(key, value, owners.get(id(call), callee_name(call)))
 
 
 def _defaults(kind: type) -> dict[str, Any]:
@@ -142,7 +160,7 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
     settings = estimator.get_params(deep=False)
     defaults = _defaults(type(estimator))
     for name, value in settings.items():
-        if name in {"verbose", "n_jobs", "memory"}:
+        if name in _IDLE:
             continue
         parts: Sequence[Any] = value if isinstance(value, (list, tuple)) else [(name, value)]
         for part in parts:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS, is_metric_name
+from nbtrack.capture.metric_names import is_metric_name
+from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS
 from nbtrack.reprs.directions import METRIC_WORDS, TIME_WORDS, name_words
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict
     """
     values: dict[str, list[float]] = {}
     known: dict[str, int] = {}
+    named: dict[str, float | list[float]] = {}  # with a sign; a table below may state the same once more
     for match in _PRINTED.finditer(text[:MAX_POINTS]):
         label = match["label"] if match["sign"] else match["label"].split()[-1]
         key = _key(label)
@@ -70,8 +72,12 @@ def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict
             continue
         value = float(match["number"])
         known[key] = known.get(key, 0) + _known(value, match["number"], found)
+        if not match["sign"]:
+            known[key] += _known(value, match["number"], named)
         series = values.setdefault(key, [])
         series.append(round(value / 100, 12) if match["percent"] else value)
+        if match["sign"]:
+            named[key] = series
         if len(values) >= MAX_METRICS:
             break
     # What only repeats known numbers is no news; a curve of which one value is known is still a curve.

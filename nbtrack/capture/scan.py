@@ -19,13 +19,14 @@ class Assigned:
     """One assignment to a name at the level of the cell.
 
     `value` is the expression, also if the name takes only a part of it (`part`); `counts` says whether it happens in
-    a loop or adds to what was there.
+    a loop or adds to what was there, `each` that the loop is over folds or models: what it leaves is of the last one.
     """
 
     name: str
     value: ast.expr | None
     part: bool = False
     counts: bool = False
+    each: bool = False
 
 
 @dataclass(slots=True)
@@ -45,7 +46,8 @@ class Scan:
     calls: list[ast.Call] = field(default_factory=list)
     fits: list[Fit] = field(default_factory=list)
     items: dict[str, dict[str, ast.expr]] = field(default_factory=dict)  # d["key"] = value
-    appended: set[str] = field(default_factory=set)
+    keyed: dict[str, list[ast.expr]] = field(default_factory=dict)  # d[name] = value
+    appended: dict[str, list[ast.expr]] = field(default_factory=dict)  # list.append(value)
     imports: set[str] = field(default_factory=set)
     last: ast.expr | None = None
     empty: bool = True
@@ -64,10 +66,22 @@ def _python_in_magic(call: ast.Call) -> ast.Module | None:
         return None
 
 
+def _is_each(node: ast.stmt) -> bool:
+    """Whether a loop goes over folds, or over things under their names, rather than on with the same one."""
+    if not isinstance(node, (ast.For, ast.AsyncFor)):
+        return False
+    called = {
+        part.func.attr for part in ast.walk(node.iter) if isinstance(part, ast.Call) and hasattr(part.func, "attr")
+    }
+    bound = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+    return not called.isdisjoint({"split", "items"}) or any("fold" in name.lower() for name in bound)
+
+
 class _Reader(ast.NodeVisitor):
     def __init__(self) -> None:
         self.scan = Scan()
         self._loops = 0
+        self._each = 0
 
     def visit(self, node: ast.AST) -> Any:
         if isinstance(node, _SCOPES):
@@ -76,18 +90,22 @@ class _Reader(ast.NodeVisitor):
             if isinstance(node, (ast.For, ast.AsyncFor)):
                 self._bind(node.target, None, counts=True)
             self._loops += 1
+            self._each += (each := _is_each(node))
             self.generic_visit(node)
             self._loops -= 1
+            self._each -= each
             return None
         return super().visit(node)
 
     def _bind(self, target: ast.expr, value: ast.expr | None, *, part: bool = False, counts: bool = False) -> None:
         if isinstance(target, ast.Name):
-            one = Assigned(target.id, value, part, counts or self._loops > 0)
+            one = Assigned(target.id, value, part, counts or self._loops > 0, self._each > 0)
             self.scan.assigned.setdefault(target.id, []).append(one)
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) and value is not None:
             if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
                 self.scan.items.setdefault(target.value.id, {})[target.slice.value] = value
+            elif not isinstance(target.slice, ast.Constant):
+                self.scan.keyed.setdefault(target.value.id, []).append(value)
         elif isinstance(target, ast.Starred):
             self._bind(target.value, value, part=True, counts=counts)
         elif isinstance(target, (ast.Tuple, ast.List)):
@@ -148,7 +166,7 @@ class _Reader(ast.NodeVisitor):
             if node.func.attr == "append":
                 filled = node.func.value.value if isinstance(node.func.value, ast.Subscript) else node.func.value
                 if isinstance(filled, ast.Name):  # losses.append(…), history["loss"].append(…)
-                    self.scan.appended.add(filled.id)
+                    self.scan.appended.setdefault(filled.id, []).extend(node.args[:1])
             self._fit(node, None)
         self.generic_visit(node)
 

@@ -313,7 +313,7 @@ class Calls(Texts):
         deeper = False
         for one in base:
             sorts = {one.sort} if one.sort else {whole.sort for whole in one.wholes} or {""}
-            if one.sort == "" and name not in known.CONTAINER_MUTATORS and one.computed and self._made_of_value(one):
+            if name not in known.CONTAINER_MUTATORS and self.fresh(one):
                 continue
             if name in known.CONTAINER_MUTATORS and not sorts <= {"frame", "array", "view", "value"}:
                 self.change((one,), deep=False)
@@ -341,8 +341,19 @@ class Calls(Texts):
         return (Obj(text=text, may=[*base, *given], wholes=() if name == "copy" else base, computed=True),)
 
     @staticmethod
-    def _made_of_value(one: Obj) -> bool:
-        return bool(one.may) and all(held.sort in {"value", "frame", "module"} for held in one.may)
+    def fresh(one: Obj) -> bool:
+        """Whether this was computed of values and frames only, step by step: changing it changes none of them."""
+        seen: set[int] = set()
+        waiting = [one]
+        while waiting:
+            held = waiting.pop()
+            if id(held) in seen or (held is not one and held.sort in {"value", "frame", "module"}):
+                continue
+            if held.sort or not held.computed or not held.may or held.kind or held.codes:
+                return False
+            seen.add(id(held))
+            waiting.extend(held.may)
+        return True
 
 
 def _yields(node: ast.FunctionDef) -> bool:

@@ -152,8 +152,8 @@ class Expressions(Calls):
             stored = unique(one for obj in base for one in obj.attrs.get(f"[{constant!r}]", ()))
             if stored:
                 return stored
-        if base and all(one.sort == "frame" for one in base):
-            return (Obj(computed=True),)
+        if base and all(one.sort == "frame" or self.fresh(one) for one in base):
+            return (Obj(may=list(base), computed=True),)
         if base and all(one.dotted for one in base):  # list[int], np.s_[1:]
             return base
         computed = any(one.sort in {"array", "view"} for one in base)
@@ -174,7 +174,9 @@ class Expressions(Calls):
                 found.extend(method)
             else:
                 rest.append(one)
-        if rest:
+        if rest and all(self.fresh(one) for one in rest):
+            found.append(Obj(may=rest, computed=True))
+        elif rest:
             text = next((one.text for one in rest if one.text), None)
             text = text.rpartition("/")[0] or "." if text and name == "parent" else None
             found.append(Obj(wholes=tuple(rest), text=text, sort="value" if text else ""))

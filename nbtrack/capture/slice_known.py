@@ -35,6 +35,7 @@ PURE_METHODS: Final = re.compile(
     r"|value_counts|nunique|unique|sample|query|assign|rename|select|filter|with_columns|collect|corr|dot|most_common"
     r"|total_seconds|strftime|isoformat|group|groups|start|end|span|match|search|findall|sub|fullmatch|finditer"
     r"|union|intersection|difference|issubset|issuperset|cumsum|sort_values|reset_index|set_index|agg|aggregate|pivot"
+    r"|abs|nlargest|nsmallest|idxmax|idxmin|mode|skew|kurt|rank|cov|clip|between|duplicated|drop_duplicates|sort_index"
     r"|feature_\w+|dump_\w+|explain\w*|pivot_table|melt|explode|rolling|resample|shift|diff|conj|ravel|flatten|transpose|squeeze|nonzero|any|all"
 )
 # -- functions --------------------------------------------------------------------------------------------------------

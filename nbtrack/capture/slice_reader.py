@@ -226,8 +226,8 @@ class Reader(Expressions, ast.NodeVisitor):
         for keyword in node.keywords:
             self.eval(keyword.value)
         made = Obj("code", methods={}, bases=bases)
-        decorators = [one for decorator in node.decorator_list for one in self.eval(decorator)]
-        made.may.extend(decorators)
+        decorators = [self.eval(decorator) for decorator in node.decorator_list]
+        made.may.extend(one for objs in decorators for one in objs)
         outer, self.frame = self.frame, Frame(self.frame, is_class=True)
         try:
             for statement in node.body:
@@ -240,7 +240,11 @@ class Reader(Expressions, ast.NodeVisitor):
             self.frame = outer
         for objs in made.methods.values():
             made.contains.extend(one for one in objs if not one.codes)
-        self.bind(node.name, (made,))
+        held: Objs = (made,)
+        for decorator in reversed(decorators):  # one of the notebook may put the class into a registry, or give another
+            own = tuple(one for one in decorator if one.codes or one.methods is not None)
+            held = unique((*held, *self.invoke(own, [held], {}, None)))
+        self.bind(node.name, held)
 
 
 def unique_codes(objs: Iterable[Obj]) -> tuple[Closure, ...]:

@@ -8,7 +8,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.fitted import is_fitted
-from nbtrack.capture.params import Found, add_keywords, add_literals, add_records, add_settings, is_config_name
+from nbtrack.capture.params import (
+    Found,
+    add_keywords,
+    add_literals,
+    add_records,
+    add_settings,
+    as_dict,
+    is_config_name,
+)
 from nbtrack.capture.resolve import MISSING, literal, plain
 from nbtrack.capture.scan import Scan, scan_cell
 
@@ -47,8 +55,9 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     later = set(used.cells[-1].writes)  # bound or changed again: what was stated before no longer holds
     rebound = set((_scan(used.cells[-1].python) or Scan()).assigned)
     settled: dict[str, Any] = {}
-    calls: list[Scan] = []
+    calls: list[tuple[Scan, dict[str, Any]]] = []
     spread = {name for cell in used.cells for name in _spread(_scan(cell.python))}
+    said = _said(used, spread)
     for cell in reversed(used.cells[:-1]):
         scan = _scan(cell.python)
         if scan is not None:
@@ -65,20 +74,44 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
                 name: mine[name] for name, value in stated.items() if value is not MISSING and not _is_data(name, value)
             }
             add_literals(dataclasses.replace(scan, assigned=kept), {**names, **settled}, found)
-            calls.append(dataclasses.replace(scan, calls=_calls_for(scan, wanted)))
+            given = {name: _as_said(name, said, names.get(name)) for name in _spread(scan) if name not in later}
+            calls.append((dataclasses.replace(scan, calls=_calls_for(scan, wanted)), given))
             bound = {name: held for name, held in bound.items() if name not in spread}
             _configs(dataclasses.replace(scan, assigned=bound), names, found)
             rebound.update(scan.assigned)
         wanted.update(cell.reads)
         later.update(cell.writes)
-    known = {name: value for name, value in names.items() if callable(value) or type(value).__name__ == "module"}
+    known = {name: value for name, value in names.items() if callable(value) or _is_fixed(value)}
     known.update(settled)  # of other names nobody knows what they held when the call was made
-    for scan in reversed(calls):
-        add_keywords(scan, known, found)
+    for scan, given in reversed(calls):
+        add_keywords(scan, {**known, **given}, found)
     for name in used.inputs:
         if is_fitted(names.get(name)) and hasattr(names[name], "get_params"):
             add_settings(name, names[name], found)
     return {key: value for key, value in found.params.items() if key not in own}
+
+
+def _said(used: Slice, spread: set[str]) -> dict[tuple[str, str], list[Any]]:
+    """Return every literal that the slice puts under a key of one of these dicts."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for scan in filter(None, (_scan(cell.python) for cell in used.cells)):
+        for name in spread:
+            stated = [pair for one in scan.assigned.get(name, ()) for pair in as_dict(one.value) or ()]
+            for key, node in (*stated, *scan.items.get(name, {}).items()):
+                found.setdefault((name, key), []).append(literal(node))
+    return found
+
+
+def _as_said(name: str, said: Mapping[tuple[str, str], list[Any]], held: Any) -> dict[str, Any]:
+    """Return what a dict still holds of what the slice put into it: the name may mean another dict by now."""
+    items = [(key, plain(value)) for key, value in (held.items() if type(held) is dict else ())]
+    return {key: value for key, value in items if value is not MISSING and value in said.get((name, key), ())}
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether this is a module, or an object of a class of the notebook, of which only the methods are looked up."""
+    own = type(value).__module__ == "__main__" and not hasattr(type(value), "__dataclass_fields__")
+    return own or type(value).__name__ == "module"
 
 
 def _is_data(name: str, value: Any) -> bool:
@@ -130,10 +163,13 @@ def _flatten(prefix: str, held: dict[Any, Any], found: Found, depth: int = 0) ->
 
 
 def _calls_for(scan: Scan, wanted: set[str]) -> list[ast.Call]:
-    """Return the calls that make, or are made on, one of these names."""
+    """Return the calls that make, or are made on, one of these names, and those that are made for their effect."""
     trees: list[ast.AST] = [
         one.value for name, held in scan.assigned.items() if name in wanted for one in held if one.value is not None
     ]
+    body = scan.tree.body if scan.tree is not None else []
+    trees += [one.value for one in body if isinstance(one, ast.Expr)]
+    trees += [item.context_expr for one in body if isinstance(one, (ast.With, ast.AsyncWith)) for item in one.items]
     inside = {id(node) for tree in trees for node in ast.walk(tree)}
     return [call for call in scan.calls if id(call) in inside or _receiver(call) in wanted]
 

@@ -11,8 +11,8 @@ Direction = Literal["higher", "lower"]
 _HIGHER_TEXT = """
 acc accuracy accuracies ap auc aucroc auprc auroc avgprecision bleu cider concordance coverage dice exact f f1 f2 fbeta
 fscore gini hit hits hitrate iou jaccard kappa map mcc meteor miou mrr ndcg npv ppv prauc precision psnr r2 r2score
-recall reward return rocauc rouge score scores selectivity sensitivity sharpe silhouette specificity ssim success
-throughput tnr tpr
+recall reward return rocauc rouge rsquared score scores selectivity sensitivity sharpe silhouette specificity ssim
+success throughput tnr tpr
 """
 _LOWER_TEXT = """
 bce brier ce cer crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid fnr fpr hinge

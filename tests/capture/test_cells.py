@@ -178,7 +178,6 @@ CELLS: dict[str, tuple[str, dict[str, str], set[str]]] = {
         "db_password = 'hunter2'\napi_url = 'postgres://ana:hunter2@db/x'\nmax_tokens = 512",
         {
             "db_password": "[redacted:password]",
-            "api_url": "postgres://ana:[redacted:url-password]@db/x",
             "max_tokens": "512",
         },
         set(),
@@ -238,7 +237,7 @@ def test_options_ask_for_variables_by_name(ready):
     )
     run = ready.last
     assert run.info.run_name == "named"
-    assert dict(run.data.params) == {"upstream_depth": "2", "cfg['lr']": "0.1"}
+    assert dict(run.data.params) == {"upstream_depth": "2", "cfg['lr']": "0.1", "cfg.lr": "0.1"}
     assert dict(run.data.metrics) == {"q": 42.0, "out.best": 0.5}
     tags = dict(run.data.tags)
     assert (tags["owner"], tags["why"], tags["nbtrack.note"], tags["nbtrack.step"]) == (

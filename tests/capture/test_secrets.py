@@ -6,7 +6,7 @@ from pathlib import Path
 
 KEY = "ghp_" + "aB3" * 12
 PASSWORD = "correct-horse-" + "battery"
-CELL = f"""%%track
+CELL = f"""%%track -p url
 api_key = "{KEY}"
 url = "postgres://ana:{PASSWORD}@db.example.org/wine"
 settings = {{"password": "{PASSWORD}", "lr": 0.1}}

@@ -1,0 +1,166 @@
+"""What a call states: its keyword arguments, and what its positional ones are called where it is defined."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+from nbtrack.capture.resolve import MISSING, callee_name, lookup, plain, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_CALLS: Final = frozenset(
+    {"train_test_split", "cross_val_score", "cross_validate", "cross_val_predict", "fit", "train", "cv", "compile"}
+    | {"create_study", "optimize"}
+)
+# What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits).
+_TRAINING: Final = ("fit", "fit_transform", "get_n_splits", "step", "training_step")
+_TRAINERS: Final = frozenset({"DataLoader", "TrainingArguments", "Seq2SeqTrainingArguments", "LoraConfig"})
+# What a function of the notebook calls if it trains, splits or seeds.
+_WORK: Final = frozenset(
+    {"fit", "partial_fit", "fit_transform", "backward", "step", "train_on_batch", "cross_val_score", "cross_validate"}
+    | {"train_test_split"}
+)
+_SEEDING: Final = frozenset({"seed", "manual_seed"})
+MAX_DEPTH: Final = 3
+
+
+def is_estimator_class(value: Any) -> bool:
+    """Return whether this is a class whose objects are fitted, train step by step, or split data for that."""
+    if not isinstance(value, type):
+        return False
+    if value.__name__ in _TRAINERS or any(hasattr(value, name) for name in _TRAINING):
+        return True
+    return _is_own(value) and any(hasattr(value, name) for name in ("forward", "call"))
+
+
+def _is_own(value: Any) -> bool:
+    return getattr(value, "__module__", None) == "__main__"
+
+
+def _uses(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _uses(inner)
+
+
+def _own_function(function: Any) -> types.FunctionType | None:
+    """Return a function of the notebook without what decorators put around it; None for any other."""
+    bare = inspect.unwrap(function) if isinstance(function, types.FunctionType) else None
+    return bare if bare is not None and _is_own(bare) else None
+
+
+def _seeds(function: Any) -> bool:
+    bare = _own_function(function)
+    return bare is not None and not _SEEDING.isdisjoint(_uses(bare.__code__))
+
+
+def trains(function: Any, depth: int = 0) -> bool:
+    """Return whether a function of the notebook trains or splits: what it calls says so."""
+    bare = _own_function(function)
+    if bare is None or depth > MAX_DEPTH:
+        return False
+    used = set(_uses(bare.__code__))
+    if not _WORK.isdisjoint(used):
+        return True
+    known = (bare.__globals__.get(name) for name in used)
+    return any(is_estimator_class(one) or (one is not bare and trains(one, depth + 1)) for one in known)
+
+
+def _target(call: ast.Call, names: Mapping[str, Any]) -> Any:
+    """Return what is called; of an object of the notebook's own class the method, without running a property."""
+    found = lookup(call.func, names)
+    if found is MISSING and isinstance(call.func, ast.Attribute):
+        base = lookup(call.func.value, names)
+        if base is not MISSING and _is_own(type(base)):
+            method = inspect.getattr_static(type(base), call.func.attr, MISSING)
+            return types.MethodType(method, base) if isinstance(method, types.FunctionType) else MISSING
+    return found
+
+
+def _signature(target: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(target)
+    except (TypeError, ValueError):
+        return None
+
+
+def _says(name: str, value: Any) -> bool:
+    """Whether this is a setting whose name says something to a reader who does not see the call: no bare ``n``."""
+    return isinstance(value, (bool, int, float, str)) and (len(name) > 1 or name.isupper())
+
+
+def _positional(call: ast.Call, signature: inspect.Signature, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for node, parameter in zip(call.args, signature.parameters.values(), strict=False):
+        if isinstance(node, ast.Starred) or parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return
+        value = value_of(node, names)
+        if _says(parameter.name, value):
+            yield parameter.name, value
+
+
+def _keywords(call: ast.Call, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            spread = lookup(keyword.value, names)
+            pairs = list(spread.items()) if type(spread) is dict else []
+        else:
+            pairs = [(keyword.arg, value_of(keyword.value, names))]
+        for key, value in pairs:
+            kept = MISSING if value is MISSING else plain(value)
+            if kept is not MISSING:
+                yield str(key), kept
+
+
+def _inside(call: ast.Call, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give what the arguments of a training call state: ``callbacks=[early_stopping(stopping_rounds=10)]``."""
+    for keyword in call.keywords:
+        for node in ast.walk(keyword.value):
+            if not isinstance(node, ast.Call) or not callable(target := lookup(node.func, names)):
+                continue
+            if not is_estimator_class(target):  # those are read by themselves
+                yield from _arguments(node, target, names)
+
+
+def _arguments(call: ast.Call, target: Any, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    signature = None if target is MISSING else _signature(target)
+    if signature is not None:
+        yield from _positional(call, signature, names)
+    yield from _keywords(call, names)
+
+
+def stated(calls: Iterable[ast.Call], names: Mapping[str, Any]) -> Iterator[tuple[ast.Call, str, Any]]:
+    """Give (call, key, value) of all that calls of estimators and of functions that train state.
+
+    Parameters
+    ----------
+    calls
+        The calls in the text of a cell.
+    names
+        The user's variables, in which what is called and what it is given are looked up.
+    """
+    for call in calls:
+        target = _target(call, names)
+        function = getattr(target, "__func__", target)
+        whole = is_estimator_class(target) or callee_name(call) in _CALLS or trains(function)
+        if not whole and not _seeds(function):
+            continue
+        given = [*_arguments(call, target, names), *_inside(call, names), *_defaults(call, target)]
+        yield from ((call, key, value) for key, value in given if whole or "seed" in key.lower())
+
+
+def _defaults(call: ast.Call, target: Any) -> Iterator[tuple[str, Any]]:
+    """Give what a call leaves as the notebook itself says that it is."""
+    function = getattr(target, "__func__", target)
+    own = _own_function(function) is not None or (isinstance(target, type) and _is_own(target))
+    signature = _signature(target) if own else None
+    named = {keyword.arg for keyword in call.keywords}
+    if signature is None or None in named:
+        return
+    for parameter in list(signature.parameters.values())[len(call.args) :]:
+        if parameter.name not in named and _says(parameter.name, parameter.default):
+            yield parameter.name, parameter.default
