@@ -233,10 +233,11 @@ export interface Promote {
   preview?: boolean;
 }
 
-/** Take the last commit of a registered model back, by a new commit. */
+/** Take a commit of a registered model back, by a new commit; the last one where `commit` is null. */
 export interface Undo {
   op: "undo";
   name: string;
+  commit?: number | null;
   expect?: number | null;
 }
 
@@ -706,6 +707,7 @@ export interface CommitEntry {
   note: string;
   changes: Change[];
   text: string;
+  blocked_by: number | null;
 }
 
 /** The commits of one registered model, newest first. */

@@ -402,6 +402,41 @@ test("ModelVersions shows stages and history, and moves a version to any stage",
   assert.equal(root.querySelectorAll('[data-nbt="commit"]').length, 4);
 });
 
+test("ModelVersions takes any commit back that nothing later stands on; asks first where others are concerned", async () => {
+  const root = host();
+  const client = new FakeClient(wineRuns());
+  for (const run of client.runs) {
+    await client.call({ op: "register", run_id: run.run_id, name: "wine" });
+  }
+  await client.call({ op: "promote", name: "wine", version: 1, stage: "Production" });
+  await client.call({ op: "promote", name: "wine", version: 2, stage: "Staging" });
+  await client.call({ op: "promote", name: "wine", version: 3, stage: "Staging" });
+  mountModels(root, client, createState(client));
+  await settle();
+  await click(root, "history");
+  const undo = (number: number): HTMLElement => {
+    const found = root.querySelector<HTMLElement>(`[data-commit="${number}"] [data-nbt="undo"]`);
+    assert.ok(found);
+    return found;
+  };
+  assert.match(undo(5).getAttribute("aria-label") ?? "", /#5 cannot be taken back: #6 changed the same since/);
+  undo(5).click();
+  undo(4).click();
+  await settle();
+  assert.match(
+    find(root, "dialog").textContent ?? "",
+    /Take commit #4 of wine back\?.*v1 → Production.*concerns Production/,
+  );
+  const asked = (): unknown[] => client.requests.filter(({ op }) => op === "undo");
+  assert.deepEqual(asked(), []);
+  await click(root, "confirm");
+  assert.deepEqual(asked(), [{ op: "undo", name: "wine", commit: 4, expect: 6 }]);
+  assert.equal(client.models.model("wine").versions.find(({ version }) => version === 1)?.stage, "None");
+  undo(6).click();
+  await settle();
+  assert.equal(client.models.model("wine").versions.find(({ version }) => version === 2)?.stage, "Staging");
+});
+
 test("ServerList without servers says how to get one", async () => {
   const root = host();
   const client = new FakeClient(wineRuns());

@@ -293,6 +293,7 @@ const HISTORY: History = {
       at: Date.UTC(2026, 0, 2),
       user: "ben",
       note: "Better",
+      blocked_by: null,
       text: "",
       changes: [
         { version: 2, before: "None", after: "Production" },

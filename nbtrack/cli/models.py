@@ -293,16 +293,21 @@ def _commit_record(commit: Commit) -> dict[str, Any]:
 @command.command("undo")
 @click.argument("name")
 @click.option(
+    "--commit", type=click.IntRange(1), metavar="COMMIT", help="The change to take back; the last one if not given."
+)
+@click.option(
     "--expect",
     type=click.IntRange(1),
     metavar="COMMIT",
-    help="The commit to take back; nothing if a later one is there.",
+    help="The last commit that you know of; nothing if a later one is there.",
 )
 @click.option("--note", metavar="TEXT", help="Why; kept in the history.")
 @store_option
 @json_option
-def undo(name: str, expect: int | None, note: str | None, store_uri: str | None, as_json: bool) -> None:
-    """Take the last change of a registered model back.
+def undo(
+    name: str, commit: int | None, expect: int | None, note: str | None, store_uri: str | None, as_json: bool
+) -> None:
+    """Take a change back: the last, or another.
 
     That is a change too: undoing it again restores what was undone.
     """
@@ -310,7 +315,7 @@ def undo(name: str, expect: int | None, note: str | None, store_uri: str | None,
     from nbtrack.cli.output import print_json, say
 
     store = open_here(store_uri)
-    done = registry.undo(name, expect=expect, note=note, store=store)
+    done = registry.undo(name, commit=commit, expect=expect, note=note, store=store)
     if as_json:
         print_json(_promotion_record(name, done, False, registry.last_commit(name, store=store)))
     else:

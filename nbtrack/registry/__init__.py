@@ -30,7 +30,8 @@ from nbtrack.registry.renaming import rename_model
 from nbtrack.registry.rules import approve, set_gates, set_stages
 from nbtrack.registry.scores import ANY_ENVIRONMENT, record_decision
 from nbtrack.registry.sources import digest_of, find_source, logged_models
-from nbtrack.registry.stages import Promotion, formers, preview_promotion, promote, undo
+from nbtrack.registry.stages import Promotion, formers, preview_promotion, promote
+from nbtrack.registry.undoing import undo, undo_blockers
 from nbtrack.registry.version_diff import VersionDifference, diff_versions
 from nbtrack.registry.words import describe
 
@@ -75,4 +76,5 @@ __all__ = [
     "set_policy",
     "set_stages",
     "undo",
+    "undo_blockers",
 ]

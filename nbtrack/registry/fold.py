@@ -33,8 +33,8 @@ _VERSION_FIELDS = {
     "user": "user_id",
 }
 # Fields of a version or a model that hold keys of their own: a patch sets single keys, and None takes one away.
-_VERSION_MAPS = ("tags", "approvals", "scores")
-_MODEL_MAPS = ("tags", "gates", "decisions")
+VERSION_MAPS = ("tags", "approvals", "scores")
+MODEL_MAPS = ("tags", "gates", "decisions")
 _GONE: Mapping[str, Any] = {"deleted": True, "stage": "None"}  # what a version or model was before its first commit
 
 
@@ -126,7 +126,7 @@ def apply(state: State, body: Mapping[str, Any]) -> None:
             state.name, number, creation_timestamp=at_ms, user_id=str(body.get("user", ""))
         )
         changed = {attr: fields[key] for key, attr in _VERSION_FIELDS.items() if key in fields}
-        changed |= {key: merged(getattr(known, key), fields[key]) for key in _VERSION_MAPS if key in fields}
+        changed |= {key: merged(getattr(known, key), fields[key]) for key in VERSION_MAPS if key in fields}
         state.versions[number] = replace(known, last_updated_timestamp=at_ms, **changed)
     for alias, target in patch.get("aliases", {}).items():
         _point(state, alias, target)
@@ -145,7 +145,7 @@ def _apply_model(state: State, fields: Mapping[str, Any]) -> None:
     if "name" in fields and fields["name"] != state.name:
         state.name = str(fields["name"])
         state.versions = {number: replace(known, name=state.name) for number, known in state.versions.items()}
-    for key in _MODEL_MAPS:
+    for key in MODEL_MAPS:
         if key in fields:
             setattr(state, key, merged(getattr(state, key), fields[key]))
 
@@ -181,7 +181,7 @@ def inverse(before: State, body: Mapping[str, Any]) -> dict[str, Any]:
     back: dict[str, Any] = {}
     if model := patch.get("model"):
         fields = {key: getattr(before, key) for key in ("description", "deleted", "stages", "name") if key in model}
-        fields |= {key: _before(getattr(before, key), model[key]) for key in _MODEL_MAPS if key in model}
+        fields |= {key: _before(getattr(before, key), model[key]) for key in MODEL_MAPS if key in model}
         back["model"] = fields
     versions: dict[str, Any] = {}
     for text, fields in patch.get("versions", {}).items():
@@ -190,7 +190,7 @@ def inverse(before: State, body: Mapping[str, Any]) -> dict[str, Any]:
             versions[text] = dict(_GONE)
             continue
         old = {key: getattr(known, attr) for key, attr in _VERSION_FIELDS.items() if key in fields}
-        versions[text] = old | {k: _before(getattr(known, k), fields[k]) for k in _VERSION_MAPS if k in fields}
+        versions[text] = old | {k: _before(getattr(known, k), fields[k]) for k in VERSION_MAPS if k in fields}
     if versions:
         back["versions"] = versions
     if aliases := patch.get("aliases"):

@@ -10,11 +10,10 @@ from nbtrack.entities import Commit, ModelVersion
 from nbtrack.errors import GateError, InvalidInputError
 from nbtrack.names import check_stage
 from nbtrack.registry.facts import facts_of
-from nbtrack.registry.fold import State, inverse, moves
+from nbtrack.registry.fold import State, moves
 from nbtrack.registry.gates import GateResult, check_gates, gates_of
-from nbtrack.registry.ledger import Ledger, existing
+from nbtrack.registry.ledger import existing
 from nbtrack.registry.models import the_store, version_in
-from nbtrack.registry.renaming import claim
 from nbtrack.registry.words import describe, moves_text
 
 if TYPE_CHECKING:
@@ -207,45 +206,3 @@ def preview_promotion(
         gates=_judged(state, target, stage, require, store) if patch else (),
         expect=state.number,
     )
-
-
-def undo(name: str, *, expect: int | None = None, note: str | None = None, store: Store | None = None) -> Promotion:
-    """Take the last change of a registered model back, by a new commit; doing it twice restores the change.
-
-    Parameters
-    ----------
-    name
-        The registered model.
-    expect
-        The number of the commit to take back; if there is a newer one, nothing is done.
-    note
-        Why, for the history.
-    store
-        The store; the one used now if not given.
-
-    Raises
-    ------
-    ConflictError
-        If somebody changed the model after commit `expect`.
-    """
-    store = the_store(store)
-    book = existing(name, store, trashed=True)
-    _claim_former_name(book, store)
-
-    def change(state: State) -> Mapping[str, Any]:
-        last = book.bodies[-1]
-        before = book.before(state.number)
-        patch = inverse(before, last)
-        return {"changes": moves(state, patch), "patch": patch, "undoes": state.number}
-
-    commit = book.commit("undo", change, note, expect)
-    if commit is None:
-        raise AssertionError("an undo always has something to do")
-    return Promotion(book.name, commit.changes, describe(commit), commit, expect=commit.number)
-
-
-def _claim_former_name(book: Ledger, store: Store) -> None:
-    """Keep the name that an undo would give back, where the last change was a new one."""
-    before = book.before(book.state.number)
-    if before.number and before.name != book.name:
-        claim(before.name, book.log, store)

@@ -114,6 +114,7 @@ def _moves(changes: Sequence[Any]) -> list[m.Change]:
 
 
 def get_history(store: Store, request: m.GetHistory) -> m.History:
+    blockers = registry.undo_blockers(request.name, store=store)
     return m.History(
         name=request.name,
         commits=[
@@ -125,6 +126,7 @@ def get_history(store: Store, request: m.GetHistory) -> m.History:
                 note=commit.note,
                 changes=_moves(commit.changes),
                 text=registry.describe(commit),
+                blocked_by=blockers.get(commit.number),
             )
             for commit in registry.history(request.name, store=store)
         ],
@@ -185,7 +187,8 @@ def promote(store: Store, request: m.Promote) -> m.Promoted:
 
 
 def undo(store: Store, request: m.Undo) -> m.Promoted:
-    return _promoted(registry.undo(request.name, expect=request.expect, store=store), False, [])
+    done = registry.undo(request.name, commit=request.commit, expect=request.expect, store=store)
+    return _promoted(done, False, [])
 
 
 def approve(store: Store, request: m.Approve) -> m.Version:

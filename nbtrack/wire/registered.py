@@ -52,9 +52,10 @@ class Promote(Request, frozen=True, tag="promote"):
 
 
 class Undo(Request, frozen=True, tag="undo"):
-    """Take the last commit of a registered model back, by a new commit."""
+    """Take a commit of a registered model back, by a new commit; the last one where `commit` is null."""
 
     name: str
+    commit: int | None = None
     expect: int | None = None
 
 
@@ -172,6 +173,7 @@ class CommitEntry(Answer, frozen=True):
     note: str
     changes: list[Change]
     text: str  # the same in words: "v3 → Production, v2 → Archived"
+    blocked_by: int | None = None  # the later commit that changed the same, so that this one cannot be taken back now
 
 
 class History(Answer, frozen=True):

@@ -158,7 +158,7 @@ export class FakeClient implements Client {
       case "promote":
         return this.models.promote(request);
       case "undo":
-        return this.models.undo(request.name);
+        return this.models.undo(request.name, request.commit ?? null);
       case "serve":
         return this.serve(request.model_uri);
       case "server_activity":

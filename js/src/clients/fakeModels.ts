@@ -55,7 +55,13 @@ export class FakeModels {
   }
 
   history(name: string): Answers["history"] {
-    return { name, commits: [...(this.commits.get(name) ?? [])].reverse() };
+    const commits = this.commits.get(name) ?? [];
+    const moved = (commit: CommitEntry): number[] => commit.changes.map(({ version }) => version);
+    const told = commits.map((commit, i) => {
+      const later = commits.slice(i + 1).find((one) => moved(one).some((version) => moved(commit).includes(version)));
+      return { ...commit, blocked_by: later?.number ?? null };
+    });
+    return { name, commits: told.reverse() };
   }
 
   versionsOf(run_id: string): LoggedModel["versions"] {
@@ -136,10 +142,11 @@ export class FakeModels {
     return { name, preview, last_commit: model.last_commit, changes, text, gates, refused, formers };
   }
 
-  undo(name: string): Promoted {
+  undo(name: string, number: number | null): Promoted {
     const model = this.model(name);
-    const last = this.commits.get(name)?.at(-1);
-    const changes = (last?.changes ?? []).map(({ version, before, after }) => ({
+    const commits = this.commits.get(name) ?? [];
+    const taken = number === null ? commits.at(-1) : commits.find((one) => one.number === number);
+    const changes = (taken?.changes ?? []).map(({ version, before, after }) => ({
       version,
       before: after,
       after: before,
@@ -241,7 +248,7 @@ export class FakeModels {
     model.last_commit += 1;
     const commits = this.commits.get(model.name) ?? [];
     const at = this.now + model.last_commit * 60_000;
-    commits.push({ number: model.last_commit, action, at, user: this.user, note, changes, text });
+    commits.push({ number: model.last_commit, action, at, user: this.user, note, changes, text, blocked_by: null });
     this.commits.set(model.name, commits);
     this.changed();
   }

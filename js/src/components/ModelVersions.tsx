@@ -4,6 +4,7 @@ import { formatNumber, toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { CommitEntry, Model, Version } from "../wire";
+import { Confirm } from "./Confirm";
 import { Decisions } from "./Decisions";
 import { ErrorBanner } from "./ErrorBanner";
 import { GateRules } from "./GateList";
@@ -140,17 +141,41 @@ function VersionRow({ client, state, model, version }: VersionProps) {
   );
 }
 
-function Commit({ commit }: { commit: CommitEntry }) {
+interface CommitProps {
+  commit: CommitEntry;
+  busy: boolean;
+  /** Take it back; null where nothing can be changed. */
+  undo: (() => void) | null;
+}
+
+function Commit({ commit, busy, undo }: CommitProps) {
+  const { blocked_by } = commit;
   return (
-    <li class="nbt-commit" data-nbt="commit">
+    <li class="nbt-commit" data-nbt="commit" data-commit={commit.number}>
       <span class="nbt-commit-number">#{commit.number}</span>
-      <div>
+      <div class="nbt-grow">
         <div>{commit.text}</div>
         <div class="nbt-meta">
           {commit.action} · {commit.user} · <Ago at={commit.at} />
         </div>
         {commit.note !== "" && <div class="nbt-quote">{commit.note}</div>}
       </div>
+      {undo !== null && (
+        <Button
+          name="undo"
+          kind="quiet"
+          icon="undo"
+          iconOnly
+          label={
+            blocked_by !== null
+              ? trans.__("#%1 cannot be taken back: #%2 changed the same since", commit.number, blocked_by)
+              : trans.__("Take #%1 back: %2", commit.number, commit.text)
+          }
+          busy={busy}
+          disabled={blocked_by !== null}
+          onClick={undo}
+        />
+      )}
     </li>
   );
 }
@@ -158,37 +183,56 @@ function Commit({ commit }: { commit: CommitEntry }) {
 function HistoryList({ client, state, model }: ViewProps & { model: Model }) {
   const { answer, failure } = useCall(client, { op: "history", name: model.name }, state.revision.value);
   const action = useAction(state);
+  const [asked, setAsked] = useState<CommitEntry | null>(null);
   if (failure !== null && answer === null) {
     return <ErrorBanner failure={failure} retry={state.refresh} />;
   }
   if (answer === null) {
     return <Loading label={trans.__("Reading the history…")} />;
   }
-  const last = answer.commits[0];
-  const undo = (): void => {
+  const highest = model.stages[model.stages.length - 2];
+  const undo = ({ number }: CommitEntry): void => {
+    setAsked(null);
+    const expect = answer.commits[0]?.number ?? null;
     void action.run(
-      "undo",
-      () => client.call({ op: "undo", name: model.name, expect: last?.number ?? null }),
+      `undo-${number}`,
+      () => client.call({ op: "undo", name: model.name, commit: number, expect }),
       (promoted) => trans.__("%1, taken back: %2", model.name, promoted.text),
     );
   };
+  // What others use now is not moved by a single click.
+  const reachesOthers = (commit: CommitEntry): boolean =>
+    commit.changes.some((change) => change.before === highest || change.after === highest);
   return (
     <div class="nbt-history">
+      {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
       <ol>
         {answer.commits.map((commit) => (
-          <Commit key={commit.number} commit={commit} />
+          <Commit
+            key={commit.number}
+            commit={commit}
+            busy={action.busy === `undo-${commit.number}`}
+            undo={client.saved === true ? null : () => (reachesOthers(commit) ? setAsked(commit) : undo(commit))}
+          />
         ))}
       </ol>
-      {last !== undefined && (
-        <Button
-          name="undo"
-          icon="undo"
-          label={trans.__("Undo the last change")}
-          busy={action.busy === "undo"}
-          onClick={undo}
-        />
+      {asked !== null && (
+        <Confirm
+          title={trans.__("Take commit #%1 of %2 back?", asked.number, model.name)}
+          label={trans.__("Take it back")}
+          confirm={() => undo(asked)}
+          close={() => setAsked(null)}
+        >
+          <p>
+            {asked.text}
+            <span class="nbt-meta">
+              {" "}
+              {asked.user} · <Ago at={asked.at} />
+            </span>
+          </p>
+          <p>{trans.__("It concerns %1: whoever uses that stage gets another version.", highest ?? "")}</p>
+        </Confirm>
       )}
-      {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
     </div>
   );
 }
