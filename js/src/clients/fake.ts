@@ -1,6 +1,7 @@
 /** A store in memory with the behaviour of the real one, for component tests and the gallery. */
 import { CallError, type Client } from "../client";
-import { better, column, type FakeRun, fits, isAsked, lastOf, said, sorted } from "./fakeTable";
+import { invoke, quietActivity, startedServer } from "./fakeServing";
+import { better, type FakeRun, fits, grouped, lastOf, listed, said, sorted, tableOf } from "./fakeTable";
 
 export type { FakeRun };
 
@@ -8,10 +9,7 @@ import type {
   Answers,
   AnyRequest,
   ArtifactContent,
-  Column,
   EditRun,
-  GroupRuns,
-  ListRuns,
   RunDetail,
   Runs,
   SavedView,
@@ -37,15 +35,7 @@ export class FakeClient implements Client {
   private readonly listeners = new Set<(revision: string) => void>();
   readonly models = new FakeModels(NOW, () => this.touch());
   readonly servers: Server[] = [];
-  activity: ServerActivity = {
-    requests: [],
-    total: 0,
-    log: "serving models:/wine-rf/2 (process 4711)",
-    drift: null,
-    drift_rows: 0,
-    shadow: "",
-    run_id: null,
-  };
+  activity: ServerActivity = quietActivity();
   private readonly views = new Map<string, SavedView>();
 
   constructor(readonly runs: FakeRun[] = []) {}
@@ -100,7 +90,7 @@ export class FakeClient implements Client {
       case "revision":
         return { revision: String(this.revision) };
       case "runs":
-        return this.listed(request);
+        return listed(this.table(sorted(this.fitting(request), request.order_by ?? [])), request, (id) => this.run(id));
       case "catalog": {
         const { columns, total, revision } = this.table(this.fitting(request));
         const known = columns.filter((column) => column.kind !== "attribute");
@@ -114,7 +104,7 @@ export class FakeClient implements Client {
         };
       }
       case "groups":
-        return this.grouped(request);
+        return grouped(this.table(this.fitting(request)), request);
       case "views":
         return { views: [...this.views.values()] };
       case "save_view":
@@ -214,56 +204,6 @@ export class FakeClient implements Client {
     );
   }
 
-  private listed(request: ListRuns): Runs {
-    const { max_cells = 0, limit = 1000, offset = 0, columns = null, also = [] } = request;
-    const all = this.table(sorted(this.fitting(request), request.order_by ?? []));
-    const asked = [...(columns ?? []), ...also].filter((one) => one.endsWith(")"));
-    const computed = asked.map((key) => {
-      const [, how = "", name = ""] = /^(\w+)\(metrics\.`?(.*?)`?\)$/.exec(key) ?? [];
-      const best = how === "min" ? Math.min : Math.max;
-      const values = all.run_ids.map((id) => {
-        const value = this.run(id).metrics?.[name];
-        return value === undefined ? null : best(...(Array.isArray(value) ? value : [value]));
-      });
-      return { ...column("metric", key, values), better: better(name) };
-    });
-    const told = columns === null ? all.columns : all.columns.filter((one) => isAsked(one, columns));
-    const wide = [...told, ...computed];
-    if (max_cells > 0 && (all.total > limit || all.total * wide.length > max_cells)) {
-      const columns = wide.filter((one) => one.kind !== "attribute").map((one) => ({ ...one, values: [] }));
-      return { ...all, run_ids: [], columns, colors: [], whole: false };
-    }
-    const end = offset + limit;
-    return {
-      ...all,
-      run_ids: all.run_ids.slice(offset, end),
-      colors: all.colors.slice(offset, end),
-      columns: wide.map((one) => ({ ...one, values: one.values.slice(offset, end) })),
-      offset,
-      whole: offset === 0 && all.total <= limit,
-    };
-  }
-
-  private grouped({ by, metrics, ...request }: GroupRuns): Answers["groups"] {
-    const all = this.table(this.fitting(request));
-    const values = all.columns.find((one) => isAsked(one, [by]) && one.kind !== "attribute")?.values ?? [];
-    const different = [...new Set(values)];
-    const groups = different.map((value) => {
-      const rows = values.flatMap((one, row) => (one === value ? [row] : []));
-      return {
-        value,
-        count: rows.length,
-        metrics: metrics.map((metric) => {
-          const column = all.columns.find((one) => isAsked(one, [metric]) && one.kind === "metric");
-          const numbers = rows.map((row) => Number(column?.values[row]));
-          const mean = numbers.reduce((sum, one) => sum + one, 0) / numbers.length;
-          return { count: numbers.length, mean, min: Math.min(...numbers), max: Math.max(...numbers) };
-        }),
-      };
-    });
-    return { groups, total: groups.length, revision: all.revision };
-  }
-
   private edit({ run_id, run_name, tags, deleted }: EditRun): Answers["edit_run"] {
     const run = this.run(run_id);
     run.run_name = run_name ?? run.run_name;
@@ -281,47 +221,7 @@ export class FakeClient implements Client {
   }
 
   private table(runs: readonly FakeRun[]): Runs {
-    const columns: Column[] = [
-      column(
-        "attribute",
-        "run_name",
-        runs.map((run) => run.run_name),
-      ),
-      column(
-        "attribute",
-        "status",
-        runs.map((run) => run.status ?? "FINISHED"),
-      ),
-      column(
-        "attribute",
-        "start_time",
-        runs.map((run) => run.start_time ?? NOW),
-      ),
-      column(
-        "attribute",
-        "end_time",
-        runs.map((run) => (run.end_time === undefined ? (run.start_time ?? NOW) + 1400 : run.end_time)),
-      ),
-    ];
-    for (const kind of ["params", "metrics", "tags"] as const) {
-      const keys = [...new Set(runs.flatMap((run) => Object.keys(run[kind] ?? {})))].sort();
-      for (const key of keys) {
-        const values = runs.map((run) => {
-          const value = run[kind]?.[key];
-          return value === undefined ? null : typeof value === "string" ? value : said(lastOf(value));
-        });
-        columns.push(column(kind.slice(0, -1) as Column["kind"], key, values));
-      }
-    }
-    return {
-      run_ids: runs.map((run) => run.run_id),
-      columns,
-      colors: runs.map((run) => this.runs.indexOf(run) % 8),
-      total: runs.length,
-      revision: String(this.revision),
-      offset: 0,
-      whole: true,
-    };
+    return tableOf(runs, this.runs, NOW, String(this.revision));
   }
 
   private detail(run: FakeRun): RunDetail {
@@ -400,54 +300,14 @@ export class FakeClient implements Client {
   }
 
   private serve(model_uri: string): Server {
-    const port = 5100 + this.servers.length;
-    const named = /^models:\/([^/]+)\/(\d+)$/.exec(model_uri);
-    const example = '{"dataframe_split": {"columns": ["alcohol", "hue"], "data": [[13.2, 1.05]]}}';
-    const server: Server = {
-      server_id: `s${port}`,
-      url: `http://127.0.0.1:${port}`,
-      path: `nbtrack/serve/s${port}/`,
-      port,
-      model_uri,
-      model_name: named?.[1] ?? "model",
-      version: named === null ? null : Number(named[2]),
-      stage:
-        this.models.all
-          .find((model) => model.name === named?.[1])
-          ?.versions.find((one) => one.version === Number(named?.[2]))?.stage ?? "",
-      owner: "jupyter",
-      status: "ready",
-      started_at: NOW,
-      error: "",
-      requests: 0,
-      follow: "",
-      held: "",
-      previous: "",
-      others: [],
-      checks: [
-        { name: "port", state: "ok", text: `${port} is held; requests wait until the model is ready` },
-        { name: "signature", state: "ok", text: "2 columns" },
-        { name: "environment", state: "ok", text: "the same packages as when it was logged" },
-        { name: "example", state: "ok", text: "answered as logged in 0.05 ms" },
-      ],
-      curl: `curl -s http://127.0.0.1:${port}/invocations -H 'Content-Type: application/json' -d '${example}'`,
-      python: `from urllib.request import Request, urlopen\n\nbody = ${JSON.stringify(example)}.encode()\nrequest = Request("http://127.0.0.1:${port}/invocations", body, {"Content-Type": "application/json"})\nprint(urlopen(request).read().decode())`,
-      javascript: `const answer = await fetch("http://127.0.0.1:${port}/invocations", {\n  method: "POST",\n  headers: {"Content-Type": "application/json"},\n  body: ${JSON.stringify(example)},\n});\nconsole.log(await answer.text());`,
-      example,
-    };
+    const stageOf = (name: string, version: number): string =>
+      this.models.all.find((model) => model.name === name)?.versions.find((one) => one.version === version)?.stage ??
+      "";
+    const server = startedServer(model_uri, 5100 + this.servers.length, NOW, stageOf);
     this.servers.push(server);
     this.touch();
     return server;
   }
-}
-
-function invoke(body: string): Answers["invoke"] {
-  try {
-    JSON.parse(body);
-  } catch {
-    return { status: 400, body: '{"error": "body: not JSON; expected an object with dataframe_split"}', ms: 1.1 };
-  }
-  return { status: 200, body: '{"predictions": [1]}', ms: 3.4 };
 }
 
 /** The three runs of the first notebook. */

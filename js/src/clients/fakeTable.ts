@@ -1,6 +1,6 @@
 /** How the store in memory reads filters and orders: enough of the language of `search_runs` for tests. */
 import { CallError } from "../client";
-import type { ArtifactContent, Column } from "../wire";
+import type { Answers, ArtifactContent, Column, GroupRuns, ListRuns, Runs } from "../wire";
 
 export interface FakeRun {
   run_id: string;
@@ -104,4 +104,98 @@ export function sorted(runs: FakeRun[], order_by: readonly string[]): FakeRun[] 
     return Number(Array.isArray(held) ? lastOf(held) : held);
   };
   return [...runs].sort((a, b) => (way === "DESC" ? value(b) - value(a) : value(a) - value(b)));
+}
+
+/** Runs as columns; `now` is when those began that do not say. */
+export function tableOf(runs: readonly FakeRun[], all: readonly FakeRun[], now: number, revision: string): Runs {
+  const columns: Column[] = [
+    column(
+      "attribute",
+      "run_name",
+      runs.map((run) => run.run_name),
+    ),
+    column(
+      "attribute",
+      "status",
+      runs.map((run) => run.status ?? "FINISHED"),
+    ),
+    column(
+      "attribute",
+      "start_time",
+      runs.map((run) => run.start_time ?? now),
+    ),
+    column(
+      "attribute",
+      "end_time",
+      runs.map((run) => (run.end_time === undefined ? (run.start_time ?? now) + 1400 : run.end_time)),
+    ),
+  ];
+  for (const kind of ["params", "metrics", "tags"] as const) {
+    const keys = [...new Set(runs.flatMap((run) => Object.keys(run[kind] ?? {})))].sort();
+    for (const key of keys) {
+      const values = runs.map((run) => {
+        const value = run[kind]?.[key];
+        return value === undefined ? null : typeof value === "string" ? value : said(lastOf(value));
+      });
+      columns.push(column(kind.slice(0, -1) as Column["kind"], key, values));
+    }
+  }
+  return {
+    run_ids: runs.map((run) => run.run_id),
+    columns,
+    colors: runs.map((run) => all.indexOf(run) % 8),
+    total: runs.length,
+    revision: revision,
+    offset: 0,
+    whole: true,
+  };
+}
+
+/** One page of a table, or of one too large only its columns. `runOf` finds a run by its id. */
+export function listed(all: Runs, request: ListRuns, runOf: (run_id: string) => FakeRun): Runs {
+  const { max_cells = 0, limit = 1000, offset = 0, columns = null, also = [] } = request;
+  const asked = [...(columns ?? []), ...also].filter((one) => one.endsWith(")"));
+  const computed = asked.map((key) => {
+    const [, how = "", name = ""] = /^(\w+)\(metrics\.`?(.*?)`?\)$/.exec(key) ?? [];
+    const best = how === "min" ? Math.min : Math.max;
+    const values = all.run_ids.map((id) => {
+      const value = runOf(id).metrics?.[name];
+      return value === undefined ? null : best(...(Array.isArray(value) ? value : [value]));
+    });
+    return { ...column("metric", key, values), better: better(name) };
+  });
+  const told = columns === null ? all.columns : all.columns.filter((one) => isAsked(one, columns));
+  const wide = [...told, ...computed];
+  if (max_cells > 0 && (all.total > limit || all.total * wide.length > max_cells)) {
+    const columns = wide.filter((one) => one.kind !== "attribute").map((one) => ({ ...one, values: [] }));
+    return { ...all, run_ids: [], columns, colors: [], whole: false };
+  }
+  const end = offset + limit;
+  return {
+    ...all,
+    run_ids: all.run_ids.slice(offset, end),
+    colors: all.colors.slice(offset, end),
+    columns: wide.map((one) => ({ ...one, values: one.values.slice(offset, end) })),
+    offset,
+    whole: offset === 0 && all.total <= limit,
+  };
+}
+
+export function grouped(all: Runs, { by, metrics }: GroupRuns): Answers["groups"] {
+  const values = all.columns.find((one) => isAsked(one, [by]) && one.kind !== "attribute")?.values ?? [];
+  const different = [...new Set(values)];
+  const groups = different.map((value) => {
+    const rows = values.flatMap((one, row) => (one === value ? [row] : []));
+    return {
+      value,
+      count: rows.length,
+      metrics: metrics.map((metric) => {
+        const column = all.columns.find((one) => isAsked(one, [metric]) && one.kind === "metric");
+        const numbers = rows.map((row) => Number(column?.values[row]));
+        const mean = numbers.reduce((sum, one) => sum + one, 0) / numbers.length;
+        return { count: numbers.length, mean, min: Math.min(...numbers), max: Math.max(...numbers) };
+      }),
+    };
+  });
+  return { groups, total: groups.length, revision: all.revision };
 }
