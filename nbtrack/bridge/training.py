@@ -11,9 +11,9 @@ from packaging.version import InvalidVersion, Version
 
 from nbtrack.capture.replay import script, slice_cells
 from nbtrack.errors import AlreadyExistsError, InvalidInputError
+from nbtrack.models.wheel import WHEEL_NAME, this_wheel
 from nbtrack.names import to_filename
 from nbtrack.reprs.numbers import clean
-from nbtrack.serving.wheel import WHEEL_NAME, this_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

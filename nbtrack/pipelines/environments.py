@@ -1,17 +1,17 @@
-"""The packages that a project names, by way of ``uv run``, which makes and keeps the environment."""
+"""The packages that a project names, in an environment that is made once and kept."""
 
 from __future__ import annotations
 
-import json
+import platform
 import shutil
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from nbtrack._version import __version__
-from nbtrack.errors import InvalidInputError, MissingLibraryError
+from nbtrack.errors import InvalidInputError, MissingLibraryError, PipelineError
+from nbtrack.models.environments import make_environment
+from nbtrack.models.wheel import all_needs
 
 if TYPE_CHECKING:
     from nbtrack.pipelines.projects import Project
@@ -32,11 +32,16 @@ def wrapped(command: list[str], project: Project, env_manager: str) -> list[str]
     uv = shutil.which("uv")
     if uv is None:
         raise MissingLibraryError("run: env_manager='uv' needs uv, which is not installed. Run: pip install uv")
-    kind, file = project.environment
-    python, requirements = _conda(file) if kind == "conda_env" else _python_env(file)
-    options = [word for line in [*requirements, *_ourselves()] for word in ("--with", line)]
-    wanted = ["--python", python] if python else []
-    return [uv, "run", "--quiet", "--isolated", "--no-project", *wanted, *options, "--", *command]
+    python, requirements = asked_for(project.environment)
+    own = ".".join(platform.python_version_tuple()[:2])
+    made = make_environment([*requirements, *all_needs()], python or own, PipelineError)
+    return [uv, "run", "--quiet", "--no-project", "--python", str(made), "--", *command]
+
+
+def asked_for(environment: tuple[str, Path]) -> tuple[str, list[str]]:
+    """Return the version of Python, if it is named, and the requirement lines of a ``python_env`` or ``conda_env``."""
+    kind, file = environment
+    return _conda(file) if kind == "conda_env" else _python_env(file)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -105,10 +110,3 @@ def _expanded(file: Path, lines: list[str]) -> list[str]:
                 raise InvalidInputError(f"{file}: {line!r:.80} is no package and version; expected such as numpy>=2.")
             found.append(line)
     return found
-
-
-def _ourselves() -> list[str]:
-    """Return what to install so that the program can log to this store: this very nbtrack, also a checkout of it."""
-    told = metadata.distribution("nbtrack").read_text("direct_url.json")
-    url = json.loads(told).get("url", "") if told else ""
-    return [url.removeprefix("file://")] if url.startswith("file://") else [f"nbtrack=={__version__}"]

@@ -18,10 +18,10 @@ from packaging.utils import canonicalize_name
 
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from nbtrack.models import read_model
+from nbtrack.models.wheel import WHEEL_NAME, server_needs, this_wheel
 from nbtrack.registry import list_models
 from nbtrack.serving.environments import requirements_of
 from nbtrack.serving.target import find_target, raw_manifest, the_store
-from nbtrack.serving.wheel import WHEEL_NAME, server_needs, this_wheel
 
 if TYPE_CHECKING:
     from nbtrack.models import ModelFiles

@@ -35,6 +35,8 @@ from nbtrack.serving.order import GRACE_S, Order
 BACKOFF_S: Final = (0.5, 2.0, 8.0)
 _ENDED: Final = {0, -signal.SIGTERM, -signal.SIGINT, signal.SIGTERM}  # asked to; the last is how Windows says it
 STEADY_S: Final = 60.0  # a worker that ran this long before it crashed starts the count anew
+# Large arrays come and go with each large request: on Linux each would be given back to the system and asked for anew.
+_KEEPS_MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 _KINDS: Final[Mapping[str, type[NbtrackError]]] = {
     kind.__name__: kind for kind in (IntegrityError, NotFoundError, MissingLibraryError, UntrustedModelError)
 }
@@ -141,10 +143,10 @@ class Child:
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         else:  # the interrupt button signals the kernel's whole process group: the worker is in one of its own
             options |= {"start_new_session": True, "pass_fds": (self._sock.fileno(),)}
+        options["env"] = _KEEPS_MEMORY | os.environ
         if self._python != sys.executable:  # an environment of its own sees nothing of ours
-            options["env"] = {
-                k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
-            }
+            for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+                options["env"].pop(name, None)
         life, self._life = os.pipe()
         self._answers, answers = os.pipe()
         try:

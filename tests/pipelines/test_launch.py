@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import nbtrack
 from nbtrack.errors import InvalidInputError, NotebookError, PipelineError
+from nbtrack.pipelines.environments import asked_for
 from nbtrack.pipelines.launch import run_project
 from nbtrack.pipelines.projects import read_project
 from nbtrack.tracking import get_store
@@ -193,16 +195,31 @@ def test_folder_without_anything_to_run_and_other_files_are_refused(tmp_path: Pa
 
 
 # -- environments ----------------------------------------------------------------------------------------------------
-def test_uv_environment_is_asked_for_with_what_the_project_names(project: Path) -> None:
-    from nbtrack.pipelines.environments import wrapped
-
-    command = wrapped(["python", "x.py"], read_project(project), "uv")
-    assert Path(command[0]).stem == "uv" and command[-3:] == ["--", "python", "x.py"]
-    assert command[command.index("--python") + 1] == "3.11"
-    assert "six>=1.16" in command and command.count("--with") == 2
+def test_what_a_project_asks_for_is_read_from_its_environment(project: Path) -> None:
+    asked = read_project(project).environment
+    assert asked is not None and asked_for(asked) == ("3.11", ["six>=1.16"])
     (project / "MLproject").write_text("conda_env: conda.yaml")
     (project / "conda.yaml").write_text("dependencies: [python=3.11.4, pip, {pip: ['six==1.16.0']}]")
-    assert "six==1.16.0" in wrapped(["x"], read_project(project), "uv")
+    asked = read_project(project).environment
+    assert asked is not None and asked_for(asked) == ("3.11.4", ["six==1.16.0"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
+def test_program_runs_in_its_own_environment_which_is_made_once(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_environment: dict[str, str]
+) -> None:
+    for name in {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"} & set(user_environment):
+        monkeypatch.setenv(name, user_environment[name])
+    monkeypatch.setenv("NBTRACK_CACHE_DIR", str(tmp_path / "cache"))
+    (project / "train.py").write_text("import sys, six, nbtrack\nnbtrack.log_param('python', sys.prefix)")
+    for _ in range(2):
+        done = run_project(project, parameters={"data": "data.csv"}, env_manager="uv")
+        assert done.status == "FINISHED"
+        assert Path(nbtrack.get_run(done.run_id).data.params["python"]).is_relative_to(tmp_path / "cache")
+        assert len([one for one in (tmp_path / "cache" / "environments").iterdir() if one.is_dir()]) == 1
+        monkeypatch.setenv("UV_OFFLINE", "1")
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,10 @@ from sklearn.linear_model import LinearRegression
 
 import nbtrack
 from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError, ServingError
+from nbtrack.models import environments as made_environments
+from nbtrack.models.environments import make_environment
+from nbtrack.models.wheel import WHEEL_NAME, this_wheel
 from nbtrack.serving import environments, handover
-from nbtrack.serving.wheel import WHEEL_NAME, this_wheel
 from nbtrack.store import open_store
 from nbtrack.store.base import Store
 
@@ -106,9 +108,7 @@ def test_model_is_served_in_its_own_environment_made_once_and_offline(
     before = folder.stat().st_mtime_ns
     monkeypatch.setenv("UV_OFFLINE", "1")
     started = time.perf_counter()
-    python = environments.make_environment(
-        [line for line in told["requirements"] if "==" in line and ">" not in line], told["python"]
-    )
+    python = make_environment(told["requirements"], told["python"], ServingError)
     assert python.is_relative_to(folder) and folder.stat().st_mtime_ns == before
     assert time.perf_counter() - started < 1
 
@@ -122,10 +122,9 @@ def test_environments_of_several_processes_are_made_once(cache: Path, monkeypatc
         time.sleep(0.2)
         made.append(folder)
 
-    monkeypatch.setattr(environments, "_make", slowly)
-    threads = [
-        threading.Thread(target=environments.make_environment, args=(["numpy==2.0.0"], "3.11")) for _ in range(4)
-    ]
+    monkeypatch.setattr(made_environments, "_make", slowly)
+    asked = (["numpy==2.0.0"], "3.11", ServingError)
+    threads = [threading.Thread(target=make_environment, args=asked) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -137,7 +136,9 @@ def test_environment_that_cannot_be_made_says_why(cache: Path, runtime: Path, ow
     with pytest.raises(InvalidInputError, match="env_manager must be one of"):
         nbtrack.serve("models:/line/1", store=own_store, env_manager="conda")
     with pytest.raises(ServingError, match="cannot be installed here"):
-        environments.make_environment(["nbtrack-has-no-such-dependency==1.0"], ".".join(map(str, sys.version_info[:2])))
+        make_environment(
+            ["nbtrack-has-no-such-dependency==1.0"], ".".join(map(str, sys.version_info[:2])), ServingError
+        )
     assert not list((cache / "environments").glob("*/nbtrack-ready.json"))
 
 

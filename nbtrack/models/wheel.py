@@ -49,8 +49,12 @@ def _digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(sha256(data).digest()).decode().rstrip("=")
 
 
+def all_needs() -> tuple[str, ...]:
+    """Return our dependencies, but for those of extras, as requirement lines."""
+    return tuple(line for line in metadata.requires("nbtrack") or list(NEEDED) if "extra ==" not in line)
+
+
 @lru_cache(maxsize=1)
 def server_needs() -> tuple[str, ...]:
     """Return what a model server needs of our dependencies, as requirement lines."""
-    lines = metadata.requires("nbtrack") or list(NEEDED)
-    return tuple(line for line in lines if "extra ==" not in line and Requirement(line).name in NEEDED)
+    return tuple(line for line in all_needs() if Requirement(line).name in NEEDED)
