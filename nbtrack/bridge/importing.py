@@ -39,7 +39,12 @@ _TELL_EVERY: Final = 100
 
 
 def import_source(
-    source: Source, store: Store, *, dry_run: bool = False, progress: Progress | None = None
+    source: Source,
+    store: Store,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    experiment: str | None = None,
 ) -> ImportReport:
     """Copy everything that `source` holds into `store`.
 
@@ -53,16 +58,19 @@ def import_source(
         Only count.
     progress
         Called now and then with the number of runs seen and of all runs.
+    experiment
+        The experiment for all runs; if not given, what they were in.
     """
     if not isinstance(store, FileStore):
         raise InvalidInputError("import: expected a store in a folder. Import into a folder, then move it.")
     with no_collecting():
-        return _Import(source, store, dry_run).run(progress)
+        return _Import(source, store, dry_run, experiment).run(progress)
 
 
 class _Import:
-    def __init__(self, source: Source, store: FileStore, dry_run: bool) -> None:
+    def __init__(self, source: Source, store: FileStore, dry_run: bool, experiment: str | None) -> None:
         self.source, self.store, self.dry_run = source, store, dry_run
+        self.experiment = None if experiment is None else check_experiment_name(experiment)
         self.report = source.report
         self.experiments: dict[str, str] = {}
         self.named: dict[str, ForeignExperiment] = {}
@@ -98,6 +106,8 @@ class _Import:
         found = self.experiments.get(key)
         if found is None:
             given = self.named.get(key) or ForeignExperiment(key, f"experiment {key}")
+            if self.experiment is not None:
+                given = ForeignExperiment(key, self.experiment)
             found = self.experiments[key] = self._make_experiment(given)
             self.report.experiments += 1
         return found
