@@ -213,7 +213,7 @@ def test_import_csv_that_is_no_table_says_so(store, tmp_path, content, columns, 
 # -- all ---------------------------------------------------------------------------------------------------------------
 def test_import_of_nothing_known_names_what_is(store, tmp_path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(InvalidInputError, match=r"expected an mlruns folder .*TensorBoard's logs .* or a CSV file, got"):
+    with pytest.raises(InvalidInputError, match=r"expected an mlruns folder .* or a CSV file, got"):
         import_runs(tmp_path / "notes.txt", store)
     with pytest.raises(InvalidInputError, match="there is no file or folder"):
         import_runs(tmp_path / "nowhere", store)
