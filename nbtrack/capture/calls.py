@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +17,21 @@ _CALLS: Final = frozenset(
     {"train_test_split", "cross_val_score", "cross_validate", "cross_val_predict", "fit", "train", "cv", "compile"}
     | {"create_study", "optimize"}
 )
-# What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits).
-_TRAINING: Final = ("fit", "fit_transform", "get_n_splits", "step", "training_step")
+# What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits), a callback.
+_TRAINING: Final = (
+    "fit",
+    "fit_transform",
+    "get_n_splits",
+    "step",
+    "training_step",
+    "on_epoch_end",
+    "on_train_epoch_end",
+)
 _TRAINERS: Final = frozenset({"DataLoader", "TrainingArguments", "Seq2SeqTrainingArguments", "LoraConfig"})
 # What a function of the notebook calls if it trains, splits or seeds.
 _WORK: Final = frozenset(
     {"fit", "partial_fit", "fit_transform", "backward", "step", "train_on_batch", "cross_val_score", "cross_validate"}
-    | {"train_test_split"}
+    | {"train_test_split", "compile"}
 )
 _SEEDING: Final = frozenset({"seed", "manual_seed"})
 MAX_DEPTH: Final = 3
@@ -67,13 +76,17 @@ def trains(function: Any, depth: int = 0) -> bool:
     used = set(_uses(bare.__code__))
     if not _WORK.isdisjoint(used):
         return True
-    known = (bare.__globals__.get(name) for name in used)
+    known = [bare.__globals__[name] for name in used if name in bare.__globals__]
+    modules = [vars(one) for one in known if isinstance(one, types.ModuleType)]
+    known += [module[name] for module in modules for name in used if name in module]  # lgb.LGBMRegressor
     return any(is_estimator_class(one) or (one is not bare and trains(one, depth + 1)) for one in known)
 
 
 def _target(call: ast.Call, names: Mapping[str, Any]) -> Any:
     """Return what is called; of an object of the notebook's own class the method, without running a property."""
     found = lookup(call.func, names)
+    if found is functools.partial and call.args:
+        return lookup(call.args[0], names)
     if found is MISSING and isinstance(call.func, ast.Attribute):
         base = lookup(call.func.value, names)
         if base is not MISSING and _is_own(type(base)):
@@ -99,7 +112,7 @@ def _positional(call: ast.Call, signature: inspect.Signature, names: Mapping[str
         if isinstance(node, ast.Starred) or parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             return
         value = value_of(node, names)
-        if _says(parameter.name, value):
+        if _says(parameter.name, value) and not callable(lookup(node, names)):
             yield parameter.name, value
 
 

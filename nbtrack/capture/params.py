@@ -185,15 +185,34 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
 
 
 def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
-    """Add the fields of argparse namespaces, dataclasses and the like that the cell makes."""
+    """Add the fields of argparse namespaces, dataclasses, classes of values only and the like that the cell makes."""
     for name in scan.assigned:
         _add_fields(name, names.get(name), found)
+    for name in scan.configs:
+        held = names.get(name)
+        if isinstance(held, type) and not hasattr(held, "__dataclass_fields__") and type(held) is type:
+            _add_fields(name, held, found)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a record of settings, without running a property; nothing of any other object."""
+    kind = type(value)
+    if kind is type:
+        return {key: item for key, item in vars(value).items() if not key.startswith("_")}
+    if kind.__name__ in {"Namespace", "SimpleNamespace"} or hasattr(kind, "__dataclass_fields__"):
+        return dict(getattr(value, "__dict__", {}))
+    if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
+        return dict(zip(kind._fields, value, strict=False))
+    if hasattr(kind, "model_fields") and hasattr(kind, "model_dump"):  # pydantic
+        return dict(getattr(value, "__dict__", {}))
+    return {}
 
 
 def _add_fields(prefix: str, value: Any, found: Found, depth: int = 0) -> None:
-    if type(value).__name__ != "Namespace" and not hasattr(type(value), "__dataclass_fields__"):
+    loose = isinstance(value, tuple) or type(value).__name__ == "SimpleNamespace"
+    if loose and not depth and not is_config_name(prefix):  # such hold results as often as settings
         return
-    for key, item in list(getattr(value, "__dict__", {}).items()):
+    for key, item in list(_fields(value).items()):
         kept = plain(item)
         if key.startswith("_") or kept is None:
             continue

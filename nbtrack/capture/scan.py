@@ -49,6 +49,7 @@ class Scan:
     keyed: dict[str, list[ast.expr]] = field(default_factory=dict)  # d[name] = value
     appended: dict[str, list[ast.expr]] = field(default_factory=dict)  # list.append(value)
     imports: set[str] = field(default_factory=set)
+    configs: set[str] = field(default_factory=set)  # classes that only hold values
     last: ast.expr | None = None
     empty: bool = True
     tree: ast.Module | None = None
@@ -85,6 +86,8 @@ class _Reader(ast.NodeVisitor):
 
     def visit(self, node: ast.AST) -> Any:
         if isinstance(node, _SCOPES):
+            if isinstance(node, ast.ClassDef) and not any(isinstance(one, _SCOPES) for one in node.body):
+                self.scan.configs.add(node.name)
             return None  # what a function does inside is not the cell's own state
         if isinstance(node, _LOOPS):
             if isinstance(node, (ast.For, ast.AsyncFor)):

@@ -21,6 +21,7 @@ _VIEW_METHODS: Final = frozenset({"items", "values", "keys", "get", "iterrows", 
 _RUNS_METHODS: Final = frozenset(
     {"len", "print", "str", "repr", "sum", "min", "max", "sorted", "iter", "list", "set", "tuple", "float"}
 )
+_FIXED: Final = frozenset({"value", "frame", "module", "code"})
 _OUTPUTS: Final = frozenset({"out", "evals_result", "history"})
 _QUERIES: Final = frozenset({"query", "eval"})
 
@@ -347,12 +348,14 @@ class Calls(Texts):
         waiting = [one]
         while waiting:
             held = waiting.pop()
-            if id(held) in seen or (held is not one and held.sort in {"value", "frame", "module"}):
+            if id(held) in seen or (held is not one and (held.dotted or held.sort in _FIXED)):
                 continue
-            if held.sort or not held.computed or not held.may or held.kind or held.codes:
-                return False
             seen.add(id(held))
-            waiting.extend(held.may)
+            # Of what it was given: a column, a group, an accessor; a list written out.
+            given = (held.wholes or tuple(held.contains)) if held is not one and not held.computed else ()
+            if held.sort or held.kind or held.codes or not (given or (held.computed and held.may)):
+                return False
+            waiting.extend(given or held.may)
         return True
 
 

@@ -31,6 +31,8 @@ _OVERLOADED: Final = (
     *("__getitem__", "__len__", "__contains__", "__bool__", "__neg__", "__pow__", "__le__", "__ge__", "__float__"),
 )
 
+_LOOKING: Final = frozenset({"plot", "hist", "style", "str", "dt", "cat", "hvplot"})  # of a frame: they change nothing
+
 
 class Expressions(Calls):
     """The part of the reader that follows expressions and names."""
@@ -174,7 +176,7 @@ class Expressions(Calls):
                 found.extend(method)
             else:
                 rest.append(one)
-        if rest and all(self.fresh(one) for one in rest):
+        if rest and (all(self.fresh(one) for one in rest) or (name in _LOOKING and _of_frames(rest))):
             found.append(Obj(may=rest, computed=True))
         elif rest:
             text = next((one.text for one in rest if one.text), None)
@@ -294,6 +296,11 @@ class Expressions(Calls):
             return (Obj(),)
         self.touch(name, var)
         return var.objs
+
+
+def _of_frames(objs: list[Obj]) -> bool:
+    """Whether these are frames, or columns of frames."""
+    return all(one.sort == "frame" or (one.wholes and all(w.sort == "frame" for w in one.wholes)) for one in objs)
 
 
 def joined(left: Objs, right: Objs, sign: str) -> str | None:

@@ -26,7 +26,7 @@ ARRAY_MUTATORS: Final = frozenset(
 ESTIMATOR_MUTATORS: Final = re.compile(r"fit|partial_fit|set_\w+|fit_\w+|add_\w+|load_\w+|update|train|train_\w+")
 # Look only, whatever the object is.
 PURE_METHODS: Final = re.compile(
-    r"predict|predict_\w+|score|score_\w+|transform|inverse_transform|decision_function|apply|map|evaluate|summary"
+    r"predict|predict_\w+|score|score_\w+|transform|inverse_transform|decision_function|apply|map|evaluate|summary\w*"
     r"|get|get_\w+|keys|values|items|copy|deepcopy|mean|sum|std|var|min|max|median|quantile|count|index|info|describe"
     r"|head|tail|show|display|plot|plot_\w+|hist|round|astype|numpy|tolist|to_\w+|item|cpu|detach|clone|size|dim|numel"
     r"|parameters|named_\w+|state_dict|modules|children|format|join|split|strip|lower|upper|replace|startswith"

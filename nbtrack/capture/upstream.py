@@ -77,8 +77,9 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
             given = {name: _as_said(name, said, names.get(name)) for name in _spread(scan) if name not in later}
             calls.append((dataclasses.replace(scan, calls=_calls_for(scan, wanted)), given))
             bound = {name: held for name, held in bound.items() if name not in spread}
-            _configs(dataclasses.replace(scan, assigned=bound), names, found)
-            rebound.update(scan.assigned)
+            configs = {name for name in scan.configs if name in wanted and name not in rebound and name in cell.writes}
+            _configs(dataclasses.replace(scan, assigned=bound, configs=configs), names, found)
+            rebound.update(scan.assigned, scan.configs)
         wanted.update(cell.reads)
         later.update(cell.writes)
     known = {name: value for name, value in names.items() if callable(value) or _is_fixed(value)}
@@ -148,7 +149,7 @@ def _configs(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     add_records(scan, names, found)
     for name in scan.assigned:
         held = names.get(name)
-        if type(held) is dict and is_config_name(name):
+        if isinstance(held, dict) and is_config_name(name):
             _flatten(name, held, found)
 
 

@@ -32,6 +32,8 @@ _LOWER_PAIRS: Final = (
     ("mean", "squared"),
     ("mean", "absolute"),
     ("brier", "score"),
+    ("p", "value"),
+    ("pvalue",),
 )
 TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed", "runtime"})
 METRIC_WORDS: Final = _HIGHER | _LOWER

@@ -58,7 +58,11 @@ CELLS: dict[str, tuple[str, dict[str, str], set[str]]] = {
         {"C": "2.0", "kernel": "linear"},
         set(),
     ),
-    "record": ("args = SimpleNamespace(C=4.0)\nmodel = SVC(C=args.C).fit(X_train, y_train)", {"C": "4.0"}, set()),
+    "record": (
+        "args = SimpleNamespace(C=4.0)\nmodel = SVC(C=args.C).fit(X_train, y_train)",
+        {"args.C": "4.0", "C": "4.0"},
+        set(),
+    ),
     "pipeline": (
         "model = make_pipeline(StandardScaler(), SVC(C=7.0))\nmodel.fit(X_train, y_train)\n"
         "acc = accuracy_score(y_test, model.predict(X_test))",

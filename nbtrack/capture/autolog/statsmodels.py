@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.autolog.runs import Watch, started
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from nbtrack.capture.autolog.hooks import Call, Hooks
     from nbtrack.capture.autolog.recorder import Recorder
 
@@ -24,7 +27,15 @@ def install(hooks: Hooks, base: Any) -> None:
 
 
 def _begin(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    return started(NAME, args[0]), args, kwargs
+    return None if _asked_by_itself() else started(NAME, args[0]), args, kwargs
+
+
+def _asked_by_itself() -> bool:
+    """Return whether the library fits for its own purposes: the null model of a pseudo R², an inflation factor."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("nbtrack.capture.autolog"):
+        frame = frame.f_back
+    return frame is not None and str(frame.f_globals.get("__name__", "")).startswith("statsmodels.")
 
 
 def _end(watch: Watch | None, result: Any, error: BaseException | None) -> None:
