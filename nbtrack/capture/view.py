@@ -33,5 +33,8 @@ def view_bundle(
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return one output in three forms: for our JupyterLab extension, for browsers, for terminals."""
-    live = {"version": 1, "view": view, "store": store_hint(store, notebook), "run_ids": list(run_ids)}
+    hints = [store_hint(one, notebook) for one in store.parts()]
+    live: dict[str, Any] = {"version": 1, "view": view, "store": hints[0], "run_ids": list(run_ids)}
+    if len(hints) > 1:
+        live["stores"] = hints
     return {VIEW_MIME: {**live, **(more or {})}, "text/html": html, "text/plain": text}

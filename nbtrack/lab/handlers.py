@@ -24,11 +24,15 @@ _importing = Lock()
 
 
 class Call(msgspec.Struct, forbid_unknown_fields=True):
-    """One question: `request` as in ``nbtrack.wire.messages``, for the store of the notebook at `path`."""
+    """One question: `request` as in ``nbtrack.wire.messages``, for the store of the notebook at `path`.
+
+    `stores` names several, which are then read as one.
+    """
 
     request: msgspec.Raw
     path: str = ""
     store: str | None = None
+    stores: list[str] = []
 
 
 def reply_to(call: Call, root: Path) -> bytes:
@@ -37,14 +41,15 @@ def reply_to(call: Call, root: Path) -> bytes:
     Works on files, and may take as long as a model needs to start: call it from a thread.
     """
     with _importing:
-        from nbtrack.store import open_store
+        from nbtrack.store import open_stores
         from nbtrack.wire.answer import answer_json
 
     try:
-        uri = find_store(root, call.path, call.store)
+        hints: list[str | None] = [*call.stores] or [call.store]
+        uris = [find_store(root, call.path, hint) for hint in hints]
     except StoreError as error:
         return failure_json("no_store", str(error))
-    return answer_json(lambda: open_store(uri, create=False), bytes(call.request), owner="jupyter")
+    return answer_json(lambda: open_stores(uris), bytes(call.request), owner="jupyter")
 
 
 def failure_json(code: str, message: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from nbtrack.reprs.directions import better_direction
 from nbtrack.reprs.html import ACCENT, DIM, LINE, box, dim, esc, sparkline, status_mark, table
@@ -50,9 +50,19 @@ def varies(values: Sequence[Any]) -> bool:
     return any(value != values[0] for value in values[1:])
 
 
+STORE_COLUMN: Final = "store"  # the attribute of runs from several stores that says where each lies
+
+
+def _is_store(column: Column) -> bool:
+    return (column.kind, column.key) == ("attribute", STORE_COLUMN)
+
+
 def split_columns(table: Table) -> tuple[list[Column], list[Column], list[Column]]:
-    """Return the params that vary, the params that are the same in all runs, and all metrics."""
-    params = [column for column in table.columns if column.kind == "param"]
+    """Return the params that vary, the params that are the same in all runs, and all metrics.
+
+    Which of several stores a run lies in counts as a param.
+    """
+    params = [column for column in table.columns if column.kind == "param" or _is_store(column)]
     alone = len(table.run_ids) == 1  # then nothing varies, and everything is worth showing
     changing = [column for column in params if alone or varies(column.values)]
     same = [column for column in params if column not in changing]

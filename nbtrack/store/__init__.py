@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,7 @@ __all__ = [
     "Store",
     "find_store_uri",
     "open_store",
+    "open_stores",
 ]
 
 FOLDER_NAME = ".nbtrack"
@@ -72,6 +74,33 @@ def to_path(uri: str | Path) -> str:
     if not text or "\0" in text:
         raise StoreError(f"store {text!r}: expected the path of a folder.")
     return os.path.abspath(os.path.expanduser(text))
+
+
+def _inside(folder: str | os.PathLike[str]) -> str:
+    """Return the ``.nbtrack`` in a folder, if there is one, else what was given."""
+    inside = os.path.join(os.fspath(folder), FOLDER_NAME)
+    return inside if os.path.isdir(inside) else os.fspath(folder)
+
+
+def open_stores(stores: Sequence[Store | str | os.PathLike[str]]) -> Store:
+    """Return several stores as one that reads them all; one alone is returned as it is. None of them is made.
+
+    Parameters
+    ----------
+    stores
+        Stores, what :func:`open_store` takes, or folders with a ``.nbtrack`` inside.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are none.
+    StoreNotFoundError
+        If one is not there.
+    """
+    from nbtrack.store.joined import JoinedStore
+
+    opened = [one if isinstance(one, Store) else open_store(_inside(one), create=False) for one in stores]
+    return opened[0] if len(opened) == 1 else JoinedStore(opened)
 
 
 def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:

@@ -165,6 +165,14 @@ class Store(TableViews):
     uri: str
     name: str
 
+    def holding(self, run_id: str) -> Store:
+        """The store that answers what is asked of a run: this one, but where it reads several."""
+        return self
+
+    def parts(self) -> tuple[Store, ...]:
+        """The stores that this one reads: itself, unless it joins several."""
+        return (self,)
+
     # -- experiments -----------------------------------------------------------------------------------------------
     @abstractmethod
     def create_experiment(self, name: str, tags: Mapping[str, str] | None = None) -> str:

@@ -8,9 +8,10 @@ only from an output: there the live view is a second one, beside the picture.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.entities import VIEW_MIME
@@ -25,7 +26,14 @@ MAX_CURVES = 60  # small curves in the saved picture
 MAX_POINTS = 48
 
 
-def compare(runs: Any = None, filter: str = "", *, experiment: str | None = None, store: Store | None = None) -> None:
+def compare(
+    runs: Any = None,
+    filter: str = "",
+    *,
+    experiment: str | None = None,
+    store: Store | None = None,
+    stores: Sequence[Store | str | os.PathLike[str]] | None = None,
+) -> None:
     """Show runs side by side in the cell: a table of what differs, the metrics, and each run's card on a click.
 
     What the notebook saves is a complete picture; the live view is an upgrade of it, and writes nothing into the
@@ -42,6 +50,9 @@ def compare(runs: Any = None, filter: str = "", *, experiment: str | None = None
         Only runs of this experiment, by name.
     store
         Where the runs are; the current store unless given.
+    stores
+        Several stores, or their folders, to show together: a column says where each run lies. Experiments of the same
+        name are one.
 
     Raises
     ------
@@ -49,14 +60,25 @@ def compare(runs: Any = None, filter: str = "", *, experiment: str | None = None
         If `runs` is nothing of the above, or the filter cannot be read.
     NotFoundError
         If there is no such experiment.
+    StoreNotFoundError
+        If one of `stores` is not there.
+
+    Examples
+    --------
+    >>> nbtrack.compare(stores=["tuning/.nbtrack", "final/.nbtrack"])  # doctest: +SKIP
     """
+    from nbtrack.store import open_stores
     from nbtrack.tracking import get_store
 
+    if stores is not None:
+        if store is not None:
+            raise InvalidInputError("compare: expected store or stores, got both. Name all of them in stores.")
+        store = open_stores(stores)
     store = store if store is not None else get_store()
     run_ids = _run_ids(runs)
     if isinstance(runs, str) and run_ids is not None and not _is_run(store, runs):
         run_ids, filter = None, f"({runs}) AND ({filter})" if filter else runs
-    if run_ids is None and experiment is None:
+    if run_ids is None and experiment is None and stores is None:
         experiment = _active_experiment(store)
     table = _table(store, run_ids, filter, experiment)
     bundle = _compare_bundle(store, table, run_ids, filter, experiment)

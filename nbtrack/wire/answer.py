@@ -105,6 +105,8 @@ def answer(store: Store, request: m.AnyRequest, owner: str | None = None) -> Ans
     NbtrackError
         Whatever the asked room raises.
     """
+    if (run_id := getattr(request, "run_id", None)) is not None:
+        store = store.holding(run_id)
     if isinstance(request, m.Serve):
         return serving.serve(store, request, owner)
     return HANDLERS[type(request)](store, request)

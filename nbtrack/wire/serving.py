@@ -47,10 +47,22 @@ def _stage(store: Store, info: ServerInfo) -> str:
 
 
 def list_servers(store: Store, request: m.ListServers) -> m.Servers:
-    return m.Servers(servers=[describe_server(store, info) for info in serving.list_servers(store=store)])
+    return m.Servers(
+        servers=[describe_server(one, info) for one in store.parts() for info in serving.list_servers(store=one)]
+    )
+
+
+def _home(store: Store, model_uri: str) -> Store:
+    """Return the store that a model lies in: a server reads one only."""
+    place, _, rest = model_uri.partition(":/")
+    name = rest.split("/")[0].partition("@")[0]
+    if place == "runs":
+        return store.holding(name)
+    return next((one for one in store.parts() if name in one.list_models()), store)
 
 
 def serve(store: Store, request: m.Serve, owner: str | None = None) -> m.Server:
+    store = _home(store, request.model_uri) if len(store.parts()) > 1 else store
     return describe_server(store, serving.serve(request.model_uri, request.port, owner=owner, store=store).info)
 
 

@@ -49,6 +49,19 @@ async def test_call_edit_run_changes_the_store(jp_fetch: Any, jp_root_dir: Path)
     assert reply["answer"]["run_name"] == "after"
 
 
+async def test_call_reads_several_stores_as_one_and_none_outside_the_root(jp_fetch: Any, jp_root_dir: Path) -> None:
+    for name in ("tuning", "final"):
+        (jp_root_dir / name).mkdir()
+        make_store(jp_root_dir / name, name)
+    body = {"path": "x.ipynb", "stores": ["tuning/.nbtrack", "final/.nbtrack"], "request": {"op": "runs"}}
+    answer = json.loads((await jp_fetch("nbtrack", "api", "call", method="POST", body=json.dumps(body))).body)["answer"]
+    (column,) = [one for one in answer["columns"] if one["key"] == "store"]
+    assert sorted(column["values"]) == ["final", "tuning"]
+    outside = {**body, "stores": ["tuning/.nbtrack", "../elsewhere/.nbtrack"]}
+    with pytest.raises(HTTPClientError, match="403"):
+        await jp_fetch("nbtrack", "api", "call", method="POST", body=json.dumps(outside))
+
+
 async def test_call_with_unknown_run_answers_not_found(jp_fetch: Any, jp_root_dir: Path) -> None:
     make_store(jp_root_dir, "a")
     ask = {"op": "run", "run_id": "f" * 32}

@@ -10,6 +10,8 @@ export interface Place {
   path: string;
   /** The store that a saved output names, or null to find it from `path`. */
   store: string | null;
+  /** Several stores that an output names, which are shown together. */
+  stores?: readonly string[] | undefined;
 }
 
 /** What changes something that the store's revision does not tell of. */
@@ -45,7 +47,7 @@ export class ServerClient implements Client {
   subscribe(changed: (revision: string) => void): () => void {
     const { polls } = ServerClient;
     const place = this.place();
-    const key = JSON.stringify([place.path.split("/").slice(0, -1), place.store]);
+    const key = JSON.stringify([place.path.split("/").slice(0, -1), place.store, place.stores]);
     const poll =
       polls.get(key) ??
       new RevisionPoll(
@@ -62,10 +64,10 @@ export class ServerClient implements Client {
     };
   }
 
-  private async callAt<R extends AnyRequest>({ path, store }: Place, request: R): Promise<Answers[R["op"]]> {
+  private async callAt<R extends AnyRequest>({ path, store, stores }: Place, request: R): Promise<Answers[R["op"]]> {
     let response: Response;
     try {
-      response = await this.post(JSON.stringify({ path, store, request }));
+      response = await this.post(JSON.stringify({ path, store, request, ...(stores ? { stores } : {}) }));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new CallError({

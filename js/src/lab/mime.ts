@@ -146,7 +146,7 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
   }
 
   private async goLive(view: ViewData, current: () => boolean): Promise<void> {
-    const place = { path: this.stand.path(), store: view.store };
+    const place = { path: this.stand.path(), store: view.store, stores: view.stores };
     const visible = (): boolean => isVisible(this.node);
     const client = connect({ ...this.stand.surroundings, place: () => place, visible });
     const { run_ids, filter, experiment } = view;

@@ -5,6 +5,8 @@ import { type Live, parseLive } from "../live";
 export interface ViewData {
   view: "card" | "compare" | "server";
   store: string | null;
+  /** Where a comparison is about several stores: all of them. */
+  stores?: string[];
   run_ids: string[] | null;
   filter: string;
   experiment: string | null;
@@ -16,12 +18,15 @@ export interface ViewData {
   widget: string;
 }
 
+const texts = (value: unknown): string[] | null =>
+  Array.isArray(value) && value.every((one) => typeof one === "string") ? value : null;
+
 /** The data of an output, checked: a notebook may come from anywhere. */
 export function parseView(data: unknown): ViewData | null {
   if (typeof data !== "object" || data === null) {
     return null;
   }
-  const { version, view, store, run_ids, filter, experiment, server_id, live, widget } = data as Record<
+  const { version, view, store, stores, run_ids, filter, experiment, server_id, live, widget } = data as Record<
     string,
     unknown
   >;
@@ -31,7 +36,8 @@ export function parseView(data: unknown): ViewData | null {
   if (view === "server" && (typeof server_id !== "string" || server_id === "")) {
     return null;
   }
-  const ids = Array.isArray(run_ids) && run_ids.every((id) => typeof id === "string") ? (run_ids as string[]) : null;
+  const ids = texts(run_ids);
+  const several = texts(stores);
   if (view === "card" && ids?.length !== 1) {
     return null;
   }
@@ -43,6 +49,7 @@ export function parseView(data: unknown): ViewData | null {
     experiment: typeof experiment === "string" ? experiment : null,
     live: view === "card" ? parseLive(live, Date.now()) : null,
     widget: typeof widget === "string" ? widget : "",
+    ...(several !== null ? { stores: several } : {}),
     ...(view === "server" ? { server_id: server_id as string } : {}),
   };
 }
