@@ -15,13 +15,13 @@ import orjson
 
 from nbtrack._version import __version__
 from nbtrack.serving import v2
-from nbtrack.serving.codec import PARQUET, Decoded, encode
+from nbtrack.serving.codec import PARQUET, Codec, Decoded, encode
 from nbtrack.serving.describe import openapi, schema_json
 from nbtrack.serving.guard import Guard, Headers
 from nbtrack.serving.metrics import metrics_text
 from nbtrack.serving.page import PAGE_POLICY, render_page
 from nbtrack.serving.refusal import Refusal
-from nbtrack.serving.served import Live, Served, Split, health
+from nbtrack.serving.served import Live, Served, Split, compared, health
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -75,7 +75,7 @@ class App:
     served
         Its models. The first answers where a request names none; ``/models/NAME/…`` is about one of them.
     split
-        Which of the first two answers where a request names none.
+        Which of the first two answers where a request names none, or the first one without a version.
     guard
         Who may ask.
     counter
@@ -130,6 +130,12 @@ class App:
             )
         return self.served[0], path
 
+    def _is_shared(self, path: str, served: Served, inference: Inference | None) -> bool:
+        """Return whether a request leaves open which model answers: the Open Inference Protocol always names one."""
+        if path.startswith("/models/"):
+            return False
+        return inference is None or (served is self.served[0] and inference[1] is None)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":  # no websockets here
@@ -143,7 +149,7 @@ class App:
             if path.startswith("/v2/models/") and (inference := v2.parse_path(path)) is not None:
                 served = self._named(inference)
             scoring = path == "/invocations" or (inference is not None and inference[2] == "/infer")
-            if self._split is not None and inference is None and scope["path"] == "/invocations":
+            if self._split is not None and scoring and self._is_shared(scope["path"], served, inference):
                 served = self.served[self._split.choose(headers)]
             live = served.live  # one and the same from here to the answer, whatever takes its place meanwhile
             if scoring and method == "POST":
@@ -187,9 +193,11 @@ class App:
         body = await self._read(receive)
         started = time.perf_counter()
         request_id = None
-        decode: Callable[[], Decoded] = partial(live.scorer.codec.decode, body, content_type)
+        read: Callable[[Codec], Decoded] = partial(_read_body, body, content_type)
+        decode = partial(read, live.scorer.codec)
         if inference is not None:
             decoded, request_id = v2.decode(body, live.scorer.codec.schema)
+            read = partial(_read_inference, body)
         elif len(body) > _BIG_BODY_BYTES:
             decoded = await asyncio.get_running_loop().run_in_executor(None, decode)
         else:
@@ -197,8 +205,8 @@ class App:
         ready = time.perf_counter()
         predictions = await live.batcher.score(decoded)
         scored = time.perf_counter()
-        if served.shadow is not None and inference is None:
-            served.shadow.compare(body, content_type, predictions)
+        if served.shadow is not None:
+            served.shadow.compare(read, predictions)
         if inference is None and as_parquet:
             from nbtrack.serving.parquet import encode_parquet
 
@@ -308,7 +316,8 @@ class App:
     def _requests(self, _: Served) -> Answer:
         """The last requests, newest first: when, how they went, how many rows, how long, which model. Never data."""
         found = [seen.plain() for seen in reversed(self.recent)]
-        return Answer(orjson.dumps({"requests": found, "total": int(self._counter[0])}))
+        told = {"total": int(self._counter[0]), "compared": compared(self.served, self._split)}
+        return Answer(orjson.dumps({"requests": found, **told}))
 
     def _drift(self, served: Served) -> Answer:
         """How the rows that were asked for differ from those that the model was trained on."""
@@ -354,3 +363,11 @@ async def _send(send: Send, answer: Answer, label: bytes, *, head_only: bool) ->
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head_only else answer.body})
+
+
+def _read_body(body: bytes, content_type: str, codec: Codec) -> Decoded:
+    return codec.decode(body, content_type)
+
+
+def _read_inference(body: bytes, codec: Codec) -> Decoded:
+    return v2.decode(body, codec.schema)[0]

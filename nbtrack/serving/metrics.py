@@ -70,10 +70,9 @@ _SHADOW: Final = (
 def metrics_text(served: Sequence[Served], uptime_s: float) -> str:
     """Return what all models of a server counted in Prometheus' text format (0.0.4).
 
-    Counters carry the name of their model where there is more than one.
+    Counters carry the name of their model where there is more than one, and the version where the name is the same.
     """
-    several = len(served) > 1
-    each = [(f'model="{_label(one.name)}",' if several else "", one) for one in served]
+    each = [(_labels(one, served), one) for one in served]
     lines: list[str] = []
 
     def family(name: str, kind: str, about: str, values: Iterable[str]) -> None:
@@ -109,6 +108,14 @@ def metrics_text(served: Sequence[Served], uptime_s: float) -> str:
             [(k, log.counts["dropped"]) for k, log in logs],
         )
     return "\n".join(lines) + "\n"
+
+
+def _labels(one: Served, served: Sequence[Served]) -> str:
+    """Return what tells a model's counters from those of the others: two that share requests may have one name."""
+    if len(served) == 1:
+        return ""
+    alone = [other.name for other in served].count(one.name) == 1
+    return f'model="{_label(one.name)}",' + ("" if alone else f'version="{_label(one.live.version)}",')
 
 
 def _label(text: str) -> str:

@@ -125,3 +125,22 @@ def health(served: Served, uptime_s: float) -> dict[str, Any]:
     if served.log is not None:
         told["log"] = served.log.counts
     return told
+
+
+def compared(served: Sequence[Served], split: Split | None) -> str:
+    """Return in words how a shadow, or the other model of a split, answered; empty where nothing is compared."""
+    counts = [one.shadow.counts for one in served if one.shadow is not None]
+    if not counts:
+        return ""
+    rows, different, failed, skipped = (
+        sum(c[key] for c in counts) for key in ("rows", "different", "failed", "skipped")
+    )
+    if split is None:
+        told = f"{different:,} of {rows:,} rows answered otherwise by the shadow {counts[0]['model_uri']}"
+    else:
+        shares = ":".join(map(str, split.weights))
+        told = f"{' and '.join(one.live.label for one in served[:2])} share the requests {shares};"
+        told += f" {different:,} of {rows:,} rows are answered otherwise by the other"
+    if failed:
+        told += f"; it could not answer {failed:,} requests"
+    return f"{told}; {skipped:,} requests were left out" if skipped else told

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from nbtrack.serving.batch import Batcher
-from nbtrack.serving.codec import plain
+from nbtrack.serving.codec import Codec, Decoded, plain
 from nbtrack.serving.metrics import Metrics
 from nbtrack.serving.scorer import Scorer
 
@@ -50,18 +51,18 @@ class Shadow:
             "skipped": self.skipped,
         }
 
-    def compare(self, body: bytes, content_type: str, predictions: Any) -> None:
-        """Ask the second model the same, some time soon."""
+    def compare(self, read: Callable[[Codec], Decoded], predictions: Any) -> None:
+        """Ask the second model the same, some time soon; `read` gives the request as its codec reads it."""
         if len(self._tasks) >= MAX_BEHIND:
             self.skipped += 1
             return
-        task = asyncio.get_running_loop().create_task(self._compare(body, content_type, predictions))
+        task = asyncio.get_running_loop().create_task(self._compare(read, predictions))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _compare(self, body: bytes, content_type: str, predictions: Any) -> None:
+    async def _compare(self, read: Callable[[Codec], Decoded], predictions: Any) -> None:
         try:
-            decoded = self.scorer.codec.decode(body, content_type)
+            decoded = read(self.scorer.codec)
             mine, theirs = np.asarray(plain(predictions)), np.asarray(plain(await self._batcher.score(decoded)))
             if mine.shape != theirs.shape:
                 self.failed += 1

@@ -88,9 +88,6 @@ def invoke(store: Store, request: m.Invoke) -> m.Invocation:
 def activity(store: Store, request: s.GetActivity) -> s.ServerActivity:
     found = serving.activity(request.server_id)
     seen, drift, health = found["requests"], found["drift"], found["health"]
-    shadow, told = health.get("shadow"), ""
-    if shadow:
-        told = f"{shadow['different']} of {shadow['rows']} rows answered otherwise by {shadow['model_uri']}"
     return s.ServerActivity(
         requests=[
             s.SeenRequest(one["at_ms"], one["status"], one["rows"], one["ms"], one["model"], one["why"])
@@ -100,6 +97,6 @@ def activity(store: Store, request: s.GetActivity) -> s.ServerActivity:
         log=found["log"],
         drift=None if drift is None else [s.DriftedColumn(**column) for column in drift["columns"]],
         drift_rows=0 if drift is None else drift["rows"],
-        shadow=told,
+        shadow=seen["compared"],
         run_id=(health.get("log") or {}).get("run_id"),
     )

@@ -92,6 +92,29 @@ def test_split_sends_each_model_its_share_and_counts_where_they_differ(runtime: 
         assert all(rows == different for rows, different in counts())
 
 
+def test_split_shares_inferences_that_name_no_version(runtime: Path, own_store: Store) -> None:
+    tensor = {"inputs": [{"name": "input-0", "shape": [1, 2], "datatype": "FP64", "data": [1, 1]}]}
+    with nbtrack.serve(["models:/a/1", "models:/a/2"], store=own_store, split="3:1") as server:
+
+        def versions(path: str, count: int) -> Counter[str]:
+            replies = [ask(server.port, tensor, path=path).json for _ in range(count)]
+            assert all(reply["outputs"][0]["data"] == [float(reply["model_version"])] for reply in replies)
+            return Counter(reply["model_version"] for reply in replies)
+
+        assert versions("/v2/models/a/infer", 8) == {"1": 6, "2": 2}
+        assert versions("/v2/models/a/versions/2/infer", 4) == {"2": 4}
+
+        def compared() -> str:
+            return str(ask(server.port, None, None, method="GET", path="/requests").json["compared"])
+
+        told = "a/1 and a/2 share the requests 3:1; 12 of 12 rows are answered otherwise by the other"
+        assert wait_until(lambda: compared() == told, 5), compared()
+        metrics = ask(server.port, None, None, method="GET", path="/metrics").text
+        lines = [line.rpartition(" ")[0] for line in metrics.splitlines() if not line.startswith("#")]
+        assert len(set(lines)) == len(lines)  # Prometheus takes no counter twice
+        assert 'nbtrack_requests_total{model="a",version="2",status="200"} 6' in metrics
+
+
 def test_split_is_even_however_odd_the_weights() -> None:
     rng = np.random.default_rng(0)
     for weights in ((90, 10), (1, 1), (1, 99), (7, 3), (1, 2)):

@@ -43,8 +43,29 @@ def test_shadow_is_counted_and_never_returned(runtime: Path, own_store: Store) -
         assert wait_until(lambda: counts(server)["rows"] == 12, 5)
         expected = {"model_uri": "models:/clf/2", "rows": 12, "different": 3, "failed": 0, "skipped": 0}
         assert counts(server) == expected
+        compared = ask(server.port, None, None, method="GET", path="/requests").json["compared"]
+        assert compared == "3 of 12 rows answered otherwise by the shadow models:/clf/2"
         metrics = ask(server.port, None, None, method="GET", path="/metrics").text
         assert "nbtrack_shadow_different_total 3\n" in metrics
+
+
+def test_shadow_is_asked_in_every_dialect(runtime: Path, own_store: Store) -> None:
+    column = {"name": "input-0", "shape": [4, 1], "datatype": "FP64", "data": [0, 1, 2, 3]}
+    split = {"data": DATA.tolist()}
+    bodies = [
+        ("/v2/models/clf/infer", {"inputs": [column]}, "application/json"),
+        ("/v2/models/clf/versions/1/infer", {"inputs": [column]}, "application/json"),
+        ("/invocations", {"dataframe_split": split}, "application/json"),
+        ("/invocations", split, "application/json"),
+        ("/invocations", b"0\n0\n1\n2\n3\n", "text/csv"),
+    ]
+    with nbtrack.serve("models:/clf/1", store=own_store, shadow="models:/clf/2") as server:
+        for count, (path, body, kind) in enumerate(bodies, 1):
+            reply = ask(server.port, body, kind, path=path)
+            found = reply.json["outputs"][0]["data"] if "outputs" in reply.json else reply.json["predictions"]
+            assert found == [0, 0, 1, 1], reply.text
+            assert wait_until(lambda count=count: counts(server)["rows"] == 4 * count, 5)  # type: ignore[misc]
+        assert (counts(server)["different"], counts(server)["failed"]) == (len(bodies), 0)
 
 
 def test_shadow_that_cannot_answer_is_nobodys_problem(runtime: Path, own_store: Store) -> None:
