@@ -4,6 +4,7 @@ import { Blocks, orderBy, type Question, type Seen } from "./blocks";
 import { type Client, failureOf } from "./client";
 import { type GroupRow, groupsOf } from "./groups";
 import { fieldOf, parseSaved, type SavedTable } from "./layout";
+import { merged } from "./merge";
 import { both, isQuery, wordsAsQuery } from "./query";
 import { columnId, type ShownColumn } from "./rows";
 import { type Choices, FIRST_DRAWN, notebookView, type ViewOptions } from "./state";
@@ -64,6 +65,8 @@ export class Loader {
   /** Groups of a large table. */
   readonly groups: Signal<GroupRow[] | null> = signal(null);
   private readonly blocks: Blocks;
+  /** The whole table as it was told last, and the question that it answers. */
+  private held: { about: string; runs: Runs } | null = null;
   private latest = 0;
 
   constructor(
@@ -103,7 +106,7 @@ export class Loader {
   private async whole(): Promise<Runs | null> {
     const { deleted, run_ids, experiment } = this.question();
     const also = computedKeys(this.my.layout.value.added);
-    const answer = await this.client.call({
+    const question = {
       op: "runs",
       run_ids,
       experiment,
@@ -112,7 +115,14 @@ export class Loader {
       max_cells: MOST_CELLS,
       ...(deleted ? { deleted } : {}),
       ...(also.length > 0 ? { also } : {}),
-    });
+    } as const;
+    const about = JSON.stringify(question);
+    const held = this.held?.about === about ? this.held.runs : null;
+    let answer = await this.client.call(held === null ? question : { ...question, since: held.revision });
+    if (held !== null && answer.changed !== null) {
+      answer = merged(held, answer, new Set(also)) ?? (await this.client.call(question));
+    }
+    this.held = answer.whole ? { about, runs: answer } : null;
     if (!answer.whole && answer.run_ids.length === 0 && answer.total > 0) {
       this.blocks.begin(answer);
       this.large.value = true;

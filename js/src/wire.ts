@@ -16,6 +16,8 @@ export interface GetRevision {
  * `columns` restricts what is told beside attributes, and `also` adds to it: keys and expressions in the language of
  * `search_runs`, such as ``params.lr`` or ``min(metrics.loss)``. A table of more than `max_cells` (0: any number) or
  * more runs than `limit` comes back without rows, its columns without values, and is asked for block by block.
+ *
+ * `since` is the revision of the answer to the same question that is at hand: then only changes need be told.
  */
 export interface ListRuns {
   op: "runs";
@@ -29,6 +31,7 @@ export interface ListRuns {
   columns?: string[] | null;
   also?: string[];
   max_cells?: number;
+  since?: string;
 }
 
 /** Which columns the runs that fit have, without their values. */
@@ -443,10 +446,16 @@ export interface Column {
   better: "higher" | "lower" | null;
 }
 
+/** Says that an answer holds only the rows that changed; `order` is all run ids (null: the same as before). */
+export interface Changes {
+  order: string[] | null;
+}
+
 /**
  * Runs as columns; `colors` gives each run its stable colour and shape (an index into 8 colours by 8 shapes).
  *
  * `offset` is the place of the first run among the `total` that fit. Not `whole`: too many for one answer.
+ * With `changed`, these are only the runs that changed since; `colors` are those of its order.
  */
 export interface Runs {
   run_ids: string[];
@@ -456,6 +465,7 @@ export interface Runs {
   revision: string;
   offset: number;
   whole: boolean;
+  changed: Changes | null;
 }
 
 /** A column without its values; `count` runs have one. */

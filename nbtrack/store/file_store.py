@@ -43,7 +43,7 @@ from nbtrack.store.overview import Overview, read_overview
 from nbtrack.store.run_names import new_run_name
 from nbtrack.store.runs import header_of
 from nbtrack.store.state import RunState, to_run
-from nbtrack.store.views import Views
+from nbtrack.store.views import RunChanges, Views
 from nbtrack.store.writer import FileRunWriter
 
 if TYPE_CHECKING:
@@ -306,6 +306,9 @@ class FileStore(Store):
 
     def _catalog(self, *asked: Any) -> RunCatalog:
         return self._search.catalog(*asked)
+
+    def changes_since(self, revision: str) -> RunChanges | None:
+        return self._search.changes_since(revision)
 
     def _views(self) -> Views:
         return Views(f"{self.root}/{VIEWS}")

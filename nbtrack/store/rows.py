@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,9 +11,11 @@ from nbtrack.store.columns import MISSING_CODE, MetricColumn, TextColumn
 from nbtrack.store.snapshot import Snapshot, Table
 from nbtrack.store.state import RunState
 
+_MOST_CHANGES: Final = 10_000  # rows whose last change is remembered
+
 
 class Rows:
-    """The table of an index, and where each run is in it."""
+    """The table of an index, where each run is in it, and which rows changed lately."""
 
     def __init__(self) -> None:
         self.table = Table()
@@ -23,6 +25,26 @@ class Rows:
         self._order: Any = None
         self._rows: dict[str, int] = {}  # rows that came later
         self._new_rows = 0  # since the snapshot was written
+        self.epoch = object()  # of the counts below: they begin anew with the index
+        self.changes = 0  # so many changes of rows there were
+        self.moved_at = 0  # the last of them that changed which runs there are, or their order
+        self._changed_at: dict[int, int] = {}
+        self._forgotten = 0
+
+    def _note(self, row: int, *, moved: bool) -> None:
+        self.changes += 1
+        if len(self._changed_at) >= _MOST_CHANGES:
+            self._changed_at.clear()
+            self._forgotten = self.changes - 1
+        self._changed_at[row] = self.changes
+        if moved:
+            self.moved_at = self.changes
+
+    def changed_since(self, changes: int) -> list[int] | None:
+        """Which rows changed since there were so many changes; None if that is too long ago."""
+        if changes < self._forgotten:
+            return None
+        return [row for row, at in self._changed_at.items() if at > changes]
 
     def row_of(self, run_id: str) -> int | None:
         """The row of a run, or None."""
@@ -56,8 +78,15 @@ class Rows:
         row = self.row_of(run_id)
         if row is not None:
             self.table.numbers["alive"].set(row, 0)
+            self._note(row, moved=True)
             self._rows.pop(run_id, None)
             self.damage.pop(run_id, None)
+
+    def _place_of(self, row: int) -> tuple[int, bool]:
+        """What decides where a run stands: its start, and whether it is in the trash."""
+        numbers, at = self.table.numbers, np.array([row])
+        start, deleted = (int(numbers[name].take(at, self.table.rows)[0]) for name in ("start", "deleted"))
+        return start, deleted != 0
 
     def _put(self, day: str, state: RunState) -> None:
         """Set the row of a run to what its files say."""
@@ -66,6 +95,7 @@ class Rows:
         if row is None:
             row = self._new_row(state.run_id, day)
         table = self.table
+        self._note(row, moved=is_new or self._place_of(row) != (state.start, state.deleted))
         table.texts["name"].set_text(row, state.name)
         table.texts["status"].set_text(row, state.status)
         table.texts["exp"].set_text(row, state.exp)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -19,13 +20,23 @@ from nbtrack.store.page_summaries import PageSummaries, RunSummaries
 from nbtrack.store.query import parse_field, parse_filter, parse_order
 from nbtrack.store.state import as_status
 from nbtrack.store.vector import Vectors
+from nbtrack.store.views import RunChanges
 
 ATTRIBUTES: Final = ("run_name", "status", "experiment_id", "start_time", "end_time", "user_id", "lifecycle_stage")
+_MOST_TOLD: Final = 64  # revisions
 _PAGES_FROM_LOGS: Final = 4  # a process that searches more often is better off with the columns in memory
 _VIEWS: Final = {"ACTIVE_ONLY": 0, "DELETED_ONLY": 1, "ALL": None}
 _KINDS: Final[tuple[ColumnKind, ...]] = ("param", "metric", "tag")
 
 T = TypeVar("T")
+
+
+class _Told(NamedTuple):
+    """How far the index was when a revision was told, and the last commit of the experiments."""
+
+    epoch: object
+    changes: int
+    experiments: Any
 
 
 class Search:
@@ -39,6 +50,7 @@ class Search:
         self._warn = warn
         self._values: dict[tuple[bytes, str, int, int], float | None] = {}
         self._pages = 0  # that were read from logs
+        self._told: OrderedDict[str, _Told] = OrderedDict()  # revision -> what was then
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Bring the index up to date."""
@@ -81,8 +93,30 @@ class Search:
         return self._answer(self._revision)
 
     def _revision(self) -> str:
-        known = repr((self.index.fingerprint(), self._commits_changed())).encode()
-        return f"{crc32(known):08x}{crc32(known[::-1]):08x}"
+        commits = self._commits_changed()
+        known = repr((self.index.fingerprint(), commits)).encode()
+        revision = f"{crc32(known):08x}{crc32(known[::-1]):08x}"
+        if revision not in self._told:
+            self._told[revision] = _Told(self.index.epoch, self.index.changes, commits[0])
+            if len(self._told) > _MOST_TOLD:
+                self._told.popitem(last=False)
+        return revision
+
+    def changes_since(self, revision: str) -> RunChanges | None:
+        """Return which runs are others than at a revision; None if that is not known."""
+
+        def look() -> RunChanges | None:
+            now, told = self._revision(), self._told.get(revision)
+            if told is None or told.epoch is not self.index.epoch or told.experiments != self._told[now].experiments:
+                return None
+            rows = self.index.changed_since(told.changes)
+            if rows is None:
+                return None
+            ids = self.index.table.ids.take(np.array(rows, np.int64), self.index.table.rows)
+            moved = self.index.moved_at > told.changes
+            return RunChanges([run_id.decode() for run_id in ids.tolist()], moved, now)
+
+        return self._answer(look)
 
     # -- selecting -------------------------------------------------------------------------------------------------
     def _select(

@@ -63,6 +63,18 @@ class Views:
         self.log.append({"t": now_ms(), "name": name, "view": view, "user": user})
 
 
+@dataclass(frozen=True, slots=True)
+class RunChanges:
+    """Which runs are others than at an earlier revision, up to `revision`.
+
+    With `moved`, runs came or went, or their order may be another.
+    """
+
+    run_ids: Sequence[str]
+    moved: bool
+    revision: str
+
+
 class TableViews(ABC):
     """What the run table asks of a store beside runs: which columns there are, and the views saved of it."""
 
@@ -91,6 +103,10 @@ class TableViews(ABC):
     ) -> RunCatalog:
         """Which params, metrics and tags the runs that fit have, and in which of them they differ."""
         return self._catalog(experiment_ids, filter_string, view, run_ids)
+
+    def changes_since(self, revision: str) -> RunChanges | None:
+        """Which runs are others than at a revision that :meth:`run_table` told of; None if all must be asked for."""
+        return None
 
     def list_views(self) -> list[SavedView]:
         """The saved views of the run table, sorted by name."""

@@ -17,6 +17,8 @@ class ListRuns(Request, frozen=True, tag="runs"):
     `columns` restricts what is told beside attributes, and `also` adds to it: keys and expressions in the language of
     `search_runs`, such as ``params.lr`` or ``min(metrics.loss)``. A table of more than `max_cells` (0: any number) or
     more runs than `limit` comes back without rows, its columns without values, and is asked for block by block.
+
+    `since` is the revision of the answer to the same question that is at hand: then only changes need be told.
     """
 
     filter: str = ""
@@ -29,6 +31,7 @@ class ListRuns(Request, frozen=True, tag="runs"):
     columns: list[str] | None = None
     also: list[str] = []
     max_cells: int = 0
+    since: str = ""
 
 
 class GetCatalog(Request, frozen=True, tag="catalog"):
@@ -76,10 +79,17 @@ class Column(Answer, frozen=True):
     better: Literal["higher", "lower"] | None = None
 
 
+class Changes(Answer, frozen=True):
+    """Says that an answer holds only the rows that changed; `order` is all run ids (null: the same as before)."""
+
+    order: list[str] | None
+
+
 class Runs(Answer, frozen=True):
     """Runs as columns; `colors` gives each run its stable colour and shape (an index into 8 colours by 8 shapes).
 
     `offset` is the place of the first run among the `total` that fit. Not `whole`: too many for one answer.
+    With `changed`, these are only the runs that changed since; `colors` are those of its order.
     """
 
     run_ids: list[str]
@@ -89,6 +99,7 @@ class Runs(Answer, frozen=True):
     revision: str
     offset: int = 0
     whole: bool = True
+    changed: Changes | None = None
 
 
 class CatalogColumn(Answer, frozen=True):

@@ -148,6 +148,7 @@ export function tableOf(runs: readonly FakeRun[], all: readonly FakeRun[], now: 
     revision: revision,
     offset: 0,
     whole: true,
+    changed: null,
   };
 }
 

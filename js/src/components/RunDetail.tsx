@@ -126,6 +126,7 @@ export function asRuns(run: Detail): Runs {
     revision: "",
     offset: 0,
     whole: true,
+    changed: null,
   };
 }
 
