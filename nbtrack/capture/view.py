@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def store_hint(store: Store, notebook: Path | None = None) -> str:
-    """Return where the store lies, seen from the notebook's folder, so that both may move together."""
+    """Return where the store lies, seen from the notebook's folder, so that both may move together; or its address."""
+    if "://" in store.uri:
+        return store.uri
     folder = notebook.parent if notebook is not None else Path.cwd()
     try:
         return Path(os.path.relpath(store.uri, folder)).as_posix()

@@ -140,7 +140,7 @@ def _store(store_uri: str | None) -> Finding:
 
     uri = store_uri or find_store_uri()
     try:
-        if not os.path.lexists(to_path(uri)):
+        if "://" not in uri and not os.path.lexists(to_path(uri)):
             return Finding("store", True, f"none yet; the first run makes {uri}")
         facts = open_store(uri, create=False).info()
     except NbtrackError as error:

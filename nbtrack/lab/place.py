@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from nbtrack.errors import InvalidInputError, StoreNotFoundError
-from nbtrack.store import ENVIRONMENT_VARIABLE, FOLDER_NAME, to_path
+from nbtrack.store import ENVIRONMENT_VARIABLE, FOLDER_NAME, in_use, to_path
 from nbtrack.store.layout import STORE_FILE
+
+_SERVERS = ("http://", "https://")
 
 
 class OutsideRootError(InvalidInputError):
@@ -59,8 +61,19 @@ def _named_store(root: Path, folder: Path, hint: str) -> Path | None:
     return wanted if _is_store(wanted) else None
 
 
+def _named_server(url: str) -> str:
+    """Return the address that an output names, which may be anybody's: only one that is in use here already."""
+    if url != os.environ.get(ENVIRONMENT_VARIABLE) and not in_use(url):
+        raise OutsideRootError(
+            f"store {url!r}: nobody here has used this server yet. Run nbtrack.set_tracking_uri({url!r}) in a notebook,"
+            f" or name it in {ENVIRONMENT_VARIABLE}."
+        )
+    return url
+
+
 def find_store(root: Path, notebook: str, hint: str | None = None) -> str:
-    """Return the folder of the store that a notebook uses.
+    """Return the folder of the store that a notebook uses, or the address of its team's server.
+
 
     Parameters
     ----------
@@ -80,10 +93,12 @@ def find_store(root: Path, notebook: str, hint: str | None = None) -> str:
     """
     root = Path(os.path.normpath(root.absolute()))
     folder = notebook_folder(root, notebook)
+    if hint and hint.startswith(_SERVERS):
+        return _named_server(hint)
     if hint and (named := _named_store(root, folder, hint)) is not None:
         return str(named)
     if environment := os.environ.get(ENVIRONMENT_VARIABLE):
-        return to_path(environment)
+        return environment if environment.startswith(_SERVERS) else to_path(environment)
     for here in (folder, *folder.parents):
         if _is_store(here / FOLDER_NAME):
             return str(here / FOLDER_NAME)

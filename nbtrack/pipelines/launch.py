@@ -170,6 +170,8 @@ def is_notebook(entry: EntryPoint) -> bool:
 def _environment(store: Store, run_id: str, is_notebook: bool) -> dict[str, str]:
     joined = {PARENT_ID: run_id} if is_notebook else {RUN_ID: run_id}
     mlflow = {"MLFLOW_TRACKING_URI": f"nbtrack://{Path(store.uri).as_posix()}", "MLFLOW_RUN_ID": run_id}
+    if "://" in store.uri:  # a team's server, where the run gets an id of its own later on
+        mlflow = {"MLFLOW_TRACKING_URI": store.uri}
     return {"NBTRACK_TRACKING_URI": store.uri, **joined, **({} if is_notebook else mlflow)}
 
 

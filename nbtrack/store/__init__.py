@@ -23,6 +23,7 @@ __all__ = [
     "RunWriter",
     "Store",
     "find_store_uri",
+    "in_use",
     "open_store",
     "open_stores",
 ]
@@ -145,6 +146,14 @@ def open_store(uri: str | Path | None = None, create: bool = True) -> FileStore:
         while len(_recent) > 16:
             _recent.popitem(last=False)
     return store
+
+
+def in_use(url: str) -> bool:
+    """Return whether a user of this machine has opened the server at `url` before, of his own will."""
+    from importlib import import_module
+
+    found: bool = import_module(_ELSEWHERE[url.partition("://")[0]]).in_use(url)
+    return found
 
 
 def _open_elsewhere(scheme: str, url: str, create: bool) -> FileStore:

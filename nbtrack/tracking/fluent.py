@@ -48,6 +48,8 @@ def source_tag(store: Store, path: Path | None = None) -> str | None:
     if path is None:
         return None
     try:
+        if "://" in store.uri:  # a server, which has no folder that the user knows
+            return path.absolute().as_posix()
         return Path(os.path.relpath(path.absolute(), Path(store.uri).parent)).as_posix()
     except (ValueError, OSError):  # another drive, or a store that is no folder
         return path.as_posix()

@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-WANTED = ["mlflow>=3.10", "psycopg2-binary>=2.9", "scikit-learn>=1.4", "pytest>=8.2", "pytest-timeout>=2.3"]
+WANTED = [
+    "mlflow>=3.10",
+    "psycopg2-binary>=2.9",
+    "scikit-learn>=1.4",
+    "pytest>=8.2",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+]
 
 
 @pytest.fixture(scope="session")

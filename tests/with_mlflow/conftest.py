@@ -13,6 +13,8 @@ if importlib.util.find_spec("mlflow") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["NBTRACK_EXAMPLES"] = "6"  # each asks a server a dozen times
+    pytest.register_assert_rewrite("tests.store.promises", "tests.store.contract")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

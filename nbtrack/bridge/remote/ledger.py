@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zlib import crc32
 
 from nbtrack.store.files import replace
+
+Depth = Literal["list", "calls", "logs"]  # what a run in the mirror was made from; its own files are all of it
 
 
 @dataclass(slots=True)
 class Sent:
-    """What the server knows of a run: `at` holds the bytes that were sent of each of its files.
+    """What mirror and server know of a run of each other.
 
-    `open` says whether more may be to send; a run that came from the server has `seen`, what it was then.
+    `marker` is the file that says in this mirror that a run of somebody else is live.
+    `at` holds how many bytes of each of its files both have, but for those `aside`, which are of this mirror alone;
+    `open` says whether more may be to send; `seen` is what the server's list last said of the run, `status` and
+    `deleted` what this mirror last told the server.
     """
 
     run_id: str
@@ -23,10 +29,22 @@ class Sent:
     creating: bool = False
     artifact_uri: str = ""
     at: dict[str, int] = field(default_factory=dict)
+    aside: list[str] = field(default_factory=list)
+    marker: str = ""
     open: bool = True
     seen: str = ""
-    details: bool = False
+    depth: Depth = "logs"
+    status: str = "RUNNING"
+    deleted: bool = False
     refused: list[str] = field(default_factory=list)
+
+    @property
+    def logged(self) -> str:
+        """A short text for which files there are, and how long: equal where two mirrors have the same."""
+        return f"{crc32(json.dumps(sorted(self.at.items())).encode()):08x}"
+
+
+_FIELDS = {one.name for one in fields(Sent)}
 
 
 class SentFiles:
@@ -40,7 +58,7 @@ class SentFiles:
         """Return the record of a run, None if there is none that can be read."""
         found = self._read(f"runs/{run_id}.json")
         try:
-            return None if found is None else Sent(**found)
+            return None if found is None else Sent(**{key: found[key] for key in found if key in _FIELDS})
         except TypeError:
             return None
 

@@ -12,7 +12,7 @@ from nbtrack.registry.fold import State, fold
 from nbtrack.registry.sources import find_source
 
 if TYPE_CHECKING:
-    from nbtrack.bridge.remote.store import RemoteStore
+    from nbtrack.bridge.remote.step import InStep
 
 TAG_SOURCE: Final = "nbtrack.model_source"  # of a version on the server: what its place is called here
 _GONE: Final = "RESOURCE_DOES_NOT_EXIST"
@@ -21,7 +21,7 @@ _GONE: Final = "RESOURCE_DOES_NOT_EXIST"
 class RemoteModels:
     """The registry of one mirror."""
 
-    def __init__(self, store: RemoteStore) -> None:
+    def __init__(self, store: InStep) -> None:
         self._store = store
         self._rest = store.rest
 

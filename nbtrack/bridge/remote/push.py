@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.bridge.remote.ledger import Sent
+from nbtrack.bridge.remote.logs import PART_BYTES, put_parts
 from nbtrack.bridge.remote.rest import ServerRefusedError
-from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_NOTE, TAG_PARENT, TAG_SOURCE, TAG_USER
+from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_NOTE, TAG_PARENT, TAG_SOURCE, TAG_USER, Run
 from nbtrack.errors import NbtrackError, NotFoundError
-from nbtrack.store.layout import LOG_SUFFIX
 from nbtrack.store.lines import parse_line
 
 if TYPE_CHECKING:
-    from nbtrack.bridge.remote.store import RemoteStore
+    from nbtrack.bridge.remote.step import InStep
 
 TAG_LOCAL_ID: Final = "nbtrack.run_id"  # on the server: what the run is called here, and for everybody who uses nbtrack
-LOG_ARTIFACT: Final = "nbtrack/log"  # on the server: the folder of the run's own logs, from which all of it can be read
+TAG_LOGGED: Final = "nbtrack.logged"  # which of the run's own files are there, and how long
+TAG_GONE: Final = "nbtrack.gone"  # of a run that was taken back, or removed for good
 _AT_ONCE: Final = 1000
 _STATUSES: Final = {"CRASHED": "FAILED"}
 _TO_THEIRS: Final = {
@@ -36,7 +37,7 @@ TO_OURS: Final = {theirs: ours for ours, theirs in _TO_THEIRS.items()}
 class Pusher:
     """Sends the runs of one mirror."""
 
-    def __init__(self, store: RemoteStore) -> None:
+    def __init__(self, store: InStep) -> None:
         self._store = store
         self._rest = store.rest
         self._sent = store.sent
@@ -51,23 +52,54 @@ class Pusher:
         """
         sent = self._sent.get(run_id) or Sent(run_id)
         try:
+            run = self._store.local_run(run_id)  # first: of a run that is over by now the files are complete
             folder, names = self._store.files_of(run_id)
-        except NotFoundError:  # taken back before it was sent
-            sent.open = False
-            self._sent.put(sent)
+        except NotFoundError:  # taken back
+            self.say_gone(sent)
             return True
         if not sent.remote:
             self._create(sent)
+        batch = _Batch()
         news = False
         for name in sorted(names, key=lambda one: ("~" in one, len(one), one)):
-            news |= self._push_file(sent, f"{folder}/{name}", name)
-        run = self._store.local_run(run_id)
-        over = run.info.status != "RUNNING"
-        if news and over:
-            self._finish(sent, folder, names, run.info.status, run.info.end_time, run.info.run_name)
+            if name not in sent.aside:
+                news |= self._push_file(sent, batch, f"{folder}/{name}", name)
+        over = run.info.status not in {"RUNNING", "SCHEDULED"}
+        if news:
+            if sent.depth == "logs" and not any("its log" in text for text in sent.refused):
+                batch.tags[TAG_LOGGED] = sent.logged
+            self._send(sent, batch)
+        self._say_status(sent, run)
         sent.open = not over
         self._sent.put(sent)
         return over
+
+    def _say_status(self, sent: Sent, run: Run) -> None:
+        """Tell the server of the end of a run, that it goes on, or that it is in the trash."""
+        shown = _STATUSES.get(run.info.status, run.info.status)
+        if shown != sent.status:
+            body = {"run_id": sent.remote, "status": shown, "run_name": run.info.run_name}
+            self._attempt(
+                sent, "runs/update", {**body, **({} if run.info.end_time is None else {"end_time": run.info.end_time})}
+            )
+            sent.status = shown
+        if (run.info.lifecycle_stage == "deleted") != sent.deleted:
+            sent.deleted = not sent.deleted
+            self._attempt(sent, "runs/delete" if sent.deleted else "runs/restore", {"run_id": sent.remote})
+
+    def _out_of_the_trash(self, sent: Sent) -> None:
+        if sent.deleted:  # MLflow takes nothing for a run in the trash
+            self._rest.post("runs/restore", {"run_id": sent.remote})
+            sent.deleted = False
+
+    def say_gone(self, sent: Sent) -> None:
+        """Make everybody forget a run. MLflow's interface has no way to remove one: it stays in the trash there."""
+        if sent.remote:
+            self._rest.post("runs/restore", {"run_id": sent.remote})
+            self._attempt(sent, "runs/set-tag", {"run_id": sent.remote, "key": TAG_GONE, "value": "true"})
+            self._attempt(sent, "runs/delete", {"run_id": sent.remote})
+        sent.open, sent.at, sent.deleted = False, {}, True
+        self._sent.put(sent)
 
     def _create(self, sent: Sent) -> None:
         run = self._store.local_run(sent.run_id)
@@ -115,32 +147,40 @@ class Pusher:
         return str(known[experiment_id])
 
     # -- lines -----------------------------------------------------------------------------------------------------
-    def _push_file(self, sent: Sent, path: str, name: str) -> bool:
+    def _push_file(self, sent: Sent, batch: _Batch, path: str, name: str) -> bool:
         """Send the whole lines of a file that were not sent yet; return whether there were any."""
         start = sent.at.get(name, 0)
+        first = start - start % PART_BYTES
         with Path(path).open("rb") as file:
             header = parse_line(file.readline())
-            file.seek(start)
+            file.seek(first)
             data = file.read()
         data = data[: data.rfind(b"\n") + 1]
-        if not data:
+        if len(data) <= start - first:
             return False
+        self._out_of_the_trash(sent)
+        if sent.depth == "logs":
+            try:
+                put_parts(self._rest, sent, name, first, data)
+            except ServerRefusedError as error:
+                self._refused(sent, f"its log: {error}")
         base = int(header.get("t", 0)) if isinstance(header, dict) else 0
-        batch = _Batch()
-        for line in data.splitlines():
+        at = start
+        for line in data[start - first :].splitlines(keepends=True):
             record = parse_line(line)
             if isinstance(record, list):
                 batch.add_metrics(base, record)
             elif isinstance(record, dict):
-                self._take(sent, batch, record, base)
+                self._take(sent, batch, record)
+            at += len(line)
             if batch.size >= _AT_ONCE:
                 self._send(sent, batch)
-        self._send(sent, batch)
-        sent.at[name] = start + len(data)
-        self._sent.put(sent)
+                sent.at[name] = at
+                self._sent.put(sent)
+        sent.at[name] = at  # noted with the rest of the batch
         return True
 
-    def _take(self, sent: Sent, batch: _Batch, record: Mapping[str, Any], base: int) -> None:
+    def _take(self, sent: Sent, batch: _Batch, record: Mapping[str, Any]) -> None:
         if "end" in record:
             return
         if edit := record.get("edit"):
@@ -166,10 +206,6 @@ class Pusher:
             self._upload(sent, path, digest)
         if name := edit.get("name"):
             batch.tags["mlflow.runName"] = name
-        deleted = edit.get("deleted")
-        if deleted is not None:
-            self._send(sent, batch)
-            self._attempt(sent, "runs/delete" if deleted else "runs/restore", {"run_id": sent.remote})
 
     def _take_tags(self, sent: Sent, batch: _Batch, tags: Mapping[str, Any]) -> None:
         for key, value in tags.items():
@@ -213,18 +249,6 @@ class Pusher:
             sent.refused.append(text)
         self._store.warn_refused(sent.run_id, text)
 
-    def _finish(self, sent: Sent, folder: str, names: list[str], status: str, end: int | None, run_name: str) -> None:
-        """Say how the run ended, and leave its own logs on the server: from them others have all of it."""
-        for name in names:
-            data = Path(folder, name).read_bytes()
-            try:
-                self._rest.put_file(sent.artifact_uri, f"{LOG_ARTIFACT}/{name}", data)
-            except ServerRefusedError as error:
-                self._refused(sent, f"its log: {error}")
-        shown = _STATUSES.get(status, status)
-        body = {"run_id": sent.remote, "status": shown, "run_name": run_name}
-        self._attempt(sent, "runs/update", {**body, **({"end_time": end} if end is not None else {})})
-
 
 class _Batch:
     """What is to be sent at once."""
@@ -244,12 +268,16 @@ class _Batch:
             self.metrics.append({"key": key, "value": value, "timestamp": base + at, "step": step})
 
     def bodies(self) -> Iterator[dict[str, list[Any]]]:
-        """Yield bodies within MLflow's limits: 1,000 metrics, 100 params, 100 tags, 1,000 in all."""
+        """Yield bodies within MLflow's limits: 100 params, 100 tags, 1,000 of all; the last one holds the last tags."""
         params, tags = _pairs(self.params), _pairs(self.tags)
-        for start in range(0, max(len(params), len(tags)), 100):
-            yield {"params": params[start : start + 100], "tags": tags[start : start + 100]}
-        for start in range(0, len(self.metrics), _AT_ONCE):
+        texts = [(params[n : n + 100], tags[n : n + 100]) for n in range(0, max(len(params), len(tags)), 100)]
+        room = _AT_ONCE - sum(map(len, texts[-1])) if texts else 0
+        first = self.metrics[:room] if len(self.metrics) <= room else []
+        for start in range(len(first), len(self.metrics), _AT_ONCE):
             yield {"metrics": self.metrics[start : start + _AT_ONCE]}
+        for number, (some_params, some_tags) in enumerate(texts, 1):
+            body = {"params": some_params, "tags": some_tags, "metrics": first if number == len(texts) else []}
+            yield {kind: items for kind, items in body.items() if items}
 
     def clear(self) -> None:
         self.metrics, self.params, self.tags = [], {}, {}
@@ -271,8 +299,3 @@ def _dataset(record: Mapping[str, Any]) -> dict[str, Any]:
         "profile": kept.get("profile") or "",
     }
     return {"tags": _pairs(tags), "dataset": data}
-
-
-def is_log(name: str) -> bool:
-    """Return whether an artifact under :data:`LOG_ARTIFACT` is a file of a run."""
-    return name.endswith(LOG_SUFFIX) and Path(name).name == name

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from nbtrack.entities import Status
 from nbtrack.store.base import Store
 
+EXAMPLES = int(os.environ.get("NBTRACK_EXAMPLES", "60"))  # of strange names, for each promise on names
+
 
 class Promises:
-    """Declares the helpers that :class:`StoreContract` asks for."""
+    """Declares the helpers that :class:`StoreContract` asks for; a store far away may ask for less in bulk."""
+
+    many_runs = 1001
+    many_points = 30_000
 
     def fresh(self, store: Store) -> Store:
         """Return another object on the same data."""

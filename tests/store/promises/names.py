@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nbtrack.errors import InvalidInputError, InvalidNameError
 from nbtrack.store.base import Store
 
-from .base import Promises, make_run
+from .base import EXAMPLES, Promises, make_run
 
 NASTY = [
     "..", "../x", "a/../b", "a/..", "/etc/passwd", "//host/share", "\\\\host\\share", "C:\\x", "C:x", "c:/x", "a\\b",
@@ -24,7 +24,7 @@ NASTY = [
 TEXT = st.one_of(
     st.sampled_from(NASTY), st.text(max_size=300), st.lists(st.sampled_from(NASTY), max_size=4).map("/".join)
 )
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def tree(folder: Path) -> set[str]:
@@ -131,7 +131,8 @@ class NamePromises(Promises):
                     continue
             writer.end()
         assert {path.name for path in Path.cwd().iterdir()} == home
-        root = Path(store.info()["uri"]) if Path(str(store.info()["uri"])).exists() else None
+        place = Path(str(store.info().get("mirror") or store.info()["uri"]))
+        root = place if place.exists() else None
         new = tree(tmp_path) - outside
         assert all((tmp_path / path).resolve().is_relative_to(root.resolve()) for path in new) if root else not new
         if root:
