@@ -59,7 +59,7 @@ def check_run_name(value: object) -> str:
         Unless it is text of 1 to 250 characters with no control character and no ``..`` path segment.
     """
     name = _check_text("run name", value, MAX_NAME)
-    if ".." in re.split(r"[/\\]", name):
+    if ".." in name and ".." in re.split(r"[/\\]", name):
         raise InvalidNameError(
             f"run name: '..' is a path segment in {_shown(value)}; a run name also names exported folders."
             " Leave the '..' out."

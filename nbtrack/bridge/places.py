@@ -26,6 +26,7 @@ class Places:
         self._bases = [str(base.resolve()) for base in bases if base.is_dir()]
         self._known: dict[str, list[tuple[str, frozenset[str]]]] = {}
         self._report = report
+        self._plain: dict[str, list[tuple[str, frozenset[str]]]] = {}  # the same by the text before the ends
         self._told: set[str] = set()
 
     def find(self, uri: str, ends: tuple[str, ...], what: str) -> Path | None:
@@ -40,6 +41,10 @@ class Places:
         what
             Whose files they are, for the report.
         """
+        tail = "/" + "/".join(ends)
+        plain = uri.removesuffix(tail)
+        if plain in self._plain and not any(ends[0] in entries for _, entries in self._plain[plain]):
+            return None  # ten thousand runs lie in one folder: what is not there is looked for once
         parts = urlsplit(uri)
         if parts.scheme not in {"", "file", "mlflow-artifacts"} or (parts.scheme == "file" and parts.netloc):
             self._tell(f"artifacts of {what}: are at {uri!r}; only files on this machine are copied.")
@@ -52,6 +57,8 @@ class Places:
         candidates = self._known.get(head)
         if candidates is None:
             candidates = self._known[head] = self._candidates(head, local=parts.scheme != "mlflow-artifacts")
+        if uri != plain:
+            self._plain[plain] = candidates
         for folder, entries in candidates:
             if ends[0] in entries and os.path.isdir(place := os.path.join(folder, *ends)):
                 if folder != head.rstrip("/"):

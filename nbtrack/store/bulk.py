@@ -18,7 +18,7 @@ from nbtrack.names import check_artifact_path, check_key, check_run_id, check_ru
 from nbtrack.store.appender import SEAL_BYTES
 from nbtrack.store.files import explained, write_all
 from nbtrack.store.layout import FORMAT_VERSION, LOG_SUFFIX, RUNS, check_time, day_of, day_of_id, split_run_file
-from nbtrack.store.lines import NEWLINE, clean_text, encode_line, seal, to_json_number
+from nbtrack.store.lines import NEWLINE, clean_text, encode_line, to_json_number
 from nbtrack.store.state import add_value, new_summary, summary_to_json
 
 if TYPE_CHECKING:
@@ -117,13 +117,14 @@ def _log_of(run: EndedRun) -> bytes:
     base = run.start_time_ms
     params = {checked_key(key): clean_text(value) for key, value in run.params.items()}
     tags = {checked_key(key): clean_text(value) for key, value in run.tags.items()}
-    name = check_run_name(run.run_name)
-    header: dict[str, Any] = {"t": base, "run": run.run_id, "v": FORMAT_VERSION, "exp": run.experiment_id, "name": name}
-    if tags:
-        header["tags"] = tags
-    log = _Log(seal(header))
+    told = b',"params":%b' % dumps(params) if params else b""  # as JSON, which stands in the log twice
+    tagged = b',"tags":%b' % dumps(tags) if tags else b""
+    name, experiment = dumps(check_run_name(run.run_name)), dumps(run.experiment_id)
+    who = b'"exp":%b,"name":%b' % (experiment, name)
+    run_id = run.run_id.encode()
+    log = _Log(_sealed(b'{"t":%d,"run":"%b","v":%d,%b%b' % (base, run_id, FORMAT_VERSION, who, tagged)))
     if params:
-        log.add(encode_line({"t": 0, "params": params}))
+        log.add(b'{"t":0%b}\n' % told)
     last: dict[str, list[Any]] = {}
     single: dict[tuple[int, int], dict[str, float | str]] = {}
     for key, points in run.metrics.items():
@@ -138,26 +139,32 @@ def _log_of(run: EndedRun) -> bytes:
         log.add(dumps((at, step, values), None, NEWLINE))
     for record in _records(run):
         log.add_ref(encode_line({"t": 0, **record}))
-    end: dict[str, Any] = {
-        "end": run.status,
-        "t": max(run.end_time_ms, 0) - base,
-        "seal": f"{log.crc:08x}",
-        "n": log.size - log.sealed_to,
-        "bytes": log.size,
-        "run": run.run_id,
-        "start": base,
-        "exp": run.experiment_id,
-        "name": name,
-    }
-    if params:
-        end["params"] = params
-    if tags:
-        end["tags"] = tags
-    end["last"] = last
-    if log.refs:
-        end["refs"] = log.refs
-    log.parts.append(seal(end))
+    ended = max(run.end_time_ms, 0) - base
+    log.parts.append(
+        _sealed(
+            b'{"end":"%b","t":%d,"seal":"%08x","n":%d,"bytes":%d,"run":"%b","start":%d,%b%b%b,"last":%b%b'
+            % (
+                run.status.encode(),
+                ended,
+                log.crc,
+                log.size - log.sealed_to,
+                log.size,
+                run_id,
+                base,
+                who,
+                told,
+                tagged,
+                dumps(last),
+                b',"refs":%b' % dumps(log.refs) if log.refs else b"",
+            )
+        )
+    )
     return b"".join(log.parts)
+
+
+def _sealed(body: bytes) -> bytes:
+    """Return a sealed line of JSON, given without its last bracket."""
+    return b'%b,"sum":"%08x"}\n' % (body, crc32(body))
 
 
 def _records(run: EndedRun) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+from functools import lru_cache
 from time import gmtime, time_ns
 from typing import Final
 
@@ -72,7 +73,12 @@ def new_id(at_ms: int | None = None) -> str:
 
 def day_of(at_ms: int) -> str:
     """Return the UTC day of a time, such as ``"2026-11-21"``."""
-    year, month, day = gmtime(at_ms // 1000)[:3]
+    return _day(at_ms // 86_400_000)
+
+
+@lru_cache(maxsize=4096)
+def _day(number: int) -> str:
+    year, month, day = gmtime(number * 86_400)[:3]
     return f"{year:04d}-{month:02d}-{day:02d}"
 
 
