@@ -5,13 +5,14 @@ import { bandLine, type CurveView, type Line, lineOf, PLAIN_VIEW } from "../curv
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { State } from "../state";
-import type { AnyRequest, Band, GetSeries, Runs, Series } from "../wire";
+import type { Band, GetSeries, Runs } from "../wire";
 import { type Chart, ChartTable, charts, Dots } from "./ChartParts";
 import { Curve, type Zoom } from "./Curve";
 import { CurveTools } from "./CurveTools";
 import { ErrorBanner } from "./ErrorBanner";
 import { ExportButtons, exported } from "./Figure";
 import { Button, Loading, Mark, useCall } from "./kit";
+import { useSame, useSeries } from "./series";
 
 /** More runs than this in one chart tell nobody anything. */
 const MOST_RUNS = 24;
@@ -46,6 +47,7 @@ export function groupsOf(runs: Runs, ids: readonly string[], column: string): Re
 
 interface CardProps {
   chart: Chart;
+  runs: Runs;
   state: State;
   client: Client;
   view: CurveView;
@@ -54,28 +56,34 @@ interface CardProps {
 }
 
 /** The lines of a chart: those that all charts asked for, or finer ones where it is zoomed in. */
-function useLines({ chart, client, state, view, groups, bands }: CardProps, zoom: Zoom | null): readonly Line[] {
+function useLines({ chart, client, state, runs, view, groups, bands }: CardProps, zoom: Zoom | null): readonly Line[] {
   const ids = chart.drawn.map((one) => one.run_id);
-  let request: AnyRequest | null = null;
-  if (zoom !== null && chart.curve) {
-    const [low, high] = zoom;
-    request =
-      groups === null
-        ? seriesRequest(ids, [chart.key], view, zoom)
-        : { op: "bands", groups, keys: [chart.key], spread: view.spread, axis: view.axis, low, high };
-  }
-  const finer = useCall(client, request, state.revision.value).answer as { series?: Series[]; bands?: Band[] } | null;
+  const isZoomed = zoom !== null && chart.curve;
+  const finer = useSeries(
+    client,
+    runs,
+    isZoomed && groups === null ? seriesRequest(ids, [chart.key], view, zoom) : null,
+    state.revision.value,
+  ).series;
+  const [low, high] = zoom ?? [];
+  const finerBands = useCall(
+    client,
+    isZoomed && groups !== null
+      ? { op: "bands", groups, keys: [chart.key], spread: view.spread, axis: view.axis, low, high }
+      : null,
+    state.revision.value,
+  ).answer?.bands;
   return useMemo(() => {
     if (groups !== null) {
-      const shown = (zoom === null ? null : finer?.bands) ?? bands.filter((one) => one.key === chart.key);
+      const shown = (zoom === null ? null : finerBands) ?? bands.filter((one) => one.key === chart.key);
       return shown.map((one) => bandLine(one, Object.keys(groups).indexOf(one.name)));
     }
-    const zoomed = zoom === null ? undefined : finer?.series;
+    const zoomed = zoom === null ? undefined : finer;
     return chart.drawn.map((one) => {
       const series = zoomed?.find((found) => found.run_id === one.run_id && found.key === chart.key) ?? one.series;
       return lineOf(series, one.name, one.color, view.axis);
     });
-  }, [chart, zoom, finer, view, groups, bands]);
+  }, [chart, zoom, finer, finerBands, view, groups, bands]);
 }
 
 function ChartCard(props: CardProps) {
@@ -186,7 +194,7 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
   );
   const request =
     ids.length > 0 && keys.length > 0 ? seriesRequest([...ids], keys.slice(0, MOST_CHARTS), view, null) : null;
-  const { answer, failure } = useCall(client, request, state.revision.value);
+  const { series, failure } = useSeries(client, runs, request, state.revision.value);
   const grouped = useCall(
     client,
     groups === null || request === null
@@ -194,15 +202,11 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
       : { op: "bands", groups, keys: keys.slice(0, MOST_CHARTS), spread: view.spread, axis: view.axis },
     state.revision.value,
   );
-  const drawn = useMemo(() => {
+  const found = useMemo(() => {
     const chosen = new Set(ids);
-    return answer === null
-      ? []
-      : charts(
-          runs,
-          answer.series.filter((one) => chosen.has(one.run_id)),
-        );
-  }, [runs, answer, ids]);
+    return charts(runs, series?.filter((one) => chosen.has(one.run_id)) ?? []);
+  }, [runs, series, ids]);
+  const drawn = useSame(found);
   if (keys.length === 0) {
     return (
       <p class="nbt-note">
@@ -213,10 +217,10 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
   if (request === null) {
     return <p class="nbt-note">{trans.__("Choose runs in the table to draw their metrics.")}</p>;
   }
-  if (failure !== null && answer === null) {
+  if (failure !== null && series === null) {
     return <ErrorBanner failure={failure} retry={state.refresh} />;
   }
-  if (answer === null) {
+  if (series === null) {
     return <Loading label={trans.__("Reading metrics…")} />;
   }
   return (
@@ -230,6 +234,7 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
           <ChartCard
             key={chart.key}
             chart={chart}
+            runs={runs}
             state={state}
             client={client}
             view={view}
