@@ -30,9 +30,11 @@ export interface PanelProps {
   mismatch: Signal<string>;
   /** Open the comparison in a place with room. */
   compare: () => void;
+  /** Open a page of its own with everything about a run. */
+  page: (run_id: string) => void;
 }
 
-function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }) {
+function RunsTab({ client, state, compare, page }: ViewProps & Pick<PanelProps, "compare" | "page">) {
   const current = state.current.value;
   return (
     <div class="nbt-runs-tab">
@@ -61,22 +63,27 @@ function RunsTab({ client, state, compare }: ViewProps & { compare: () => void }
           <p class="nbt-note">{trans.__("Click a run to see it, register its model and serve it.")}</p>
         )
       ) : (
-        <RunCard
-          key={current}
-          client={client}
-          state={state}
-          run_id={current}
-          detailed={true}
-          close={() => {
-            state.current.value = null;
-          }}
-        />
+        <>
+          <RunCard
+            key={current}
+            client={client}
+            state={state}
+            run_id={current}
+            detailed={true}
+            close={() => {
+              state.current.value = null;
+            }}
+          />
+          <div class="nbt-actions nbt-under">
+            <Button name="run-page" label={trans.__("Open as a page")} onClick={() => page(current)} />
+          </div>
+        </>
       )}
     </div>
   );
 }
 
-export function Panel({ client, state, tab, mismatch, compare }: ViewProps & PanelProps) {
+export function Panel({ client, state, tab, mismatch, compare, page }: ViewProps & PanelProps) {
   const info = useCall(client, { op: "info" }, state.revision.value).answer;
   const servers = useCall(client, { op: "servers" }, state.revision.value).answer;
   const counts: Readonly<Record<Tab, number>> = {
@@ -115,7 +122,7 @@ export function Panel({ client, state, tab, mismatch, compare }: ViewProps & Pan
         after={(one) => counts[one] > 0 && <span class="nbt-badge">{formatCount(counts[one])}</span>}
       />
       <div class="nbt-panel-body" role="tabpanel" aria-label={tabName(tab.value)}>
-        {tab.value === "runs" && <RunsTab client={client} state={state} compare={compare} />}
+        {tab.value === "runs" && <RunsTab client={client} state={state} compare={compare} page={page} />}
         {tab.value === "models" && <ModelVersions client={client} state={state} />}
         {tab.value === "servers" && <ServerList client={client} state={state} />}
       </div>
@@ -146,4 +153,5 @@ export const mount = mounter<PanelProps>(Panel, {
   tab: signal<Tab>("runs"),
   mismatch: signal(""),
   compare: () => undefined,
+  page: () => undefined,
 });

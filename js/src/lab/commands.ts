@@ -182,7 +182,9 @@ function addRunActs(parts: Parts): void {
     app.commands.addCommand(id, {
       label,
       isEnabled: (args) => meant(parts, args) !== null,
-      describedBy: { args: { type: "object", properties: { ...PLACE, run_id: { type: "string" } } } },
+      describedBy: {
+        args: { type: "object", properties: { ...PLACE, run_id: { type: "string" }, name: { type: "string" } } },
+      },
       execute: (args) => {
         const run = meant(parts, args);
         return run === null ? undefined : act(run, args);
@@ -191,7 +193,7 @@ function addRunActs(parts: Parts): void {
   };
   add(CommandIds.openRun, trans.__("Open the Run as a Page"), ({ run_id, host, place }, args) => {
     const where = typeof args.path === "string" ? placeOf(args, panel) : (place ?? panel.place);
-    tabs.page(where, run_id, host.state.known(run_id)?.name);
+    tabs.page(where, run_id, host.state.known(run_id)?.name ?? textOr(args.name) ?? undefined);
   });
   add(CommandIds.pinBaseline, trans.__("Show Other Runs against this Run"), ({ run_id, host: { state } }) => {
     const { layout } = state;

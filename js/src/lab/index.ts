@@ -174,7 +174,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       interval_ms: () => settings.value.refreshSeconds * 1000,
     };
     const tabs = new Tabs(app, surroundings);
-    const panel = new RunsPanel(surroundings, (place, run_ids) => tabs.compare(place, run_ids));
+    const panel = new RunsPanel(surroundings, {
+      compare: (place, run_ids) => tabs.compare(place, run_ids),
+      page: (place, run_id, name) => tabs.page(place, run_id, name),
+    });
     const inspector = new InspectorPanel(surroundings, {
       track: () => void app.commands.execute(CommandIds.toggleTrack),
       page: (place, run_id) => tabs.page(place, run_id, panel.state.known(run_id)?.name),

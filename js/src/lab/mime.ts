@@ -2,7 +2,7 @@
 import type { IRenderMime, IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { Panel, Widget } from "@lumino/widgets";
 import { type Signal, signal } from "@preact/signals";
-import { isVisible } from "../client";
+import { failureOf, isVisible } from "../client";
 import { mount as mountCompare } from "../components/Compare";
 import { mount as mountCard } from "../components/RunCard";
 import { mountOne as mountServer } from "../components/ServeCard";
@@ -23,6 +23,27 @@ export interface Stand {
   life: WidgetLife;
   /** What the notebook can do for a run's card, given the node that it stands in. */
   control: (node: HTMLElement) => Control;
+}
+
+/** How long to wait before a server is asked once more that did not answer. */
+const WAITS_MS = [400, 1500, 5000, 15_000];
+
+/** Ask; if nobody answers, as while a page loads or a server restarts, ask again. A refusal is an answer. */
+async function patiently(ask: () => Promise<boolean>, wanted: () => boolean): Promise<boolean> {
+  for (const wait of [...WAITS_MS, null]) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (wait === null || failureOf(error).code !== "unreachable") {
+        return false;
+      }
+      await new Promise((done) => setTimeout(done, wait));
+      if (!wanted()) {
+        return false;
+      }
+    }
+  }
+  return false;
 }
 
 /** Shows, of what an output holds, the most that can be had: the widget, else a view through the server, else what was saved. */
@@ -151,16 +172,18 @@ class ViewRenderer extends Panel implements IRenderMime.IRenderer {
     const client = connect({ ...this.stand.surroundings, place: () => place, visible });
     const { run_ids, filter, experiment } = view;
     const run_id = run_ids?.[0] ?? "";
-    try {
-      // Only what the server can answer goes live; else what was saved stays, without an error.
+    // Only what the server can answer goes live; else what was saved stays, without an error.
+    const answers = async (): Promise<boolean> => {
       if (view.view === "card") {
         await client.call({ op: "run", run_id });
       } else if (view.view === "server") {
         await client.call({ op: "servers" });
-      } else if ((await client.call({ op: "runs", run_ids, filter, experiment, limit: 1 })).run_ids.length === 0) {
-        return;
+      } else {
+        return (await client.call({ op: "runs", run_ids, filter, experiment, limit: 1 })).run_ids.length > 0;
       }
-    } catch {
+      return true;
+    };
+    if (!(await patiently(answers, current))) {
       return;
     }
     if (current()) {

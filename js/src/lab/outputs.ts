@@ -1,6 +1,7 @@
 /** Which widgets in a notebook's outputs live: those of this session do, those that were saved must be asked about. */
-import type { CodeCell, ICodeCellModel } from "@jupyterlab/cells";
+import type { ICodeCellModel } from "@jupyterlab/cells";
 import type { NotebookPanel } from "@jupyterlab/notebook";
+import type { IOutputModel } from "@jupyterlab/rendermime";
 import { Signal } from "@lumino/signaling";
 import { VIEW_MIME, WIDGET_MIME } from "./tokens";
 import { parseView } from "./view";
@@ -12,17 +13,21 @@ export function widgetOf(data: Readonly<Record<string, unknown>>): string {
   return typeof id === "string" ? id : (parseView(data[VIEW_MIME])?.widget ?? "");
 }
 
+/** All outputs of a notebook, from top to bottom. */
+function savedOutputs(panel: NotebookPanel): IOutputModel[] {
+  return [...(panel.content.model?.cells ?? [])].flatMap((cell) => {
+    const { outputs } = cell as Partial<ICodeCellModel>;
+    return Array.from({ length: outputs?.length ?? 0 }, (_, i) => outputs?.get(i)).filter((one) => one !== undefined);
+  });
+}
+
 /** The store that the notebook's newest output of ours names; null if none does, and its folder decides. */
 export function namedStore(panel: NotebookPanel): string | null {
-  const cells = panel.content.model?.cells;
-  for (let i = (cells?.length ?? 0) - 1; i >= 0; i--) {
-    const outputs = (cells?.get(i) as ICodeCellModel | undefined)?.outputs;
-    for (let j = (outputs?.length ?? 0) - 1; j >= 0; j--) {
-      const view = outputs?.get(j).data[VIEW_MIME];
-      const store = typeof view === "object" && view !== null ? (view as { store?: unknown }).store : undefined;
-      if (typeof store === "string" && store !== "") {
-        return store;
-      }
+  for (const { data } of savedOutputs(panel).reverse()) {
+    const view = data[VIEW_MIME];
+    const store = typeof view === "object" && view !== null ? (view as { store?: unknown }).store : undefined;
+    if (typeof store === "string" && store !== "") {
+      return store;
     }
   }
   return null;
@@ -45,7 +50,7 @@ export class WidgetLife {
       }
     });
     panel.sessionContext.statusChanged.connect((_, status) => {
-      if (status === "restarting" || status === "autorestarting") {
+      if (status === "restarting" || status === "autorestarting" || status === "dead") {
         this.end();
       }
     });
@@ -80,17 +85,12 @@ export class WidgetLife {
     this.ended.emit();
   }
 
-  /** From now on, widgets in today's outputs count as saved ones. */
+  /** From now on, widgets in today's outputs count as saved ones. Read from the model: cells may not be drawn yet. */
   private remember(): void {
-    for (const cell of this.panel.content.widgets) {
-      if (cell.model.type === "code") {
-        const { outputs } = (cell as CodeCell).model;
-        for (let i = 0; i < outputs.length; i++) {
-          const id = widgetOf(outputs.get(i).data);
-          if (id !== "") {
-            this.saved.add(id);
-          }
-        }
+    for (const { data } of savedOutputs(this.panel)) {
+      const id = widgetOf(data);
+      if (id !== "") {
+        this.saved.add(id);
       }
     }
   }

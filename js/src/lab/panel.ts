@@ -135,7 +135,10 @@ export class RunsPanel extends Follower {
 
   constructor(
     surroundings: Surroundings,
-    private readonly compare: (place: Place, run_ids: string[] | null) => void,
+    private readonly acts: {
+      compare: (place: Place, run_ids: string[] | null) => void;
+      page: (place: Place, run_id: string, name: string | undefined) => void;
+    },
   ) {
     super(surroundings);
     this.id = PANEL_ID;
@@ -154,7 +157,8 @@ export class RunsPanel extends Follower {
     return mountPanel(this.node, this.client, state, {
       tab: this.tab,
       mismatch: this.mismatch,
-      compare: () => this.compare(this.place, state.chosen.value === null ? null : [...state.chosen.value]),
+      compare: () => this.acts.compare(this.place, state.chosen.value === null ? null : [...state.chosen.value]),
+      page: (run_id) => this.acts.page(this.place, run_id, state.known(run_id)?.name),
     });
   }
 }

@@ -34,7 +34,7 @@ export class Tabs {
     });
     void restorer.restore(this.pages, {
       command: CommandIds.openRun,
-      args: ({ content: { place, run_id } }) => ({ ...place, run_id, restored: true }),
+      args: ({ content: { place, run_id }, title }) => ({ ...place, run_id, name: title.label, restored: true }),
       name: ({ content: { place, run_id } }) => nameOf(place, [run_id]),
     });
   }

@@ -38,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def ids(store: Store) -> list[str]:
+def ids(store: Store, pipeline: str) -> list[str]:
     """Four runs with curves, a note, a picture, a table, a model that is registered, and one that failed."""
     found = []
     for i in range(4):
@@ -63,6 +63,7 @@ def ids(store: Store) -> list[str]:
                 }
             ]
             run.log_capture({"source": f"x = {i}", "slice": {"cells": cells, "complete": True, "missing": []}})
+            run.log_capture({"reproduced": STAMP})
             run.log_capture({"stdout": "printed", "packages": {"numpy": "2"}, "python": "3.11", "seeds": {"numpy": i}})
             nbtrack.sklearn.log_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), "model", input_example=[[0.5]])
         found.append(run.run_id)
@@ -72,6 +73,44 @@ def ids(store: Store) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def pipeline(store: Store) -> str:
+    """A pipeline of three steps, the last of which failed."""
+    with pytest.raises(ValueError, match="no wine"):
+        nbtrack.run_pipeline([load, train, taste], "wine", params={"size": 3})
+    return str(nbtrack.search_runs(filter_string="tags.`nbtrack.pipeline` != ''").run_id[0])
+
+
+def load(size: int) -> dict[str, int]:
+    return {"wine": size}
+
+
+def train(wine: int) -> dict[str, int]:
+    return {"model": wine}
+
+
+def taste(model: int, wine: int) -> None:
+    raise ValueError("no wine")
+
+
+STAMP = {
+    "reproduced": False,
+    "at": "2026-11-20T10:00:00+00:00",
+    "verdict": "Not reproduced: 1 of 2 values differ, first metric accuracy was 0.8 and is 0.9.",
+    "compared": 2,
+    "differences": [["metric", "accuracy", "0.8", "0.9"]],
+    "changed": ["numpy 2.3 → 2.4"],
+}
+# Buttons and lines of the graph whose colour is that of the page: in high contrast nothing may tell by colour alone.
+INVISIBLE = """() => {
+  const page = getComputedStyle(document.body).backgroundColor;
+  const lost = (one, name) => getComputedStyle(one)[name] === page;
+  return [
+    ...[...document.querySelectorAll('.nbt-step-node, .nbt-button')].filter((one) => lost(one, 'color')),
+    ...[...document.querySelectorAll('.nbt-edge path')].filter((one) => lost(one, 'stroke') && lost(one, 'fill')),
+  ].map((one) => one.outerHTML.slice(0, 200));
+}"""
+
 VIEWS = {
     "compare": "[data-nbt=plots]",
     "run": "[data-nbt=run-detail]",
@@ -79,16 +118,29 @@ VIEWS = {
     "card": "[data-nbt=run-card]",
     "models": "[data-nbt=model]",
     "panel": ".nbt-panel-body [role=grid]",
+    "pipeline": "[data-nbt=pipeline-step]",
 }
 
 
+def opened(store_page: Any, view: str, ids: list[str], pipeline: str, theme: str = "light") -> Page:
+    """A view, ready to be looked at."""
+    runs = {"run": ids[1], "card": ids[1], "diff": ",".join(ids[:2]), "pipeline": pipeline}.get(view, "")
+    page: Page = store_page.open("run" if view == "pipeline" else view, theme, runs=runs)
+    expect(page.locator(VIEWS[view]).first).to_be_visible()
+    if view == "models":
+        page.locator("[data-nbt=history]").click()
+        expect(page.locator("[data-nbt=commit]").first).to_be_visible()
+    if view == "card":
+        page.locator("[data-nbt=reproduce-details]").click()
+        page.locator("[data-nbt=reproduce]").click()
+    return page
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_violation(store_page: Any, ids: list[str], theme: str) -> None:
-    for view, shown in VIEWS.items():
-        runs = {"run": ids[1], "card": ids[1], "diff": ",".join(ids[:2])}.get(view, "")
-        page = store_page.open(view, theme, runs=runs)
-        expect(page.locator(shown).first).to_be_visible()
-        page.wait_for_timeout(200)
+def test_axe_finds_no_violation(store_page: Any, ids: list[str], pipeline: str, theme: str) -> None:
+    for view in VIEWS:
+        page = opened(store_page, view, ids, pipeline, theme)
+        page.wait_for_timeout(100)
         assert violations(page) == [], view
 
 
@@ -107,12 +159,13 @@ def test_axe_finds_no_violation_in_any_plot(
         assert violations(page) == [], kind
 
 
-def test_axe_finds_no_violation_in_high_contrast(store_page: Any, ids: list[str]) -> None:
+def test_axe_finds_no_violation_in_high_contrast(store_page: Any, ids: list[str], pipeline: str) -> None:
     store_page.page.emulate_media(forced_colors="active")
-    for view in ("compare", "run"):
-        page = store_page.open(view, runs=ids[1] if view == "run" else "")
-        expect(page.locator(VIEWS[view]).first).to_be_visible()
-        assert violations(page) == []
+    for view in VIEWS:
+        page = opened(store_page, view, ids, pipeline)
+        assert violations(page) == [], view
+        invisible = page.evaluate(INVISIBLE)
+        assert invisible == [], view
 
 
 @pytest.mark.parametrize("width", [640, 320])
@@ -162,6 +215,19 @@ def test_keys_alone_open_everything_about_a_run_and_zoom_into_its_curve(store_pa
     expect(curve).to_have_attribute("data-zoomed", "false")
     outline = curve.evaluate("(one) => { one.focus(); return getComputedStyle(one).outlineStyle; }")
     assert outline != "none"
+
+
+def test_keys_alone_open_a_step_of_a_pipeline_and_come_back(store_page: Any, pipeline: str) -> None:
+    page = store_page.open("run", runs=pipeline)
+    steps = page.locator("[data-nbt=pipeline-step]")
+    expect(steps).to_have_count(3)
+    steps.nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-nbt=run-name]")).to_have_text("train")
+    page.locator("[data-nbt=back]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-nbt=run-name]")).to_have_text("wine")
+    assert [one.get_attribute("data-status") for one in steps.all()] == ["ran", "ran", "failed"]
 
 
 def test_each_plot_has_its_numbers_as_a_table(store_page: Any, ids: list[str]) -> None:
