@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture import progress
+from nbtrack.capture.early import note_early
 from nbtrack.reprs.numbers import json_number
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 
@@ -106,6 +107,7 @@ class Watched:
         self._next_s = self.began_s + SHOW_AFTER_S
         self._shown_s = 0.0
         self._kept_s = 0.0
+        self._noted = False
         self.last: dict[str, Any] | None = None  # the progress seen last
 
     def look(self) -> None:
@@ -117,7 +119,13 @@ class Watched:
             if cell.usage.due:
                 cell.usage.sample()
             now = time.monotonic()
-            if now < self._next_s or not cell.wants_card:
+            if now < self._next_s:
+                return
+            if not self._noted:
+                self._noted = True
+                note_early(cell)
+            if not cell.wants_card:
+                self._next_s = now + IDLE_UPDATE_S
                 return
             changed = self.curves.update(cell)
             found = self.progress(now - self.began_s)

@@ -60,7 +60,7 @@ class Slice:
         for cell in self.cells:
             source = redactor.source(cell.source)
             if source != cell.source and _REDACTED.search(source) and not _REDACTED.search(cell.source):
-                missing.append(f"{_label(cell.execution_count)}: a secret was taken out of its text")
+                missing.append(f"{label(cell.execution_count)}: a secret was taken out of its text")
             cells.append(
                 {
                     "execution_count": cell.execution_count,
@@ -75,7 +75,8 @@ class Slice:
         return {"cells": cells, "complete": not missing, "missing": missing, **files}
 
 
-def _label(count: int | None) -> str:
+def label(count: int | None) -> str:
+    """Return how a notebook calls an execution."""
     return f"In [{' ' if count is None else count}]"
 
 
@@ -109,7 +110,7 @@ def find_slice(history: History, execution: Execution, names: Mapping[str, Any])
     made = {name for index in needed for name in flow.done[index].writes}
     for index in needed:
         one, done = history.executions[index], flow.done[index]
-        label = _label(one.count)
+        told_of = label(one.count)
         told = list(done.missing)
         told += [
             f"{name}: no cell that is known made it"
@@ -124,7 +125,7 @@ def find_slice(history: History, execution: Execution, names: Mapping[str, Any])
         if done.stopped_at is not None and index != execution.index:
             source = _until(one, done.stopped_at)
             told.append(f"stopped with an error at line {done.stopped_at}; what that line did is left out")
-        missing.update(dict.fromkeys(f"{label}: {text}" for text in told))
+        missing.update(dict.fromkeys(f"{told_of}: {text}" for text in told))
         paths.update(dict.fromkeys(path for path in done.paths if _is_file(path)))
         this = index == execution.index
         cells.append(SliceCell(one.count, one.cell_id, source, done.reads, done.writes, this, flow.python_of(one)))

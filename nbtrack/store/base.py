@@ -117,6 +117,9 @@ class RunWriter(ABC):
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Set params, as text. A param is written once: another value for a known key raises InvalidInputError."""
 
+    def set_early_params(self, params: Mapping[str, Any]) -> None:
+        """Set the params that the run has, as text, if it dies without a word; nothing of them outlives its end."""
+
     @abstractmethod
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags, as text; later wins."""

@@ -40,6 +40,7 @@ class Digest:
         "capture",
         "damage",
         "deleted",
+        "early",
         "edit",
         "end",
         "ended_at",
@@ -66,6 +67,7 @@ class Digest:
         self.exp = ""
         self.deleted: bool | None = None
         self.params: dict[str, str] = {}
+        self.early: dict[str, str] = {}  # params that stand while nothing says how the run ended
         self.tags: dict[str, str | None] = {}
         self.metrics: dict[str, list[Any]] = {}
         self.artifacts: dict[str, tuple[str, int]] = {}
@@ -182,6 +184,8 @@ def apply_patch(digest: Digest, patch: Mapping[str, Any]) -> None:
     """Fold one line that is not a metric line into a digest. Unknown keys are left alone."""
     if params := patch.get("params"):
         digest.params.update(params)
+    if (early := patch.get("early")) is not None:
+        digest.early = dict(early)
     if tags := patch.get("tags"):
         digest.tags.update(tags)
     if artifact := patch.get("artifact"):
@@ -222,6 +226,9 @@ def merge(run_id: str, digests: Iterable[Digest]) -> RunState:
         if digest.deleted is not None:
             state.deleted, state.deleted_at = digest.deleted, digest.at
     _set_status(state, ordered, sessions)
+    if sessions and not sessions[-1].end:  # nobody said how it ended
+        early = {key: text for digest in ordered for key, text in digest.early.items()}
+        state.params = {**early, **state.params} if early else state.params
     return state
 
 

@@ -75,6 +75,13 @@ class FileRunWriter(MetricAppender):
                 self._params.update(new)
                 self._dirty = False
 
+    def set_early_params(self, params: Mapping[str, Any]) -> None:
+        """Set the params of the run as long as it has not ended; those that were logged win."""
+        texts = {check_key(key, "param key"): clean_text(value) for key, value in params.items()}
+        with self._lock:
+            self._write({"t": self._now(), "early": texts})
+            self._dirty = False
+
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags; later wins."""
         texts = {check_key(key, "tag key"): clean_text(value) for key, value in tags.items()}

@@ -104,6 +104,10 @@ class ActiveRun:
         self._writer.log_params(params)
         self.logged_params.update(params)
 
+    def set_early_params(self, params: Mapping[str, Any]) -> None:
+        """Set the params that stand if this process dies before they are logged."""
+        self._writer.set_early_params(params)
+
     def log_metric(self, key: str, value: Any, step: int | None = None, timestamp: int | None = None) -> None:
         """Append one value of a metric.
 
