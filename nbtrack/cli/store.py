@@ -146,15 +146,22 @@ def index(store_uri: str | None, as_json: bool) -> None:
 
 
 @command.command("move")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("target", metavar="FOLDER|USER@HOST:PATH")
 @click.option("--wait", "wait_s", type=click.FloatRange(0), default=0, metavar="SECONDS", help="Wait for live runs.")
+@click.option(
+    "--as",
+    "seen_as",
+    metavar="FOLDER",
+    help="Where this host sees the new place, such as a mount: everybody is led there. For another host only.",
+)
 @store_option
 @json_option
-def move(folder: Path, wait_s: float, store_uri: str | None, as_json: bool) -> None:
-    """Move the store to another folder while others write to it.
+def move(target: str, wait_s: float, seen_as: str | None, store_uri: str | None, as_json: bool) -> None:
+    """Move the store to another folder or host while others write to it.
 
-    Every file is copied, read back and compared. The old folder stays as it is, with a note that leads everybody who
-    opens it to the new one; delete its moved-to.json to go back.
+    Every file is copied, read back and compared; to another host by rsync and ssh. The old folder stays as it is. With
+    a new folder, or --as, a note in the old one leads everybody who opens it to the new one; delete its moved-to.json
+    to go back.
     """
     import sys
     from dataclasses import asdict
@@ -164,10 +171,14 @@ def move(folder: Path, wait_s: float, store_uri: str | None, as_json: bool) -> N
     from nbtrack.reprs.numbers import plural
     from nbtrack.store import find_store_uri, to_path
     from nbtrack.store.moving import move_store
+    from nbtrack.store.moving_host import move_to_host, names_host
 
     source = to_path(store_uri or find_store_uri())
     if not Path(source, "runs").is_dir():
         raise InvalidInputError(f"store move: there is no store in {source}.")
+    remote = names_host(target)
+    if seen_as is not None and not remote:
+        raise InvalidInputError("store move: --as is for another host; a folder is seen as it is named.")
     bar: Any
     with click.progressbar(length=1, label="files", file=sys.stderr) as bar:
 
@@ -175,13 +186,18 @@ def move(folder: Path, wait_s: float, store_uri: str | None, as_json: bool) -> N
             bar.length = total
             bar.update(done - bar.pos)
 
-        report = move_store(source, str(folder), wait_s=wait_s, progress=progress)
+        if remote:
+            report = move_to_host(source, target, wait_s=wait_s, seen_as=seen_as)
+        else:
+            report = move_store(source, target, wait_s=wait_s, progress=progress)
     if as_json:
         print_json(asdict(report))
         return
-    say(f"{plural(report.files, 'file')}, {size(report.size_bytes)}, copied to {folder} and compared.")
+    say(f"{plural(report.files, 'file')}, {size(report.size_bytes)}, copied to {target} and compared.")
     for line in report.appended:
         say(line)
     if report.live:
         shown = ", ".join(report.live[:10])
         say(f"Still being written in the old folder: {shown}. Move again once they have ended; it copies what is new.")
+    if remote and seen_as is None:
+        say(f"Whoever has {source} open goes on writing there. Move again to bring that over; --as leads them.")

@@ -23,7 +23,7 @@ from nbtrack.store.layout import BLOBS, COMMIT_FILE, INDEX, LOG_SUFFIX, MOVED_FI
 from nbtrack.store.lines import seal, unseal
 from nbtrack.store.runs import log_is_live
 
-_QUIET_S: Final = 1.0  # who opened the store just before the note was written has begun its run by then
+QUIET_S: Final = 1.0  # who opened the store just before the note was written has begun its run by then
 _PIECE: Final = 4 << 20
 
 
@@ -79,14 +79,14 @@ def move_store(
         while _copy_all(source, target, report, progress):
             pass
         if not redirect:
-            report.live = _live(source)
+            report.live = live_runs(source)
             return report
         replace(f"{source}/{MOVED_FILE}", seal({"to": target}), sync=True)
         until = time.monotonic() + wait_s
         while True:
-            time.sleep(_QUIET_S)
+            time.sleep(QUIET_S)
             news = _copy_all(source, target, report, progress)
-            report.live = _live(source)
+            report.live = live_runs(source)
             if not news and (not report.live or time.monotonic() > until):
                 return report
 
@@ -98,14 +98,14 @@ def _check_places(source: str, target: str) -> None:
         raise InvalidInputError(f"store move: the store in {target} was itself moved to {moved_to(target)}.")
     with suppress(FileNotFoundError):
         names = os.listdir(target)
-        if names and _bytes(f"{target}/{STORE_FILE}") != _bytes(f"{source}/{STORE_FILE}"):
+        if names and bytes_of(f"{target}/{STORE_FILE}") != bytes_of(f"{source}/{STORE_FILE}"):
             raise InvalidInputError(
                 f"store move: expected a folder that is empty or not there, got {target}, which holds"
                 f" {'another store' if STORE_FILE in names else 'other files'}."
             )
 
 
-def _bytes(path: str) -> bytes:
+def bytes_of(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -190,7 +190,9 @@ def _copied(file: BinaryIO, copy: BinaryIO | None) -> tuple[int, str]:
 
 def _settle_commit(source: str, target: str, name: str, report: MoveReport) -> bool:
     """Put a commit that somebody made in the old folder, after its number was taken in the new one, on top there."""
-    if not COMMIT_FILE.fullmatch(os.path.basename(name)) or _bytes(f"{source}/{name}") == _bytes(f"{target}/{name}"):
+    if not COMMIT_FILE.fullmatch(os.path.basename(name)) or bytes_of(f"{source}/{name}") == bytes_of(
+        f"{target}/{name}"
+    ):
         return False
     done = f"{target}/{name}.old"
     if os.path.exists(done):
@@ -201,12 +203,12 @@ def _settle_commit(source: str, target: str, name: str, report: MoveReport) -> b
     number = CommitLog(os.path.dirname(f"{target}/{name}"), name).append(
         {key: value for key, value in record.items() if key != "number"}
     )
-    replace(done, _bytes(f"{source}/{name}"))
+    replace(done, bytes_of(f"{source}/{name}"))
     report.appended.append(f"{name}: was made in the old folder meanwhile, and is commit {number} now.")
     return True
 
 
-def _live(root: str) -> list[str]:
+def live_runs(root: str) -> list[str]:
     """Return the runs in the folder that somebody still writes to."""
     found = []
     for folder, _, names in os.walk(f"{root}/{RUNS}"):
