@@ -2,6 +2,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { Client } from "./client";
 import { fieldOf } from "./layout";
+import { merged } from "./merge";
 import { columnId, type SortKey } from "./rows";
 import type { Catalog, Column, Runs } from "./wire";
 
@@ -54,7 +55,7 @@ export class Blocks {
   private catalogAt = 0;
   /** What the catalog at hand is about. */
   private about = "";
-  private block: { block: Runs; columns: readonly string[] } | null = null;
+  private block: { question: string; block: Runs; columns: readonly string[] } | null = null;
   private learning = false;
   private stale = true;
   private loading: Promise<void> | null = null;
@@ -140,8 +141,13 @@ export class Blocks {
     const known = this.catalog;
     const numeric = (id: string): boolean => known.columns.some((one) => columnId(one) === id && one.numeric);
     const order_by = orderBy(sort, numeric);
-    const block = await this.client.call({ op: "runs", ...asked, order_by, limit: BLOCK_ROWS, offset, columns });
-    this.block = { block, columns };
+    const question = { op: "runs", ...asked, order_by, limit: BLOCK_ROWS, offset, columns } as const;
+    const same = this.block?.question === JSON.stringify(question) ? this.block.block : null;
+    let block = await this.client.call(same === null ? question : { ...question, since: same.revision });
+    if (same !== null && block.changed !== null) {
+      block = merged(same, block, new Set(columns)) ?? (await this.client.call(question));
+    }
+    this.block = { question: JSON.stringify(question), block, columns };
     this.runs.value = joined(this.catalog, block, columns);
     if (this.about !== about || Date.now() - this.catalogAt >= CATALOG_MS) {
       void this.learn();

@@ -101,7 +101,8 @@ export function merged(before: Runs, change: Runs, also: ReadonlySet<string>): R
     run_ids,
     columns: inOrder(columns, also),
     colors: order === null ? before.colors : change.colors,
-    total: run_ids.length,
+    total: order === null ? before.total : change.total,
+    whole: order === null ? before.whole : change.whole,
     revision: change.revision,
   };
 }

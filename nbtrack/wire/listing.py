@@ -104,38 +104,51 @@ def _too_many(store: Store, request: m.ListRuns, within: list[str] | None) -> m.
 
 def _changed(store: Store, request: m.ListRuns, within: list[str] | None) -> m.Runs | None:
     """Return only the runs that changed since the answer that is at hand; None if it takes the whole answer."""
-    changes = store.changes_since(request.since) if request.since and request.columns is None else None
+    changes = store.changes_since(request.since) if request.since else None
     if changes is None or len(changes.run_ids) > MOST_CHANGED:
         return None
-    asked = changes.run_ids if request.run_ids is None else sorted(set(changes.run_ids) & set(request.run_ids))
+    is_block = request.columns is not None
     question: dict[str, Any] = {"experiment_ids": within, "filter_string": request.filter}
     question["view"] = _view(request.deleted)
-    table = store.run_table(**question, run_ids=asked)
+    order, total, revisions = None, 0, set()
+    if is_block or changes.moved or request.filter or request.order_by:
+        page: dict[str, Any] = {**_page(request), "run_ids": request.run_ids}
+        shown = store.run_table(**question, **page, order_by=request.order_by, keys=[])
+        if not is_block and shown.total > request.limit:
+            return None
+        order, total = list(shown.run_ids), shown.total
+        revisions.add(shown.revision)
+    among = request.run_ids if order is None else order
+    asked = changes.run_ids if among is None else sorted(set(changes.run_ids) & set(among))
+    keys = None if request.columns is None else _keys([*request.columns, *request.also])
+    table = store.run_table(**question, run_ids=asked, keys=keys)
     columns = _columns(store, table)
-    revisions = {table.revision}
-    if request.also:
+    revisions.add(table.revision)
+    if request.columns is None and request.also:
         more = store.run_table(view="ALL", run_ids=table.run_ids, keys=_keys(request.also))
         columns += [_column(column) for column in more.columns if column.kind != "attribute"]
         revisions.add(more.revision)
-    order = None
-    if changes.moved or request.filter or request.order_by:
-        all_ = store.run_table(
-            **question, order_by=request.order_by, max_results=request.limit, run_ids=request.run_ids, keys=[]
-        )
-        if all_.total > request.limit:
-            return None
-        order = list(all_.run_ids)
-        revisions.add(all_.revision)
     if revisions != {changes.revision}:
         return None  # something changed on the way
     return m.Runs(
         run_ids=list(table.run_ids),
         columns=columns,
-        colors=[] if order is None else plots.color_indexes(order),
-        total=0 if order is None else len(order),
+        colors=[] if order is None else _colors(order, whole=len(order) == total),
+        total=total,
         revision=changes.revision,
+        offset=_page(request)["offset"],
+        whole=order is None or (request.offset <= 0 and len(order) == total),
         changed=m.Changes(order),
     )
+
+
+def _page(request: m.ListRuns) -> dict[str, int]:
+    return {"max_results": max(0, min(request.limit, MOST_RUNS)), "offset": max(0, request.offset)}
+
+
+def _colors(run_ids: list[str], *, whole: bool) -> list[int]:
+    """Return a colour for each run: of a whole table neighbours have different ones."""
+    return plots.color_indexes(run_ids) if whole else [plots.color_index(run_id) for run_id in run_ids]
 
 
 def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
@@ -144,13 +157,12 @@ def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
         return changed
     if (refusal := _too_many(store, request, within)) is not None:
         return refusal
-    offset = max(0, request.offset)
+    page = _page(request)
     table = store.run_table(
         experiment_ids=within,
         filter_string=request.filter,
         order_by=request.order_by,
-        max_results=max(0, min(request.limit, MOST_RUNS)),
-        offset=offset,
+        **page,
         view=_view(request.deleted),
         run_ids=request.run_ids,
         keys=None if request.columns is None else _keys([*request.columns, *request.also]),
@@ -160,14 +172,14 @@ def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
     if request.columns is None and request.also:
         more = store.run_table(order_by=request.order_by, view="ALL", run_ids=run_ids, keys=_keys(request.also))
         columns += [_column(column) for column in more.columns if column.kind != "attribute"]
-    whole = offset == 0 and table.total == len(run_ids)
+    whole = page["offset"] == 0 and table.total == len(run_ids)
     return m.Runs(
         run_ids=run_ids,
         columns=columns,
-        colors=plots.color_indexes(run_ids) if whole else [plots.color_index(run_id) for run_id in run_ids],
+        colors=_colors(run_ids, whole=whole),
         total=table.total,
         revision=table.revision,
-        offset=offset,
+        offset=page["offset"],
         whole=whole,
     )
 

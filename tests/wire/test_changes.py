@@ -25,6 +25,14 @@ def ask(store: Store, **question: Any) -> dict[str, Any]:
     return answer
 
 
+BLOCK: dict[str, Any] = {
+    "columns": ["params.lr", "metrics.loss", "tags.t", "max(metrics.acc)"],
+    "limit": 8,
+    "offset": 2,
+    "max_cells": 0,
+}
+
+
 class Notebook:
     """Does to a store what people do, at random."""
 
@@ -81,6 +89,8 @@ class Notebook:
         ({"also": ["min(metrics.loss)", "max(metrics.acc)"]}, ["min(metrics.loss)", "max(metrics.acc)"]),
         ({"experiment": "other"}, []),
         ({"deleted": True}, []),
+        (BLOCK, BLOCK["columns"]),
+        ({**BLOCK, "order_by": ["metrics.loss DESC"], "offset": 0}, BLOCK["columns"]),
     ],
 )
 def test_changes_make_the_whole_table(question: dict[str, Any], also: list[str], tmp_path: Path) -> None:
@@ -105,7 +115,7 @@ def test_changes_make_the_whole_table(question: dict[str, Any], also: list[str],
     script = JS / "tests" / "merge.mjs"
     done = subprocess.run(["node", script], input=json.dumps(cases), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) > 60  # else tags and names became numbers too often to learn anything
+    assert int(done.stdout) > 40  # else tags and names became numbers too often to learn anything
 
 
 def test_nothing_is_sent_where_nothing_changed(tmp_path: Path) -> None:
