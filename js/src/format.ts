@@ -147,6 +147,19 @@ export function formatDuration(ms: number): string {
   return trans.__("%1 h %2 min", Math.floor(minutes / 60), minutes % 60);
 }
 
+/** Made once, when first wanted: making one takes longer than a hundred uses of it. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+const asDay = once(() => new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" }));
+const asTime = once(() => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }));
+const asAge = once(() => new Intl.RelativeTimeFormat(undefined, { numeric: "always", style: "narrow" }));
+
 const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400_000],
   ["hour", 3_600_000],
@@ -157,21 +170,18 @@ const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 export function formatAgo(at: number, now: number = Date.now()): string {
   const past = now - at;
   if (past > 7 * 86_400_000) {
-    return new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" }).format(at);
+    return asDay().format(at);
   }
   for (const [unit, size] of UNITS) {
     if (past >= size) {
-      return new Intl.RelativeTimeFormat(undefined, { numeric: "always", style: "narrow" }).format(
-        -Math.floor(past / size),
-        unit,
-      );
+      return asAge().format(-Math.floor(past / size), unit);
     }
   }
   return trans.__("just now");
 }
 
 export function formatTime(at: number): string {
-  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }).format(at);
+  return asTime().format(at);
 }
 
 /** A count in the little room of a badge: 999, 1.2k, 50k. */

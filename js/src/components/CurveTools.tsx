@@ -35,10 +35,19 @@ export function Choose(props: {
 }
 
 /** Params and tags that make a few groups of the runs. */
+const kindsOf = new WeakMap<readonly unknown[], number>();
+
+/** How many different values a column has; counted once as long as it is the same. */
+function countKinds(values: readonly unknown[]): number {
+  const known = kindsOf.get(values) ?? new Set(values).size;
+  kindsOf.set(values, known);
+  return known;
+}
+
 function groupings(runs: Runs): Choice[] {
   return runs.columns.flatMap((column) => {
     const fits = (column.kind === "param" || column.kind === "tag") && !column.key.startsWith("nbtrack.");
-    const kinds = fits && column.varies ? new Set(column.values).size : 0;
+    const kinds = fits && column.varies ? countKinds(column.values) : 0;
     return kinds > 1 && kinds <= MOST_GROUPS ? [{ value: columnId(column), label: column.key }] : [];
   });
 }
