@@ -31,6 +31,7 @@ SLOW_FILES = {
     "models/test_every_estimator.py",
     "models/test_saving.py",
     "pipelines/test_cells.py",
+    "pipelines/test_notebook.py",
     "pipelines/test_reproduce.py",
     "attacks/test_models.py",
     "registry/test_fire.py",

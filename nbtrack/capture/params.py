@@ -197,6 +197,8 @@ def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
 def _fields(value: Any) -> dict[str, Any]:
     """Return the fields of a record of settings, without running a property; nothing of any other object."""
     kind = type(value)
+    if str(kind.__module__).partition(".")[0] == "nbtrack":
+        return {}  # ours hold results
     if kind is type:
         return {key: item for key, item in vars(value).items() if not key.startswith("_")}
     if kind.__name__ in {"Namespace", "SimpleNamespace"} or hasattr(kind, "__dataclass_fields__"):

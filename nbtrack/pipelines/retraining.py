@@ -32,7 +32,8 @@ class Retrained:
     """What became of one pipeline.
 
     `status` is ``"ran"``, ``"reused"`` (no step had changed), ``"failed"``, ``"left out"`` (`why` says by what), or
-    ``"not run"``. Where it failed, `run_id` is the run of the step that did. `steps` are as in a :class:`~nbtrack.pipelines.results.PipelineResult`; `store` has its run.
+    ``"not run"``. Where it failed, `run_id` is the run of the step that did. `steps` are as in a
+    :class:`~nbtrack.pipelines.results.PipelineResult`; `store` has its run.
     """
 
     name: str
@@ -114,11 +115,16 @@ class RetrainResult(Sequence[Retrained]):
 
     def html(self) -> str:
         """Return the table as HTML."""
-        rows = [self._cells(one, esc, mark_html) for one in self.rows]
-        for row, one in zip(rows, self.rows, strict=True):
-            row[-1] = f'<span style="color:{BAD}">{row[-1]}</span>' if one.status == "failed" else dim(row[-1])
+        rows = [self._cells(one, esc, mark_html)[:-1] for one in self.rows]
+        told = []
+        for one in self.rows:
+            if one.why:
+                text = f"{esc(one.name, 60)}: {esc(one.why, 600)}"
+                shown = f'<span style="color:{BAD}">{text}</span>' if one.status == "failed" else dim(text)
+                told.append(f"<div>{shown}</div>")
         head = f"<b>{esc(self.verdict)}</b>"
-        return box(head + table(_HEAD, rows, left=8), worst([one.status for one in self.rows]))
+        inner = head + table(_HEAD[:-1], rows, left=7) + "".join(told)
+        return box(inner, worst([one.status for one in self.rows]))
 
     @staticmethod
     def _cells(one: Retrained, text: Callable[[Any, int], str], sign: Callable[[str], str]) -> list[str]:
