@@ -112,7 +112,7 @@ def test_versions_stages_aliases_and_tags(registry: RegistryStore) -> None:
     assert {v.current_stage: v.version for v in registry.get_latest_versions("clf")} == {"Production": 3, "Archived": 2}
     registry.set_registered_model_alias("clf", "production", 2)
     assert registry.get_model_version_by_alias("clf", "production").version == 2
-    assert registry.get_registered_model("clf").aliases == {"production": "2"}
+    assert registry.get_registered_model("clf").aliases == {"production": 2}
     registry.delete_model_version("clf", 2)
     with pytest.raises(MlflowException, match="alias production not found"):
         registry.get_model_version_by_alias("clf", "production")

@@ -14,13 +14,12 @@ from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import (
     _validate_experiment_artifact_location_length,
-    _validate_experiment_id,
     _validate_experiment_name,
     _validate_experiment_tag,
 )
 
-from nbtrack.bridge.plugin.place import invalid, missing, translated, uri_of
-from nbtrack.bridge.plugin.words import HIDDEN, TAG_HOLDER, TAG_LOCATION
+from nbtrack.bridge.plugin.place import check_max_results, invalid, missing, translated, uri_of
+from nbtrack.bridge.plugin.words import HIDDEN, TAG_GONE, TAG_HOLDER, TAG_LOCATION
 from nbtrack.bridge.plugin.writers import plain
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Experiment
 from nbtrack.entities import ViewType as OurView
@@ -60,12 +59,20 @@ class Experiments:
         )
 
     def _experiment(self, experiment_id: Any) -> Experiment:
-        experiment_id = DEFAULT_EXPERIMENT_ID if experiment_id is None else str(experiment_id)
-        _validate_experiment_id(experiment_id)
+        experiment_id = DEFAULT_EXPERIMENT_ID if experiment_id in (None, "") else str(experiment_id)
         try:
-            return self.store.get_experiment(experiment_id)
+            found = self.store.get_experiment(experiment_id)
         except NotFoundError:
-            raise missing(f"Could not find experiment with ID {experiment_id}") from None
+            found = None
+        if found is not None and TAG_GONE not in found.tags:
+            return found
+        if not experiment_id.lstrip("-").isdigit():
+            raise invalid(f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid integer.")
+        raise self._no_experiment(experiment_id)
+
+    def _no_experiment(self, experiment_id: str, kind: str = "") -> MlflowException:
+        what = f"No Experiment with id={experiment_id} exists. Could not find {kind}experiment with ID {experiment_id}"
+        return missing(f"{what} in {self.store.root}.")
 
     def get_experiment(self, experiment_id: str) -> theirs.Experiment:
         """Return an experiment, also from the trash."""
@@ -92,17 +99,16 @@ class Experiments:
         with translated():
             return self.store.create_experiment(name, texts)
 
-    def _check_free(self, name: str) -> None:
+    def _check_free(self, name: str, but: str = "") -> None:
         known = self.store.get_experiment_by_name(name)
-        if known is None:
+        if known is None or known.experiment_id == but:
             return
-        if known.lifecycle_stage == "deleted":
-            raise MlflowException(
-                f"Experiment {name!r} already exists in deleted state. You can restore the experiment, or choose"
-                " another name.",
-                codes.RESOURCE_ALREADY_EXISTS,
-            )
-        raise MlflowException(f"Experiment '{name}' already exists.", codes.RESOURCE_ALREADY_EXISTS)
+        trash = known.lifecycle_stage == "deleted"
+        what = " in deleted state. You can restore the experiment, or choose another name." if trash else "."
+        raise MlflowException(
+            f"Experiment(name={name}) already exists. Experiment '{name}' already exists{what}",
+            codes.RESOURCE_ALREADY_EXISTS,
+        )
 
     def search_experiments(
         self,
@@ -113,34 +119,27 @@ class Experiments:
         page_token: str | None = None,
     ) -> PagedList[theirs.Experiment]:
         """Return experiments that fit, newest first unless `order_by` says otherwise."""
-        if not isinstance(max_results, int) or max_results < 1:
-            raise invalid(
-                f"Invalid value {max_results} for parameter 'max_results' supplied. It must be a positive integer,"
-                f" but got {max_results}"
-            )
-        if max_results > SEARCH_MAX_RESULTS_THRESHOLD:
-            raise invalid(
-                f"Invalid value {max_results} for parameter 'max_results' supplied. It must be at most"
-                f" {SEARCH_MAX_RESULTS_THRESHOLD}, but got {max_results}"
-            )
+        limit = check_max_results(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
         known = self.store.list_experiments(ViewType.to_string(view_type).upper())
-        found = SearchExperimentsUtils.filter([self._theirs(one) for one in known], filter_string)
+        shown = [self._theirs(one) for one in known if TAG_GONE not in one.tags]
+        found = SearchExperimentsUtils.filter(shown, filter_string)
         ordered = SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC", "experiment_id ASC"])
-        page, token = SearchUtils.paginate(ordered, page_token, max_results)
+        page, token = SearchUtils.paginate(ordered, page_token, limit)
         return PagedList(page, token)
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename an experiment that is not in the trash."""
         _validate_experiment_name(new_name)
         self._active(experiment_id, "Cannot rename experiment in non-active lifecycle stage.", codes.INVALID_STATE)
-        self._check_free(new_name)
+        self._check_free(new_name, but=str(experiment_id))
         with translated():
             self.store.edit_experiment(experiment_id, name=new_name)
 
     def _active(self, experiment_id: str, what: str, code: int = codes.INVALID_PARAMETER_VALUE) -> Experiment:
         experiment = self._experiment(experiment_id)
         if experiment.lifecycle_stage != "active":
-            raise MlflowException(f"{what} Current stage: {experiment.lifecycle_stage}", code)
+            state = f"It must be in the 'active' state. Current state is {experiment.lifecycle_stage}."
+            raise MlflowException(f"{what} {state}", code)
         return experiment
 
     def delete_experiment(self, experiment_id: str) -> None:
@@ -151,14 +150,19 @@ class Experiments:
                 " experiment."
             )
         if self._experiment(experiment_id).lifecycle_stage == "deleted":
-            raise missing(f"Could not find experiment with ID {experiment_id}")
-        self._trash(experiment_id, True)
+            raise self._no_experiment(experiment_id)
+        self._trash(str(experiment_id), True)
 
     def restore_experiment(self, experiment_id: str) -> None:
         """Take an experiment and its runs out of the trash."""
         if self._experiment(experiment_id).lifecycle_stage == "active":
-            raise missing(f"Could not find deleted experiment with ID {experiment_id}")
-        self._trash(experiment_id, False)
+            raise self._no_experiment(experiment_id, "deleted ")
+        self._trash(str(experiment_id), False)
+
+    def filter_active_experiment_ids(self, experiment_ids: list[str]) -> list[str]:
+        """Return those of the ids that experiments outside the trash have."""
+        active = {one.experiment_id for one in self.store.list_experiments("ACTIVE_ONLY")}
+        return [one for one in map(str, experiment_ids) if one in active]
 
     def _trash(self, experiment_id: str, deleted: bool) -> None:
         with translated():

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import mlflow.entities as theirs
 from mlflow.entities import LoggedModel, LoggedModelParameter, LoggedModelStatus, LoggedModelTag
-from mlflow.exceptions import MlflowException
-from mlflow.protos import databricks_pb2 as codes
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT
 from mlflow.utils.name_utils import _generate_random_name
@@ -19,12 +17,15 @@ from mlflow.utils.validation import _validate_logged_model_name, _validate_param
 
 from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin import words
+from nbtrack.bridge.plugin.model_search import filtered, ordered
 from nbtrack.bridge.plugin.place import invalid, missing, translated, uri_of
 from nbtrack.bridge.plugin.search import Search
 from nbtrack.bridge.plugin.writers import plain
 from nbtrack.errors import InvalidInputError, NotFoundError
 from nbtrack.store.layout import now_ms
 from nbtrack.store.lines import from_json_number, to_json_number
+
+_METRIC: Final = ("key", "value", "timestamp", "step", "run_id", "dataset_name", "dataset_digest")
 
 
 class LoggedModels(Search):
@@ -33,7 +34,7 @@ class LoggedModels(Search):
     models: ModelFiles
 
     def _model(self, model_id: str, allow_deleted: bool = False) -> dict[str, Any]:
-        found = self.models.get(model_id)
+        found = self.models.get(str(model_id))
         if found is None or (found["deleted"] and not allow_deleted):
             raise missing(f"Logged model with ID '{model_id}' not found. Model '{model_id}' not found")
         return found
@@ -52,8 +53,8 @@ class LoggedModels(Search):
         experiment = self._experiment(experiment_id)
         if experiment.lifecycle_stage != "active":
             what = f"Could not create model under non-active experiment with ID {experiment_id}."
-            raise MlflowException(what, codes.INVALID_STATE)
-        texts = {one.key: plain(_validate_param(one.key, one.value).value) for one in params or []}
+            raise invalid(f"{what} The experiment must be in the 'active' state. Current state is deleted.")
+        texts = _texts(params or [])
         name = name or _generate_random_name()
         model_id = f"m-{uuid.uuid4().hex}"
         holder, path = self._room_for(experiment.experiment_id, name, model_id, source_run_id)
@@ -120,7 +121,7 @@ class LoggedModels(Search):
             status_message=None,
             tags=dict(model["tags"]),
             params=dict(model["params"]),
-            metrics=latest_metrics(model),
+            metrics=metrics_of(model),
         )
 
     def get_logged_model(self, model_id: str, allow_deleted: bool = False) -> LoggedModel:
@@ -128,7 +129,7 @@ class LoggedModels(Search):
         return self._their_model(self._model(model_id, allow_deleted))
 
     def _patch(self, model_id: str, patch: dict[str, Any]) -> None:
-        self._model(model_id)
+        self._model(model_id, allow_deleted=True)
         with translated():
             self.models.append(model_id, patch)
 
@@ -147,14 +148,20 @@ class LoggedModels(Search):
     def delete_logged_model_tag(self, model_id: str, key: str) -> None:
         """Remove a tag of a logged model."""
         _validate_tag_name(key)
-        if key not in self._model(model_id)["tags"]:
+        if key not in self._model(model_id, allow_deleted=True)["tags"]:
             raise missing(f"No tag with key {key!r} found for model with ID {model_id!r}.")
         self._patch(model_id, {"tags": {key: None}})
 
     def log_logged_model_params(self, model_id: str, params: Sequence[LoggedModelParameter]) -> None:
         """Set params of a logged model."""
-        checked = [_validate_param(one.key, one.value) for one in params]
-        self._patch(model_id, {"params": {one.key: plain(one.value) for one in checked}})
+        known, texts = self._model(model_id, allow_deleted=True)["params"], _texts(params)
+        for key, text in texts.items():
+            if known.get(key, text) != text:
+                raise invalid(
+                    f"Changing param values is not allowed. Param with key='{key}' was already logged with"
+                    f" value='{known[key]}' for model ID='{model_id}'. Attempted logging new value '{text}'."
+                )
+        self._patch(model_id, {"params": texts})
 
     def delete_logged_model(self, model_id: str) -> None:
         """Move a logged model to the trash; its files stay with their run."""
@@ -196,8 +203,7 @@ class LoggedModels(Search):
         found = [
             self._their_model(one) for one in self.models.all() if one["experiment_id"] in ids and not one["deleted"]
         ]
-        found = SearchLoggedModelsUtils.filter_logged_models(found, filter_string, datasets)
-        found = SearchLoggedModelsUtils.sort(found, order_by)
+        found = ordered(filtered(found, filter_string, datasets or []), order_by)
         limit = max_results or SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT
         page, token = SearchLoggedModelsUtils.paginate(found, page_token, limit)
         return PagedList(page, token)
@@ -213,24 +219,15 @@ class LoggedModels(Search):
         self.set_logged_model_tags(model_id, [LoggedModelTag(MLFLOW_MODEL_VERSIONS, value)])
 
 
-def latest_metrics(model: dict[str, Any]) -> list[theirs.Metric]:
-    """Return the latest value of each metric for each data set: that of its highest step."""
-    best: dict[tuple[Any, ...], tuple[tuple[int, int, float], dict[str, Any]]] = {}
-    for row in model["metrics"]:
-        place = (row["key"], row["dataset_name"], row["dataset_digest"])
-        rank = (row["step"], row["timestamp"], from_json_number(row["value"]))
-        if place not in best or rank >= best[place][0]:
-            best[place] = (rank, row)
+def _texts(params: Sequence[LoggedModelParameter]) -> dict[str, str]:
+    checked = [_validate_param(one.key, plain(one.value)) for one in params]
+    return {one.key: plain(one.value) for one in checked}
+
+
+def metrics_of(model: dict[str, Any]) -> list[theirs.Metric] | None:
+    """Return all values of the metrics of a model, each once; None if there are none."""
+    rows = {tuple(row[name] for name in _METRIC): row for row in model["metrics"]}
     return [
-        theirs.Metric(
-            key=row["key"],
-            value=rank[2],
-            timestamp=row["timestamp"],
-            step=row["step"],
-            model_id=model["model_id"],
-            dataset_name=row["dataset_name"],
-            dataset_digest=row["dataset_digest"],
-            run_id=row["run_id"],
-        )
-        for rank, row in best.values()
-    ]
+        theirs.Metric(**{**row, "value": from_json_number(row["value"])}, model_id=model["model_id"])
+        for row in rows.values()
+    ] or None

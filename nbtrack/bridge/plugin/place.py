@@ -109,6 +109,16 @@ def invalid(what: str) -> MlflowException:
     return MlflowException(what, codes.INVALID_PARAMETER_VALUE)
 
 
+def check_max_results(max_results: object, limit: int) -> int:
+    """Return `max_results` if it is from 1 to `limit`; raises MlflowException."""
+    what = f"Invalid value {max_results} for parameter 'max_results' supplied. It must be"
+    if not isinstance(max_results, int) or max_results < 1:
+        raise invalid(f"{what} a positive integer, but got {max_results}")
+    if max_results > limit:
+        raise invalid(f"{what} at most {limit}, but got {max_results}")
+    return max_results
+
+
 _CODES: Final = (
     (NotFoundError, codes.RESOURCE_DOES_NOT_EXIST),
     (AlreadyExistsError, codes.RESOURCE_ALREADY_EXISTS),

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.prompt.registry_utils import handle_resource_already_exist_error, has_prompt_tag
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import (
+    SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD,
 )
 from mlflow.store.model_registry.abstract_store import AbstractStore
@@ -32,7 +33,7 @@ from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin.place import invalid, missing, open_at, settled, translated
 from nbtrack.bridge.plugin.words import HIDDEN
 from nbtrack.bridge.plugin.writers import plain
-from nbtrack.errors import NotFoundError
+from nbtrack.errors import NbtrackError, NotFoundError
 from nbtrack.registry import edit_model, get_model, list_models, rename_model
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import existing, ledger
@@ -109,7 +110,7 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
             description=model.description or None,
             latest_versions=self._latest(model, ALL_STAGES),
             tags=[RegisteredModelTag(key, value) for key, value in model.tags.items()],
-            aliases=[RegisteredModelAlias(alias, str(number)) for alias, number in model.aliases.items()],
+            aliases=[RegisteredModelAlias(alias, number) for alias, number in model.aliases.items()],
         )
 
     def update_registered_model(
@@ -123,11 +124,11 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         """Give a registered model another name; its history goes with it."""
-        self._model(name)
         _validate_model_renaming(new_name)
-        if ledger(new_name, self.store).refresh().exists:
-            handle_resource_already_exist_error(new_name, False, False)
+        self._model(name)
         with translated():
+            if ledger(new_name, self.store).refresh().exists:
+                handle_resource_already_exist_error(new_name, False, False)
             rename_model(name, new_name, store=self.store)
         return self.get_registered_model(new_name)
 
@@ -141,7 +142,7 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
     def search_registered_models(
         self,
         filter_string: str | None = None,
-        max_results: int | None = None,
+        max_results: int = SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
         order_by: Sequence[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[RegisteredModel]:
@@ -149,7 +150,11 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         check_max_results(max_results, SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD)
         found = [self._their_model(model) for model in list_models(store=self.store)]
         found = SearchModelUtils.filter(found, with_prompts(filter_string))
-        page, token = SearchUtils.paginate(SearchModelUtils.sort(found, order_by), page_token, max_results)
+        parsed = [SearchUtils.parse_order_by_for_search_registered_models(clause) for clause in order_by or []]
+        keys = ["last_updated_timestamp" if key == "timestamp" else key for key, _ in parsed]
+        check_order(order_by, keys)
+        order = [f"{key} {'ASC' if up else 'DESC'}" for key, (_, up) in zip(keys, parsed, strict=True)]
+        page, token = SearchUtils.paginate(SearchModelUtils.sort(found, order), page_token, max_results)
         return PagedList(page, token)
 
     def set_registered_model_tag(self, name: str, tag: RegisteredModelTag) -> None:
@@ -172,16 +177,24 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         for version in model.versions:
             if not version.deleted and version.current_stage in wanted:
                 newest.setdefault(version.current_stage, version)
-        return [self._their_version(version) for version in newest.values()]
+        return [self._their_version(version) for version in sorted(newest.values(), key=lambda one: one.version)]
 
     def get_latest_versions(self, name: str, stages: Sequence[str] | None = None) -> list[ModelVersion]:
         """Return the newest version of each of `stages`, or of every stage."""
         return self._latest(self._model(name), stages or ALL_STAGES)
 
     def _version(self, name: str, version: int | str) -> ours.ModelVersion:
-        number = _validate_model_version(version)
-        for one in self._model(name).versions:
-            if one.version == int(number) and not one.deleted:
+        _validate_model_name(name)
+        try:
+            number = int(_validate_model_version(version))
+        except TypeError:
+            raise invalid(f"Model version must be an integer, got {version!r}") from None
+        try:
+            found = get_model(name, store=self.store).versions
+        except NbtrackError:
+            found = ()
+        for one in found:
+            if one.version == number and not one.deleted:
                 return one
         raise missing(f"Model Version (name={name}, version={version}) not found")
 
@@ -193,9 +206,9 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         if logged is not None:
             from mlflow.entities import LoggedModelParameter
 
-            from nbtrack.bridge.plugin.logged_models import latest_metrics
+            from nbtrack.bridge.plugin.logged_models import metrics_of
 
-            metrics = latest_metrics(logged)
+            metrics = metrics_of(logged)
             params = [LoggedModelParameter(key, value) for key, value in logged["params"].items()]
         return ModelVersion(
             name=version.name,
@@ -216,12 +229,19 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
 
 
 def check_max_results(max_results: Any, limit: int) -> None:
+    """Raise MlflowException unless it is from 1 to `limit`, in the words of MLflow's registries."""
     if not isinstance(max_results, int) or max_results < 1:
         raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {max_results}")
     if max_results > limit:
         raise invalid(
             f"Invalid value for request parameter max_results. It must be at most {limit}, but got value {max_results}"
         )
+
+
+def check_order(order_by: Sequence[str] | None, keys: Sequence[str]) -> None:
+    """Raise MlflowException if two of the clauses, whose keys are given, name one field."""
+    if len(set(keys)) < len(keys):
+        raise MlflowException(f"`order_by` contains duplicate fields: {order_by}")
 
 
 def with_prompts(filter_string: str | None) -> str | None:

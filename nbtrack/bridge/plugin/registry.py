@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import (
+    SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
     SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD,
 )
 from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
@@ -35,6 +36,7 @@ from nbtrack.bridge.plugin.registered import (
     TAG_STORAGE,
     RegisteredModels,
     check_max_results,
+    check_order,
     with_prompts,
 )
 from nbtrack.bridge.plugin.writers import plain
@@ -197,7 +199,7 @@ class RegistryStore(RegisteredModels):
     def search_model_versions(
         self,
         filter_string: str | None = None,
-        max_results: int | None = None,
+        max_results: int = SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
         order_by: Sequence[str] | None = None,
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
@@ -209,7 +211,12 @@ class RegistryStore(RegisteredModels):
             for version in model.versions
             if not version.deleted
         ]
-        found = SearchModelVersionUtils.filter(found, with_prompts(filter_string))
+        try:
+            found = SearchModelVersionUtils.filter(found, with_prompts(filter_string))
+        except ValueError as error:
+            raise invalid(f"Invalid value in filter {filter_string!r}: {error}") from error
+        parsed = [SearchModelVersionUtils.parse_order_by_for_search_model_versions(clause) for clause in order_by or []]
+        check_order(order_by, [key for _, key, _ in parsed])
         order = order_by or ["last_updated_timestamp DESC", "name ASC", "version_number DESC"]
         page, token = SearchUtils.paginate(SearchModelVersionUtils.sort(found, order), page_token, max_results)
         return PagedList(page, token)
@@ -255,6 +262,14 @@ class RegistryStore(RegisteredModels):
         if alias not in model.aliases:
             raise invalid(f"Registered model alias {alias} not found.")
         return self.get_model_version(name, model.aliases[alias])
+
+    def list_webhooks(self, max_results: int | None = None, page_token: str | None = None) -> PagedList[Any]:
+        """Return none: no webhook is ever kept. MLflow's page lists them."""
+        return PagedList([], None)
+
+    def list_webhooks_by_event(self, event: Any, max_results: int | None = None, page_token: str | None = None) -> Any:
+        """Return none. MLflow's server asks after every change of the registry."""
+        return PagedList([], None)
 
     def _await_model_version_creation(self, mv: ModelVersion, await_creation_for: int | None) -> None:
         """Do nothing: a version is ready when it is there."""

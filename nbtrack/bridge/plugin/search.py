@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import mlflow.entities as theirs
+from mlflow.exceptions import MlflowException
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.search_utils import SearchUtils
 
 from nbtrack import entities as ours
 from nbtrack.bridge.plugin import words
-from nbtrack.bridge.plugin.place import invalid, translated
-from nbtrack.bridge.plugin.runs import VIEWS, Runs
+from nbtrack.bridge.plugin.logs import Logs
+from nbtrack.bridge.plugin.place import check_max_results, translated
+from nbtrack.bridge.plugin.runs import VIEWS
 from nbtrack.bridge.plugin.words import our_key
 from nbtrack.store.query import AGGREGATES
 
@@ -24,7 +26,7 @@ _NUMERIC: Final = {"start_time", "end_time"}
 _NO_LIMIT: Final = 10**9
 
 
-class Search(Runs):
+class Search(Logs):
     """The part of the tracking store that searches runs."""
 
     def _search_runs(
@@ -32,17 +34,17 @@ class Search(Runs):
         experiment_ids: Sequence[str],
         filter_string: str | None,
         run_view_type: int,
-        max_results: int,
+        max_results: int | None,
         order_by: Sequence[str] | None,
         page_token: str | None,
     ) -> tuple[list[theirs.Run], str | None]:
-        if max_results > SEARCH_MAX_RESULTS_THRESHOLD:
-            raise invalid(
-                "Invalid value for request parameter max_results. It must be at most"
-                f" {SEARCH_MAX_RESULTS_THRESHOLD}, but got value {max_results}"
-            )
+        limit = _NO_LIMIT if max_results is None else check_max_results(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
         clauses = SearchUtils.parse_search_filter(filter_string) if filter_string else []
+        for clause in clauses:
+            _check_comparator(clause["type"], clause["key"], clause["comparator"].upper())
         orders = [SearchUtils.parse_order_by_for_search_runs(clause) for clause in order_by or []]
+        if len({order[:2] for order in orders}) < len(orders):
+            raise MlflowException(f"`order_by` contains duplicate fields: {order_by}")
         if not experiment_ids:
             return [], None
         ids, view = [str(one) for one in experiment_ids], VIEWS[run_view_type]
@@ -51,12 +53,12 @@ class Search(Runs):
         if text is None or ordered is None or self._odd(clauses, orders):
             runs = [self._their_run(self._whole(run), known) for run in self._found(ids, _NO_HOLDERS, (), view)]
             found = SearchUtils.sort(SearchUtils.filter(runs, filter_string), order_by)
-            page, token = SearchUtils.paginate(found, page_token, max_results)
+            page, token = SearchUtils.paginate(found, page_token, limit)
             return page, token
         offset = SearchUtils.parse_start_offset_from_page_token(page_token)
-        some = self._found(ids, text, ordered, view, max_results + 1, offset)
-        token = SearchUtils.create_page_token(offset + max_results) if len(some) > max_results else None
-        return [self._their_run(self._whole(run), known) for run in some[:max_results]], token
+        some = self._found(ids, text, ordered, view, limit + 1, offset)
+        token = SearchUtils.create_page_token(offset + limit) if len(some) > limit else None
+        return [self._their_run(self._whole(run), known) for run in some[:limit]], token
 
     def _found(
         self,
@@ -79,8 +81,19 @@ class Search(Runs):
         kinds = {clause["type"] for clause in clauses} | {kind for kind, _, _ in orders}
         keys = {clause["key"] for clause in clauses} | {key for _, key, _ in orders}
         tags = [words.TAG_UNORDERED] if "metric" in kinds else []
-        tags += [words.TAG_NAME] if keys & {"run_name", MLFLOW_RUN_NAME} else []
+        tags += [words.TAG_NAME, words.TAG_NAMELESS] if keys & {"run_name", MLFLOW_RUN_NAME} else []
+        tags += [words.TAG_END] if "end_time" in keys else []
         return any(self.store.run_table(None, f"tags.`{tag}` is not null", max_results=1).total for tag in tags)
+
+
+def _check_comparator(kind: str, key: str, op: str) -> None:
+    """Raise MlflowException unless a field of this kind may be compared so; a search of no runs would not."""
+    key = SearchUtils.translate_key_alias(key)
+    if SearchUtils.is_string_attribute(kind, key, op) or SearchUtils.is_numeric_attribute(kind, key, op):
+        return
+    for fits in (SearchUtils.is_metric, SearchUtils.is_param, SearchUtils.is_tag, SearchUtils.is_dataset):
+        if fits(kind, op):
+            return
 
 
 def _field(kind: str, key: str) -> str | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 
 from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin.logged_models import LoggedModels
 from nbtrack.bridge.plugin.place import open_at
+from nbtrack.bridge.plugin.unkept import answers
 from nbtrack.bridge.plugin.writers import writers_of
 
+_Unkept: Any = type("_Unkept", (), answers(LoggedModels))
 
-class TrackingStore(LoggedModels, AbstractStore):  # type: ignore[misc]
+
+class TrackingStore(LoggedModels, _Unkept, AbstractStore):  # type: ignore[misc]
     """Experiments, runs and logged models of one store of ours, under MLflow's names.
 
     Parameters
@@ -34,6 +36,6 @@ class TrackingStore(LoggedModels, AbstractStore):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"TrackingStore({self.store.root!r})"
 
-    def search_traces(self, *_args: Any, **_options: Any) -> tuple[PagedList[Any], None]:
+    def search_traces(self, *_args: Any, **_options: Any) -> tuple[list[Any], None]:
         """Return none: no trace is ever kept. MLflow's page asks this of every experiment."""
-        return PagedList([], None), None
+        return [], None

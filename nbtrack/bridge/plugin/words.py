@@ -22,6 +22,9 @@ TAG_UNORDERED: Final = f"{HIDDEN}unordered"  # a metric was not logged in the or
 TAG_EXTRAS: Final = f"{HIDDEN}extras"  # get_run() knows more of this run than a search does
 TAG_HOLDER: Final = f"{HIDDEN}holder"  # this run only holds the files of a logged model that no run made
 TAG_NAME: Final = f"{HIDDEN}run_name"  # a name that ours may not have
+TAG_NAMELESS: Final = f"{HIDDEN}nameless"  # somebody deleted the tag of the run's name
+TAG_END: Final = f"{HIDDEN}end_time"  # an end that our log cannot hold: of a live run, before 1970, or "" for none
+TAG_GONE: Final = f"{HIDDEN}gone"  # an experiment that was removed for good
 
 CAPTURE_INPUT, CAPTURE_OUTPUT, CAPTURE_MODEL = "mlflow_model_input", "mlflow_model_output", "mlflow_logged_model"
 
@@ -50,7 +53,8 @@ def our_key(key: str) -> str:
 def their_tags(tags: Mapping[str, str], run_name: str) -> dict[str, str]:
     """Return the tags of a run as MLflow shows them."""
     found = {_TO_THEIRS.get(key, key): value for key, value in tags.items() if not key.startswith(HIDDEN)}
-    found[MLFLOW_RUN_NAME] = run_name
+    if TAG_NAMELESS not in tags:
+        found[MLFLOW_RUN_NAME] = run_name
     return found
 
 
@@ -113,7 +117,7 @@ def their_run(run: ours.Run, artifact_uri: str, metrics: list[theirs.Metric]) ->
     info, tags = run.info, run.data.tags
     name = tags.get(TAG_NAME) or info.run_name
     shown = their_tags(tags, name)
-    capture = run.capture
+    capture, end = run.capture, tags.get(TAG_END)
     return theirs.Run(
         theirs.RunInfo(
             run_id=info.run_id,
@@ -121,7 +125,7 @@ def their_run(run: ours.Run, artifact_uri: str, metrics: list[theirs.Metric]) ->
             user_id=tags.get(TAG_USER_ID) or info.user_id,
             status=STATUSES[info.status],
             start_time=info.start_time,
-            end_time=info.end_time,
+            end_time=info.end_time if end is None else int(end) if end else None,
             lifecycle_stage=info.lifecycle_stage,
             artifact_uri=artifact_uri,
             run_name=name,

@@ -1,0 +1,108 @@
+"""MLflow's search of logged models, over entities: the same words, filters and order as its database has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import mlflow.entities as theirs
+from mlflow.utils.search_logged_model_utils import Comparison, EntityType, parse_filter_string
+from mlflow.utils.search_utils import SearchUtils
+
+from nbtrack.bridge.plugin.place import invalid
+
+_ALIASES: Final = {
+    "creation_time": "creation_timestamp",
+    "creation_timestamp_ms": "creation_timestamp",
+    "last_updated_time": "last_updated_timestamp",
+    "last_updated_timestamp_ms": "last_updated_timestamp",
+}
+_ATTRIBUTES: Final = {
+    "name",
+    "model_id",
+    "model_type",
+    "status",
+    "source_run_id",
+    "experiment_id",
+    "creation_timestamp",
+    "last_updated_timestamp",
+}
+
+
+def _attribute(model: theirs.LoggedModel, key: str) -> Any:
+    key = _ALIASES.get(key, key)
+    if key not in _ATTRIBUTES:
+        raise invalid(f"Invalid attribute key '{key}' specified. Valid keys are '{sorted(_ATTRIBUTES)}'")
+    found = getattr(model, key)
+    return str(found) if key == "status" else found
+
+
+def _of(metric: theirs.Metric, datasets: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a metric is of one of the data sets; any is, if none are given."""
+    return not datasets or any(
+        metric.dataset_name == one["dataset_name"]
+        and ("dataset_digest" not in one or metric.dataset_digest == one["dataset_digest"])
+        for one in datasets
+    )
+
+
+def _fits(model: theirs.LoggedModel, clause: Comparison, datasets: Sequence[Mapping[str, Any]]) -> bool:
+    entity = clause.entity
+    values: list[Any]
+    if entity.type == EntityType.METRIC:
+        values = [one.value for one in model.metrics or [] if one.key == entity.key and _of(one, datasets)]
+    elif entity.type == EntityType.ATTRIBUTE:
+        values = [_attribute(model, entity.key)]
+    else:
+        values = [(model.params if entity.type == EntityType.PARAM else model.tags).get(entity.key)]
+    compare = SearchUtils.get_comparison_func(clause.op)
+    return any(compare(value, clause.value) for value in values if value is not None)
+
+
+def filtered(
+    models: Iterable[theirs.LoggedModel], filter_string: str | None, datasets: Sequence[Mapping[str, Any]]
+) -> list[theirs.LoggedModel]:
+    """Return the models that fit; with `datasets`, only metrics of these count, and a model must have one."""
+    try:
+        clauses = parse_filter_string(filter_string)
+    except ValueError as error:
+        raise invalid(f"Invalid filter string: {filter_string!r}. {error}") from error
+    by_metric = any(clause.entity.type == EntityType.METRIC for clause in clauses)
+    return [
+        model
+        for model in models
+        if all(_fits(model, clause, datasets) for clause in clauses)
+        and (by_metric or not datasets or any(_of(one, datasets) for one in model.metrics or []))
+    ]
+
+
+def ordered(models: list[theirs.LoggedModel], order_by: Sequence[Mapping[str, Any]] | None) -> list[theirs.LoggedModel]:
+    """Return the models in order, those without a value last; else the newest first."""
+    found = sorted(models, key=lambda model: (-model.creation_timestamp, model.model_id))
+    for clause in reversed(order_by or []):
+        values = {model.model_id: _sort_value(model, clause) for model in found}
+        ascending = clause.get("ascending", True)
+        have = [model for model in found if values[model.model_id] is not None]
+        have.sort(key=lambda model: values[model.model_id], reverse=not ascending)
+        found = have + [model for model in found if values[model.model_id] is None]  # sort() is stable
+    return found
+
+
+def _sort_value(model: theirs.LoggedModel, clause: Mapping[str, Any]) -> Any:
+    field = clause.get("field_name")
+    if not field:
+        raise invalid("`field_name` in the `order_by` clause must be specified.")
+    if "." not in field:
+        if _ALIASES.get(field, field) not in _ATTRIBUTES:
+            raise invalid(f"Invalid order by field name: {field}")
+        return _attribute(model, field)
+    kind, key = field.split(".", 1)
+    if kind != "metrics":
+        raise invalid(f"Invalid order by field name: {field}. Only metrics are supported.")
+    wanted = {name: clause[name] for name in ("dataset_name", "dataset_digest") if clause.get(name)}
+    fitting = [
+        (one.timestamp, one.step, one.value)
+        for one in model.metrics or []
+        if one.key == key and all(getattr(one, name) == value for name, value in wanted.items())
+    ]
+    return max(fitting)[2] if fitting else None
