@@ -33,6 +33,9 @@ from nbtrack.serving import logfile, records
 from nbtrack.serving.order import GRACE_S, Order
 
 BACKOFF_S: Final = (0.5, 2.0, 8.0)
+_COULD_NOT: Final = "the model could not be served: "
+_CHECKED: Final = " (Checked before: "
+STEPS: Final = ("port", "signature", "environment", "example")  # of a rehearsal
 _ENDED: Final = {0, -signal.SIGTERM, -signal.SIGINT, signal.SIGTERM}  # asked to; the last is how Windows says it
 STEADY_S: Final = 60.0  # a worker that ran this long before it crashed starts the count anew
 # Large arrays come and go with each large request: on Linux each would be given back to the system and asked for anew.
@@ -79,7 +82,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _who_holds(port: int) -> str:
     for record, _ in records.live_records():
-        if record.port == port:
+        if record.port == port and record.status != "failed":
             return (
                 f"serve: port {port} is taken by the model server {record.server_id} ({record.model_uri}, process"
                 f" {record.pid}). Stop it with nbtrack.serving.stop_server({record.server_id!r}), or choose another"
@@ -119,13 +122,20 @@ class Child:
             self._spawn()
             told = self._await(wait_s)
         except BaseException:
+            self._keep_checks()
             self.stop()
             raise
         if not told.get("ok"):
             log = logfile.tail(records.log_path(self.record.server_id))
+            self._keep_checks()
             self.stop()
             raise self._why(told, log)
         threading.Thread(target=self._attend, name="nbtrack-worker", daemon=True).start()
+
+    def _keep_checks(self) -> None:
+        """Take over how far the rehearsal came, before the record goes."""
+        if (record := records.read_record(self.record.server_id)) is not None:
+            self.record = replace(self.record, checks=record.checks)
 
     def _why(self, told: Mapping[str, Any], log: str) -> NbtrackError:
         kind = _KINDS.get(str(told.get("kind")), ServingError)
@@ -133,7 +143,10 @@ class Child:
         if kind is not ServingError:
             return kind(text)
         shown = f"\nIts last output:\n{log}" if log and not told.get("error") else ""
-        return ServingError(f"serve {self.record.model_uri}: the model could not be served: {text}{shown}")
+        passed = ", ".join(check["name"] for check in self.record.checks)
+        return ServingError(
+            f"serve {self.record.model_uri}: {_COULD_NOT}{text}{_CHECKED}{passed}.){shown}"
+        )
 
     def _spawn(self) -> None:
         record = self.record
@@ -287,6 +300,26 @@ def _ending(code: int) -> str:
     return f"exit code {code}"
 
 
+def failed_record(record: records.Record, error: NbtrackError) -> records.Record:
+    """Write down a server that did not get ready, and at which step of its rehearsal; return the record."""
+    for other, _ in records.live_records():  # one that failed before it, and was tried again
+        if (other.status, other.model_uri, other.owner_pid) == ("failed", record.model_uri, record.owner_pid):
+            records.forget(other.server_id)
+    passed = {check["name"] for check in record.checks}
+    step = next(name for name in STEPS if name not in passed or name == STEPS[-1])
+    if isinstance(error, MissingLibraryError):
+        step = "environment"
+    checks = (*(each for each in record.checks if each["name"] != step), _failed(step, str(error)))
+    record = replace(record, status="failed", error=str(error), checks=checks)
+    records.write_record(record)
+    return record
+
+
+def _failed(step: str, told: str) -> dict[str, str]:
+    why = told.rpartition(_COULD_NOT)[2].partition(_CHECKED)[0]
+    return {"name": step, "state": "failed", "text": why.removeprefix("self-check: ").removeprefix("serve: ")}
+
+
 children: dict[str, Child] = {}  # the workers that this process owns
 
 
@@ -305,7 +338,8 @@ def stop_server(server_id: str) -> None:
     record = records.read_record(server_id)
     if record is None or not (records.is_locked(server_id) or record.status == "failed"):
         raise records.no_server(server_id)
-    _signal(record.pid, signal.SIGTERM)
+    if records.is_locked(server_id):  # else there is nobody, and the number may be another's
+        _signal(record.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_S + 1
     while records.is_locked(server_id):
         if time.monotonic() > deadline:

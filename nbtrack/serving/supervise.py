@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import nbtrack.serving as room
 from nbtrack.entities import ServerInfo
-from nbtrack.errors import InvalidInputError
+from nbtrack.errors import InvalidInputError, NbtrackError
 from nbtrack.names import ModelURI, parse_model_uri
 from nbtrack.serving import records
 from nbtrack.serving.handle import ModelServer
 from nbtrack.serving.order import Order, Wanted
-from nbtrack.serving.process import Child, children, listen
+from nbtrack.serving.process import Child, children, failed_record, listen
 from nbtrack.serving.target import Target, find_target, the_store
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def serve(
     log_requests: RequestLogging | bool = False,
     env_manager: str = "local",
     trust: Sequence[str] = (),
+    keep_failed: bool = False,
 ) -> ModelServer:
     """Serve a model over HTTP on this machine; return when it has answered its own example.
 
@@ -189,6 +190,9 @@ def serve(
         it is first needed and kept.
     trust
         Digests of models that others made and that may run their own code all the same.
+    keep_failed
+        Return a server that does not get ready, with the status ``"failed"`` and its rehearsal up to there, instead of
+        raising: for those who show it.
 
     Returns
     -------
@@ -243,14 +247,31 @@ def serve(
     record = _record(order, uris, targets, kind, host, env_manager)
     if (found := _running(record, wanted_port)) is not None:
         return ModelServer(found, reused=True)
-    sock = listen(host, wanted_port)
+    return ModelServer(_brought_up(record, order, python, wanted_port, wait_s, keep_failed))
+
+
+def _brought_up(
+    record: records.Record, order: Order, python: str, port: int, wait_s: float, keep_failed: bool
+) -> records.Record:
+    """Return the record of a server that is ready; or, where that is asked for, of one that failed."""
+    try:
+        sock = listen(record.host, port)
+    except NbtrackError as error:
+        if not keep_failed:
+            raise
+        return failed_record(replace(record, port=port), error)
     port = sock.getsockname()[1]
     listening = {"name": "port", "state": "ok", "text": f"{port} is held; requests wait until the model is ready"}
     child = Child(replace(record, port=port, checks=(listening,)), sock, order, python)
     if order.tied:
         children[order.server_id] = child
-    child.start(wait_s)
-    return ModelServer(records.read_record(order.server_id) or child.record)
+    try:
+        child.start(wait_s)
+    except NbtrackError as error:
+        if not keep_failed:
+            raise
+        return failed_record(child.record, error)
+    return records.read_record(order.server_id) or child.record
 
 
 def _is_folder(uri: str | Path) -> bool:

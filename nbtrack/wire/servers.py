@@ -24,7 +24,7 @@ class RollbackServer(Request, frozen=True, tag="rollback_server"):
 
 # -- answers -----------------------------------------------------------------------------------------------------------
 class Check(Answer, frozen=True):
-    """One step of a server's rehearsal. `state` is ``ok`` or ``note``."""
+    """One step of a server's rehearsal. `state` is ``ok``, ``note`` or ``failed``."""
 
     name: str
     state: str

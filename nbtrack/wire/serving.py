@@ -63,7 +63,8 @@ def _home(store: Store, model_uri: str) -> Store:
 
 def serve(store: Store, request: m.Serve, owner: str | None = None) -> m.Server:
     store = _home(store, request.model_uri) if len(store.parts()) > 1 else store
-    return describe_server(store, serving.serve(request.model_uri, request.port, owner=owner, store=store).info)
+    server = serving.serve(request.model_uri, request.port, owner=owner, store=store, keep_failed=True)
+    return describe_server(store, server.info)
 
 
 def stop_server(store: Store, request: m.StopServer) -> m.Done:

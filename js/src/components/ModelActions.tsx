@@ -7,7 +7,7 @@ import type { LoggedModel, RunDetail } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
 import { Button, Loading, onKeys, useAction, useCall } from "./kit";
 import { nextStage, PromoteFlow } from "./PromoteFlow";
-import { ServerView } from "./ServeCard";
+import { ServerView, servedText } from "./ServeCard";
 
 /** A name for a model that a person would not mind: what the run is called, without its numbers. */
 export function suggestedName(run: RunDetail, known: readonly string[]): string {
@@ -143,11 +143,7 @@ export function ModelActions({ client, state, run }: Props) {
     }
   };
   const serve = (): void => {
-    void action.run(
-      "serve",
-      () => client.call({ op: "serve", model_uri: uri }),
-      (server) => trans.__("Serving at %1", server.url),
-    );
+    void action.run("serve", () => client.call({ op: "serve", model_uri: uri }), servedText);
   };
   const intent = state.intent.value;
   useEffect(() => {

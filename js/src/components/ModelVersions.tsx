@@ -10,6 +10,7 @@ import { ErrorBanner } from "./ErrorBanner";
 import { GateRules } from "./GateList";
 import { Ago, Button, Empty, Icon, Loading, StageChip, useAction, useCall } from "./kit";
 import { nextStage, PromoteFlow } from "./PromoteFlow";
+import { servedText } from "./ServeCard";
 import { StageBoard } from "./StageBoard";
 import { VersionDiff } from "./VersionDiff";
 
@@ -76,7 +77,7 @@ function VersionRow({ client, state, model, version }: VersionProps) {
     void action.run(
       "serve",
       () => client.call({ op: "serve", model_uri: `models:/${model.name}/${version.version}` }),
-      (server) => trans.__("Serving at %1", server.url),
+      servedText,
     );
   };
   const trash = (): void => {

@@ -1,6 +1,7 @@
 /** A served model: where it listens, a command that works, and a form to try it. */
 import { useState } from "preact/hooks";
 import type { Client } from "../client";
+import { formatTime } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { State } from "../state";
@@ -38,6 +39,20 @@ function ownerText(owner: string): string {
   }
 }
 
+/** How long it has been up, in one unit: the card is drawn anew with each answer. */
+export function upText(since: number, now: number = Date.now()): string {
+  const minutes = Math.floor(Math.max(0, now - since) / 60_000);
+  if (minutes < 1) {
+    return trans.__("up less than a minute");
+  }
+  if (minutes < 120) {
+    return trans.__("up %1 min", minutes);
+  }
+  return minutes < 48 * 60
+    ? trans.__("up %1 h", Math.floor(minutes / 60))
+    : trans.__("up %1 days", Math.floor(minutes / 1440));
+}
+
 const versionOf = (uri: string): string => uri.replace(/^models:\/.*\//, "v");
 const stageOf = (uri: string): string => uri.replace(/^models:\/[^/@]*[/@]?/, "");
 const labelOf = (other: { model_name: string; version: number | null }): string =>
@@ -71,6 +86,12 @@ function layOut(value: unknown, indent: string): string {
     : Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${layOut(one, deeper)}`);
   return `${open}\n${parts.map((part) => deeper + part).join(",\n")}\n${indent}${close}`;
 }
+
+/** What to say when somebody pressed Serve and it came to an end, good or bad. */
+export const servedText = (server: Server): string =>
+  server.status === "failed"
+    ? trans.__("%1 could not be served", server.model_name)
+    : trans.__("Serving at %1", server.url);
 
 interface Props {
   client: Client;
@@ -181,6 +202,9 @@ export function ServerView({ client, state, server }: Props) {
     );
   };
   const ready = server.status === "ready";
+  // A first start that failed did so at a step of its rehearsal, which says why; what it printed comes after that.
+  const rehearsed = server.checks.some((check) => check.state === "failed");
+  const output = server.error.includes("\n") ? server.error.slice(server.error.indexOf("\n") + 1) : "";
   const through = client.href?.(server.path) ?? null;
   return (
     <section
@@ -199,9 +223,20 @@ export function ServerView({ client, state, server }: Props) {
             {server.stage !== "" && server.stage !== "None" && <StageChip stage={server.stage} />}
           </div>
           <span class="nbt-meta" data-nbt="server-meta">
-            {statusText(server.status)} · <Ago at={server.started_at} />
-            {" · "}
-            {trans._n("1 request", "%1 requests", server.requests)} · {ownerText(server.owner)}
+            {statusText(server.status)} ·{" "}
+            {ready ? (
+              <time dateTime={new Date(server.started_at).toISOString()} title={formatTime(server.started_at)}>
+                {upText(server.started_at)}
+              </time>
+            ) : (
+              <Ago at={server.started_at} />
+            )}
+            {server.status !== "failed" && (
+              <>
+                {" · "}
+                {trans._n("1 request", "%1 requests", server.requests)} · {ownerText(server.owner)}
+              </>
+            )}
           </span>
           {server.others.length > 0 && (
             <span class="nbt-meta" data-nbt="others">
@@ -243,10 +278,13 @@ export function ServerView({ client, state, server }: Props) {
             <Icon name={server.held === "" ? "warn" : "pin"} /> <span>{server.error}</span>
           </p>
         ) : (
-          <ErrorBanner failure={{ code: "serving", message: server.error }} />
+          !rehearsed && <ErrorBanner failure={{ code: "serving", message: server.error }} />
         ))}
       {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
-      {server.status === "starting" && <Checklist server={server} />}
+      {(server.status === "starting" || rehearsed) && <Checklist server={server} />}
+      {rehearsed && output !== "" && (
+        <Code name="last-output" label={trans.__("Last output of the model server")} text={output} bad />
+      )}
       {ready && (
         <>
           <div class="nbt-line">

@@ -10,6 +10,7 @@ import { ErrorBanner } from "./ErrorBanner";
 import { Code, CopyButton, Icon, Loading, useCall } from "./kit";
 
 const REFRESH_MS = 2000;
+const CHECK_CLASS: Readonly<Record<string, string>> = { note: "nbt-noted", failed: "nbt-check-failed" };
 const STEPS = ["port", "signature", "environment", "example"] as const;
 
 function stepText(name: string): string {
@@ -34,9 +35,13 @@ export function Checklist({ server }: { server: Server }) {
   return (
     <ul class="nbt-checks" data-nbt="checks" aria-label={trans.__("Rehearsal of the model")}>
       {server.checks.map((check) => (
-        <li key={`${check.name} ${check.text}`} class={check.state === "ok" ? "" : "nbt-noted"} data-nbt={check.state}>
-          <Icon name={check.state === "ok" ? "check" : "warn"} />
-          <b>{stepText(check.name)}</b> <span>{check.text}</span>
+        <li key={`${check.name} ${check.text}`} class={CHECK_CLASS[check.state] ?? ""} data-nbt={check.state}>
+          <Icon name={check.state === "ok" ? "check" : check.state === "failed" ? "close" : "warn"} />
+          <b>{stepText(check.name)}</b>{" "}
+          <span>
+            {check.state === "failed" && <span class="nbt-hidden">{trans.__("failed:")} </span>}
+            {check.text}
+          </span>
         </li>
       ))}
       {starting &&
