@@ -8,6 +8,8 @@ import type { Catalog, Column, Runs } from "./wire";
 
 /** What is asked for at once, in rows; what is seen lies in its middle. */
 const BLOCK_ROWS = 200;
+/** The next block is asked for when fewer rows than this are left before what is seen ends. */
+const SPARE_ROWS = 40;
 const CATALOG_MS = 10_000;
 
 export interface Question {
@@ -57,6 +59,8 @@ export class Blocks {
   private about = "";
   private block: { question: string; block: Runs; columns: readonly string[] } | null = null;
   private learning = false;
+  /** Which columns of the runs at hand have values. */
+  private filled: { runs: Runs; ids: ReadonlySet<string> } | null = null;
   private stale = true;
   private loading: Promise<void> | null = null;
 
@@ -115,19 +119,23 @@ export class Blocks {
     }
   }
 
-  /** Whether the rows and columns in sight are at hand. */
+  /** Whether the rows and columns in sight are at hand, and some rows on either side: one goes on scrolling. */
   private covers(): boolean {
     const runs = this.runs.value;
     if (runs === null) {
       return false;
     }
-    const values = new Map(runs.columns.map((column) => [columnId(column), column.values.length]));
+    if (this.filled?.runs !== runs) {
+      const columns = runs.columns.filter((column) => column.values.length > 0);
+      this.filled = { runs, ids: new Set(columns.map(columnId)) };
+    }
+    const { ids } = this.filled;
     const { first, last, columns } = this.seen;
     const end = runs.offset + runs.run_ids.length;
     return (
-      runs.offset <= first &&
-      end >= Math.min(last, runs.total) &&
-      columns.every((id) => !isLoadable(id) || (values.get(id) ?? 0) > 0 || runs.run_ids.length === 0)
+      runs.offset <= Math.max(0, first - SPARE_ROWS) &&
+      end >= Math.min(last + SPARE_ROWS, runs.total) &&
+      columns.every((id) => !isLoadable(id) || ids.has(id) || runs.run_ids.length === 0)
     );
   }
 

@@ -93,16 +93,22 @@ interface Measured {
 }
 
 const measures = new WeakMap<readonly Value[], Measured>();
+const unseen = new Map<string, Measured>();
 
 /** How a column is written and how wide it is; looked at once as long as its values are the same. */
 function measured(column: ShownColumn): Measured {
-  const before = measures.get(column.values);
+  const isEmpty = column.values.length === 0; // of a large table, most columns are out of sight
+  const before = isEmpty ? unseen.get(column.id) : measures.get(column.values);
   if (before?.id === column.id) {
     return before;
   }
   const format = formatFor(column);
   const found = { id: column.id, format, width: widthOf(column, format) };
-  measures.set(column.values, found);
+  if (isEmpty) {
+    unseen.set(column.id, found);
+  } else {
+    measures.set(column.values, found);
+  }
   return found;
 }
 
