@@ -104,7 +104,7 @@ def test_widget_shows_runs_of_everybody(store: RemoteStore) -> None:
     assert theirs in table["run_ids"] and len(table["run_ids"]) == 2
     (line,) = asked(store, "series", run_ids=[theirs], keys=["loss"])["series"]
     assert line["value"] == [1.0, 0.5, 1 / 3, 0.25, 0.2]
-    assert asked(store, "run", run_id=theirs)["run"]["info"]["run_name"] == "theirs"
+    assert asked(store, "run", run_id=theirs)["run_name"] == "theirs"
     assert asked(store, "info")["uri"] == store.uri
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from nbtrack.entities import Experiment, Run
 from nbtrack.store.file_store import FileStore
+from nbtrack.store.files import remove
+from nbtrack.store.layout import commit_file
 
 
 class Mirror(FileStore):
@@ -51,6 +53,15 @@ class Mirror(FileStore):
     def local_commit(self, model: str, body: Mapping[str, Any], expect: int | None = None) -> int:
         """Add a commit to the mirror."""
         return super().append_commit(model, body, expect)
+
+    def local_cut_commits(self, model: str, after: int) -> None:
+        """Take away the commits above a number, which this mirror counted otherwise than the others."""
+        log = self._model(model)
+        for number in reversed(log.numbers()):
+            if number > after:
+                remove(f"{log.folder}/{commit_file(number)}")
+        self._models.pop(model, None)
+        self._folders.clear()
 
     def local_models(self) -> list[str]:
         """Return the models that the mirror has."""

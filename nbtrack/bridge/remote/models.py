@@ -1,4 +1,8 @@
-"""The registry of an MLflow server, in commits: a change is made there first, and what changed there comes here."""
+"""The registry of an MLflow server, in commits: a change is made there first, and what changed there comes here.
+
+Each commit is left there as a tag of the model, so that all mirrors have the same ones, number by number. What a user
+of MLflow changes is found by comparison, and is a commit of each mirror's own until somebody makes the next one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from nbtrack.bridge.remote.history import is_gone, same, take_commits, to_tags
 from nbtrack.bridge.remote.rest import ServerRefusedError
 from nbtrack.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from nbtrack.registry.fold import State, fold
@@ -40,7 +45,7 @@ class RemoteModels:
         for name, model in found.items():
             self._take(name, model)
         for name in set(self._store.local_models()) - found.keys():
-            if self._state(name).exists:
+            if not is_gone(self._store.local_commits(name)):
                 self._add(name, "delete", {"model": {"deleted": True}})
 
     def _pages(self, path: str, key: str) -> list[dict[str, Any]]:
@@ -57,16 +62,33 @@ class RemoteModels:
         body = {"action": action, "at": at or int(time.time() * 1000), "user": "", "note": "on the server"}
         self._store.local_commit(name, {**body, "patch": patch, **more})
 
+    def _take_commits(self, name: str, there: Mapping[int, Mapping[str, Any]]) -> None:
+        """Bring the commits of the mirror in line with those that the server has from the first one on."""
+        here = self._store.local_commits(name)
+        number = 1
+        while number in there:
+            if len(here) < number or not same(here[number - 1], there[number]):
+                self._store.local_cut_commits(name, number - 1)
+                here = here[: number - 1]
+                while number in there:
+                    self._store.local_commit(name, there[number], number - 1)
+                    number += 1
+                return
+            number += 1
+
     def _take(self, name: str, model: Mapping[str, Any]) -> None:
-        state = self._state(name)
+        tags = _texts(model)
+        self._take_commits(name, take_commits(tags))
+        commits = self._store.local_commits(name)
+        state = fold(name, commits)
         at = int(model.get("creation_timestamp", 0))
         fields: dict[str, Any] = {}
-        if not state.exists:
+        if is_gone(commits):
             fields["deleted"] = False
         if str(model.get("description") or "") != state.description:
             fields["description"] = str(model.get("description") or "")
-        if tags := _changes(state.tags, _texts(model)):
-            fields["tags"] = tags
+        if changed := _changes(state.tags, tags):
+            fields["tags"] = changed
         if fields:
             self._add(name, "create" if not state.number else "edit", {"model": fields}, 0 if state.number else at)
         for number, version in sorted(model["versions"].items()):
@@ -131,12 +153,29 @@ class RemoteModels:
                 f"model {model!r}: somebody else changed it meanwhile; expected commit {expect} to be the last, got"
                 f" {state.number}. Look at what changed and try again."
             )
-        self._do(model, state, body.get("patch", {}))
-        return self._store.local_commit(model, body, expect)
+        commits = self._store.local_commits(model)
+        exists = not is_gone(commits)
+        patch = body.get("patch", {})
+        self._do(model, state, patch, exists)
+        number = self._store.local_commit(model, body, state.number)
+        if not patch.get("model", {}).get("deleted"):
+            self._leave(model, {number: body} if exists else {**dict(enumerate(commits, 1)), number: body})
+        return number
 
-    def _do(self, model: str, state: State, patch: Mapping[str, Any]) -> None:
+    def _leave(self, model: str, commits: Mapping[int, Mapping[str, Any]]) -> None:
+        """Leave commits on the server, also those that this mirror found out by itself before."""
+        found: dict[str, Any] = self._rest.get("registered-models/get", {"name": model}).get("registered_model", {})
+        there = take_commits(_texts(found))
+        first = min(commits)
+        missing = {n: c for n, c in enumerate(self._store.local_commits(model), 1) if n < first and n not in there}
+        for number, body in sorted({**missing, **commits}.items()):
+            for key, value in to_tags(number, body).items():
+                self._rest.post("registered-models/set-tag", {"name": model, "key": key, "value": value})
+
+    def _do(self, model: str, state: State, patch: Mapping[str, Any], exists: bool) -> None:
         fields = patch.get("model", {})
-        if not state.exists and not fields.get("deleted"):
+        if not exists and not fields.get("deleted"):
+            self._check_fields(model, fields)
             body = {"name": model, "description": fields.get("description", "")}
             self._rest.post("registered-models/create", {**body, "tags": _pairs(fields.get("tags", {}))}, tries=1)
         elif fields:
@@ -162,11 +201,7 @@ class RemoteModels:
                 raise
 
     def _do_model(self, model: str, fields: Mapping[str, Any]) -> None:
-        if unknown := fields.keys() - {"description", "tags", "deleted"}:
-            raise InvalidInputError(
-                f"model {model!r}: an MLflow server has no place for {', '.join(sorted(unknown))}."
-                " Keep such models in a store of nbtrack."
-            )
+        self._check_fields(model, fields)
         if fields.get("deleted"):
             self._quietly("registered-models/delete", {"name": model}, "DELETE")
             return
@@ -179,6 +214,14 @@ class RemoteModels:
                 self._quietly("registered-models/delete-tag", {"name": model, "key": key}, "DELETE")
             else:
                 self._rest.post("registered-models/set-tag", {"name": model, "key": key, "value": value})
+
+    @staticmethod
+    def _check_fields(model: str, fields: Mapping[str, Any]) -> None:
+        if refused := fields.keys() & {"name", "stages", "stands_for"}:
+            raise InvalidInputError(
+                f"model {model!r}: an MLflow server has no place for {', '.join(sorted(refused))}."
+                " Keep such models in a store of nbtrack."
+            )
 
     def _do_register(self, model: str, number: int, fields: Mapping[str, Any]) -> None:
         source, run_id = str(fields.get("source", "")), str(fields.get("run_id") or "")
