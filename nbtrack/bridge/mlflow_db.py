@@ -10,13 +10,8 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import groupby
-from math import nan
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
-
-from orjson import loads
 
 from nbtrack.bridge.foreign import (
     ForeignExperiment,
@@ -26,16 +21,15 @@ from nbtrack.bridge.foreign import (
     ForeignVersion,
     Source,
 )
+from nbtrack.bridge.mlflow_rows import Merged, Texts, points_of
 from nbtrack.bridge.places import Places, files_in
 from nbtrack.entities import DatasetInput, Status
 from nbtrack.errors import InvalidInputError
-from nbtrack.store.bulk import Point
 from nbtrack.store.lines import to_json_number
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{21}")
 _STATUSES: Final[Mapping[str, Status]] = {"FINISHED": "FINISHED", "FAILED": "FAILED", "SCHEDULED": "SCHEDULED"}
 _MAGIC: Final = b"SQLite format 3\0"
-_STEP = itemgetter(2, 0)
 # What MLflow keeps and a store of ours has no place for: table, and what it holds in words.
 _LEFT: Final = {
     "trace_info": "traces",
@@ -132,6 +126,18 @@ class MlflowDatabase(Source):
                     self.report.left_behind.append(f"{count:,} {words}")
 
     def runs(self, known: frozenset[str]) -> Iterator[ForeignRun | None]:
+        try:
+            yield from self._runs(known)
+        except sqlite3.DatabaseError as error:
+            self._damaged("what came before of the runs was read", error)
+
+    def _damaged(self, words: str, error: Exception) -> None:
+        self.report.problems.append(
+            f"{self.path.name}: is damaged or copied by half ({error}); {words}. `sqlite3 {self.path.name} .recover`"
+            " saves what can be saved."
+        )
+
+    def _runs(self, known: frozenset[str]) -> Iterator[ForeignRun | None]:
         self._models_of = self._logged_by_run()
         inputs = self._inputs()
         columns: Sequence[str] = (
@@ -145,9 +151,7 @@ class MlflowDatabase(Source):
             "user_id",
         )
         params, tags = self._texts("params"), self._texts("tags")
-        metrics = _Merged(
-            self._rows("metrics", ("run_uuid", "key", "value", "timestamp", "step", "is_nan"), "run_uuid")
-        )
+        metrics = Merged(self._rows("metrics", ("run_uuid", "key", "value", "timestamp", "step", "is_nan"), "run_uuid"))
         places: dict[str, str | None] = dict(self._rows("runs", ("run_uuid", "artifact_uri")))
         for row in self._rows("runs", columns, "run_uuid"):
             key = row[0]
@@ -158,7 +162,7 @@ class MlflowDatabase(Source):
                 continue
             run = _run_of(run_id, row)
             run.params, run.tags = params.of(key), tags.of(key)
-            run.metrics = _points(metrics.of(key))
+            run.metrics = points_of(metrics.of(key))
             run.name = run.tags.pop("mlflow.runName", "") or run.name
             if run_id != key:
                 run.tags["nbtrack.mlflow.run_id"] = str(key)
@@ -166,20 +170,20 @@ class MlflowDatabase(Source):
             self._add_files(run, str(key), places.get(key) or "")
             yield run
 
-    def _texts(self, table: str) -> _Texts:
+    def _texts(self, table: str) -> Texts:
         """Return the texts of every run, each run's as one JSON object: a row for each of them costs twice as much."""
         try:
             if not {"run_uuid", "key", "value"} <= self._columns.get(table, set()):
-                return _Texts(iter(()))
-            return _Texts(
+                return Texts(iter(()))
+            return Texts(
                 self._db.execute(
                     f"select run_uuid, json_group_object(key, cast(value as text)) from {_quoted(table)}"  # noqa: S608
                     " group by run_uuid order by run_uuid"
                 )
             )
         except sqlite3.OperationalError:  # a sqlite without JSON
-            merged = _Merged(self._rows(table, ("run_uuid", "key", "value"), "run_uuid"))
-            return _Texts(
+            merged = Merged(self._rows(table, ("run_uuid", "key", "value"), "run_uuid"))
+            return Texts(
                 (key, {name: "" if value is None else str(value) for _, name, value in rows})
                 for key, rows in merged.all()
             )
@@ -239,6 +243,13 @@ class MlflowDatabase(Source):
         return found
 
     def logged_models(self) -> Sequence[ForeignLoggedModel]:
+        try:
+            return self._logged_models()
+        except sqlite3.DatabaseError as error:
+            self._damaged("the logged models were left out", error)
+            return ()
+
+    def _logged_models(self) -> Sequence[ForeignLoggedModel]:
         params: dict[str, dict[str, str]] = {}
         tags: dict[str, dict[str, str]] = {}
         for into, kind in ((params, "param"), (tags, "tag")):
@@ -281,6 +292,13 @@ class MlflowDatabase(Source):
         return found
 
     def models(self) -> Sequence[ForeignModel]:
+        try:
+            return self._models()
+        except sqlite3.DatabaseError as error:
+            self._damaged("the registered models were left out", error)
+            return ()
+
+    def _models(self) -> Sequence[ForeignModel]:
         tags: dict[tuple[Any, ...], dict[str, str]] = {}
         for name, key, value in self._rows("registered_model_tags", ("name", "key", "value")):
             tags.setdefault((name,), {})[key] = value
@@ -339,60 +357,6 @@ class MlflowDatabase(Source):
         if run_id and (found := re.search(rf"/{re.escape(run_id)}/artifacts/(.+)", source)):
             return (_run_id(run_id), found[1].strip("/")), None
         return None, None
-
-
-class _Texts:
-    """The texts of runs in the order of their ids, each run's as a dict or as its JSON."""
-
-    def __init__(self, rows: Iterator[tuple[str, str | dict[str, Any]]]) -> None:
-        self._rows = rows
-        self._key, self._found = next(rows, (None, "{}"))
-
-    def of(self, run: str) -> dict[str, str]:
-        """Return the texts of a run; runs are asked for in their order."""
-        while self._key is not None and self._key < run:
-            self._key, self._found = next(self._rows, (None, "{}"))
-        if self._key != run:
-            return {}
-        found = loads(self._found) if isinstance(self._found, str) else self._found
-        return found if None not in found.values() else {name: value or "" for name, value in found.items()}
-
-
-class _Merged:
-    """Rows in the order of their run id, handed out run by run. Rows of a run that is not there are passed over."""
-
-    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
-        self._groups = groupby(rows, itemgetter(0))
-        self._key, self._rows = self._step()
-
-    def _step(self) -> tuple[str | None, list[tuple[Any, ...]]]:
-        key, rows = next(self._groups, (None, ()))
-        return key, list(rows)
-
-    def all(self) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-        """Yield every run with its rows."""
-        while self._key is not None:
-            yield self._key, self._rows
-            self._key, self._rows = self._step()
-
-    def of(self, run: str) -> list[tuple[Any, ...]]:
-        while self._key is not None and self._key < run:
-            self._key, self._rows = self._step()
-        return self._rows if self._key == run else []
-
-
-def _points(rows: list[tuple[Any, ...]]) -> dict[str, list[Point]]:
-    found: dict[str, list[Point]] = {}
-    for _, key, value, at, step, is_nan in rows:
-        point = (int(at or 0), nan if is_nan or value is None else float(value), int(step or 0))
-        if key in found:
-            found[key].append(point)
-        else:
-            found[key] = [point]
-    for points in found.values():
-        if len(points) > 1:
-            points.sort(key=_STEP)  # the latest is that of the highest step, as in MLflow
-    return found
 
 
 def _run_of(run_id: str, row: tuple[Any, ...]) -> ForeignRun:

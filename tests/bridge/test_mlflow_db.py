@@ -214,3 +214,28 @@ def test_command_counts_and_makes_no_store_in_a_dry_run(late: Path, tmp_path: Pa
     done = CliRunner().invoke(cli, words)
     assert "2 runs of 1 experiment imported" in done.stdout and "Not carried over: 1 traces" in done.stdout
     assert "1 registered model with 2 versions imported: 2 in a stage, 1 aliases" in done.stdout
+
+
+def test_database_that_is_damaged_further_on_gives_what_came_before(late: Path, store: Store, tmp_path: Path) -> None:
+    database = next(late.rglob("*.db")) if late.is_dir() else late
+    db = sqlite3.connect(database)
+    experiment = db.execute("select experiment_id from runs").fetchone()[0]
+    db.execute("create index if not exists index_params_run_uuid on params (run_uuid)")  # MLflow 2 and later have it
+    columns = "run_uuid, name, status, start_time, end_time, lifecycle_stage, experiment_id"
+    rows = [(f"{n:032x}", f"run-{n}", "FINISHED", 1, 2, "active", experiment) for n in range(2000)]
+    db.executemany(f"insert into runs ({columns}) values (?,?,?,?,?,?,?)", rows)
+    db.executemany(
+        "insert into params (run_uuid, key, value) values (?, 'p', ?)", [(r[0], f"value of {r[1]}") for r in rows]
+    )
+    db.commit()
+    db.close()
+    data = bytearray(database.read_bytes())
+    at = data.rindex(b"value of run-1500") // 4096 * 4096
+    data[at : at + 4096] = b"\7" * 4096
+    (tmp_path / "half.db").write_bytes(data)
+    report = import_runs(tmp_path / "half.db", store)
+    assert any(
+        "half.db: is damaged or copied by half (database disk image is malformed)" in one for one in report.problems
+    )
+    assert report.runs == len(store.search_runs(max_results=5000)) > 1000
+    assert not list(store.check())
