@@ -208,7 +208,7 @@ def capture_params(cell: Cell) -> None:
             kept = plain(value)
             found[expression] = repr(value)[:500] if kept is MISSING else kept
     params = {
-        key[:MAX_KEY]: cell.redactor.value(key, value if isinstance(value, str) else str(value))
+        cell.redactor.text(key)[:MAX_KEY]: cell.redactor.value(key, value if isinstance(value, str) else str(value))
         for key, value in found.items()
         if key not in cell.run.logged_params
     }
@@ -244,7 +244,7 @@ def capture_metrics(cell: Cell, printed: str = "") -> None:
             cell.missing.append(f"metric {expression}: expected a number, got {type(value).__name__}")
         else:
             found[expression] = number
-    found = {key: value for key, value in found.items() if key not in cell.run.logged_metrics}
+    found = {cell.redactor.text(key): value for key, value in found.items() if key not in cell.run.logged_metrics}
     single = {key: value for key, value in found.items() if isinstance(value, float)}
     if single:
         cell.run.log_metrics(single)

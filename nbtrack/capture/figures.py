@@ -150,6 +150,7 @@ def _encoded(shown: Shown, redactor: Redactor) -> bytes:
             [HIDDEN if hide else redactor.json(value) for hide, value in zip(hidden, row, strict=True)]
             for row in table["data"]
         ]
+        table |= {part: redactor.json(held) for part, held in table.items() if part != "data"}
         return json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
     if callable(getattr(content, "to_dict", None)):
         content = content.to_dict()
@@ -164,7 +165,9 @@ def _encoded(shown: Shown, redactor: Redactor) -> bytes:
 def _clean(value: Any, redactor: Redactor) -> Any:
     """Return a figure's JSON without secrets; packed numbers hold none, and must stay as they are."""
     if isinstance(value, Mapping):
-        return {key: item if key == "bdata" else _clean(item, redactor) for key, item in value.items()}
+        return {
+            redactor.text(str(key)): item if key == "bdata" else _clean(item, redactor) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_clean(item, redactor) for item in value]
     return redactor.text(value) if isinstance(value, str) else value

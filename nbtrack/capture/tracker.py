@@ -30,6 +30,7 @@ from nbtrack.entities import TAG_NOTE, TAG_RESUMED, Status
 from nbtrack.errors import InvalidInputError, NbtrackError
 from nbtrack.tracking import begin_run, set_source, source_tag, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, get_or_create_experiment, store_for_writing
+from nbtrack.tracking.redaction import Redactor
 from nbtrack.tracking.resumed import next_steps
 from nbtrack.tracking.run import status_of
 
@@ -145,20 +146,22 @@ class CellTracker:
             experiment_id = get_or_create_experiment(store, options.experiment).experiment_id
         else:
             experiment_id = experiment_id_for_new_run(store)
-        tags: dict[str, Any] = options.tags | parts.cell_tags(getattr(info, "cell_id", None), raw)
+        redactor = Redactor()
+        tags: dict[str, Any] = redactor.json(options.tags) | parts.cell_tags(getattr(info, "cell_id", None), raw)
+        name = redactor.text(options.name) if options.name else options.name
         if options.note:
-            tags[TAG_NOTE] = options.note
+            tags[TAG_NOTE] = redactor.text(options.note)
         if options.step:
             tags[TAG_STEP] = options.step
         if options.resume:
             tags[TAG_RESUMED] = self._find_run(store, options.resume)
         around = stack.current()
         nested = around is not None and around.scope == "cell"
-        run = begin_run(None, experiment_id, options.name, nested, None, tags, scope="cell", store=store)
+        run = begin_run(None, experiment_id, name, nested, None, tags, scope="cell", store=store)
         self.last_run_id = run.run_id
         if options.resume:
             run.go_on_from(next_steps(store, tags[TAG_RESUMED]))
-        cell = Cell(run, options, raw, scan, names, notebook, card=Card(self.shell))
+        cell = Cell(run, options, raw, scan, names, notebook, card=Card(self.shell), redactor=redactor)
         cell.cell_id = getattr(info, "cell_id", None)
         try:
             cell.folder = self.failsafe.run("notebook", Path.cwd)
@@ -170,7 +173,7 @@ class CellTracker:
 
     def _prepare(self, cell: Cell, info: ExecutionInfo) -> None:
         first: dict[str, Any] = {
-            "notebook": cell.notebook.name if cell.notebook else None,
+            "notebook": cell.redactor.text(cell.notebook.name) if cell.notebook else None,
             "cell_id": cell.cell_id,
             "execution_count": self.shell.execution_count - bool(info.store_history),
         }
@@ -303,6 +306,8 @@ class CellTracker:
             cell.captured.append(f"{found} secret{'' if found == 1 else 's'} redacted")
         left_out = sorted(cell.options.no_capture)
         cell.missing += [f"{part} (--no-capture)" for part in left_out]
+        for told in (cell.captured, cell.missing):
+            told[:] = cell.redactor.json(told)
         cell.record |= {"captured": list(cell.captured), "not_captured": list(cell.missing)}
         guard("record", lambda: cell.run.log_capture(cell.record))
 

@@ -15,6 +15,7 @@ from nbtrack.errors import RunStateError
 from nbtrack.names import check_run_id, check_run_name
 from nbtrack.tracking import joined, pending, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, store_for_writing
+from nbtrack.tracking.redaction import redact
 from nbtrack.tracking.run import ActiveRun, decorated
 from nbtrack.tracking.user import user_name
 
@@ -49,10 +50,10 @@ def source_tag(store: Store, path: Path | None = None) -> str | None:
         return None
     try:
         if "://" in store.uri:  # a server, which has no folder that the user knows
-            return path.absolute().as_posix()
-        return Path(os.path.relpath(path.absolute(), Path(store.uri).parent)).as_posix()
+            return redact(path.absolute().as_posix())
+        return redact(Path(os.path.relpath(path.absolute(), Path(store.uri).parent)).as_posix())
     except (ValueError, OSError):  # another drive, or a store that is no folder
-        return path.as_posix()
+        return redact(path.as_posix())
 
 
 def begin_run(

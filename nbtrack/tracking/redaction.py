@@ -40,9 +40,26 @@ _KEYS: Final[dict[str, str]] = {
     "discord-token": r"\b[MNO][A-Za-z0-9_-]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}",
     "replicate-token": r"\br8_[A-Za-z0-9]{37}",
     "groq-key": r"\bgsk_[A-Za-z0-9]{40,}",
+    "pinecone-key": r"\bpcsk_[A-Za-z0-9]{4,8}_[A-Za-z0-9]{40,}",
+    "mapbox-token": r"\bsk\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{16,}",
+    "newrelic-key": r"\bNRAK-[A-Z0-9]{24,}",
+    "sentry-dsn": r"https://[0-9a-f]{32}(?::[0-9a-f]{32})?(?=@[\w.-]*sentry\b)",
+    "notion-token": r"\b(?:ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43})\b",
+    "airtable-token": r"\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}\b",
+    "postman-key": r"\bPMAK-[0-9a-f]{24}-[0-9a-f]{34}\b",
+    "age-key": r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,}",
+    "facebook-token": r"\bEAA[A-Za-z0-9]{40,}",
+    "twitter-token": r"\bA{20,}[A-Za-z0-9%]{40,}",
+    "service-token": r"\b(?:lin_api|figd|sbp|pscale_(?:tkn|pw|oauth)|dckr_pat|shippo_live|sk|fw|e2b)_"
+    r"(?=[A-Za-z]*\d)[A-Za-z0-9]{24,}|\blsv2_[ps][tk]_[0-9a-f]{32}_[0-9a-f]{10}"
+    r"|\b(?:pplx|xai|nvapi|tvly|tvly-dev|HRKU|tskey-auth|ATATT3|jina)[-_]"
+    r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{12,}[A-Za-z0-9_-]{12,}"
+    r"|\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9]{40,}",
+    "url-key": r"(?<=[?&])(?:api_?)?(?:key|token|access_token|auth|code|secret)=(?=[^&\s'\"]*\d)[^&\s'\"<>]{16,}",
     "azure-key": r"(?i:\b(?:AccountKey|SharedAccessKey)=)[A-Za-z0-9+/]{20,}={0,2}",
     "azure-sas": r"(?<=[?&])sig=[A-Za-z0-9%+/_-]{20,}={0,2}",
-    "authorization": r"(?i:\b(?:bearer|basic)\s+)(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{16,}=*",
+    "authorization": r"(?i:\b(?:bearer|basic)\s+)(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{16,}=*"
+    r"|(?i:\btoken\s+)(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{32,}",
 }
 _ALL: Final = re.compile("|".join(f"(?P<k{i}>{shape})" for i, shape in enumerate(_KEYS.values())))
 _KINDS: Final = tuple(_KEYS)
@@ -66,15 +83,34 @@ _TOKEN: Final = re.compile(
     r"(?P<secret>(?=[^\"']*\d)[A-Za-z0-9_./+=:-]{16,})(?P=quote)",
     re.IGNORECASE,
 )
+# Names and calls that hold a key now and then: only what looks drawn by lot, letters and digits mixed, is one.
+_DRAWN: Final = r"(?=(?:[^\d\"']*\d){3})(?=[^A-Za-z\"']*[A-Za-z])[A-Za-z0-9+/]{20,}={0,2}"
+_MAYBE: Final = re.compile(
+    r"(?P<head>(?:(?<![\w.-])(?:[\w.-]*[_.-])?(?:key|dsn|session_?id)['\"]?\]?\s*[:=]\s*"
+    r"|(?<!\w)(?:\w*Client\w*|login|configure|authenticate|set_api_key|Fernet)\(\s*)[rbu]{0,2})"
+    rf"(?P<quote>[\"'])(?P<secret>{_DRAWN})(?P=quote)",
+    re.IGNORECASE,
+)
+# The second of a pair: login("ana", "…"), auth=("ana", "…"), HTTPBasicAuth("ana", "…"); pw = "…".
+_PAIR: Final = re.compile(
+    r"(?P<head>(?:\blogin|\bauth\s*=\s*|BasicAuth)\(\s*[^\s,()]+\s*,\s*|(?<![\w.-])(?:\w+_)?(?:pw|pass)\s*=\s*)"
+    r"(?P<quote>[\"'])(?P<secret>[^\"'\s]{6,})(?P=quote)"
+)
+# What follows an option or a word: curl -u ana:…, --password …, the lines of a .netrc.
+_SPOKEN: Final = re.compile(
+    r"(?P<head>\s-u\s+[^\s:'\"]+:|\s--(?:password|token|api-key|secret)[ =]|\bset\s+-n\s+key\s+-v\s+"
+    r"|\blogin\s+\S+\s+password\s+|\bsessionid=)(?P<secret>(?!\[redacted|[%$<{])[^\s'\";]{6,})"
+)
 _BARE: Final = re.compile(
     rf"(?P<head>(?<![\w.-]){_NAMED}\s*[:=]\s*)(?P<secret>(?!\[redacted|[%$<])[^\s'\"\[\](){{}},;]{{3,}})", re.IGNORECASE
 )
-# Where program text holds plain text: string literals, shell lines and %env.
+# Where program text holds plain text: string literals, shell lines, %env and comments.
 _INSIDE: Final = re.compile(
-    r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|^[ \t]*(?:!|%env\b|%set_env\b|export\b)[^\n]*", re.MULTILINE
+    r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|^[ \t]*(?:!|%env\b|%set_env\b|export\b)[^\n]*|#[^\n]*", re.MULTILINE
 )
 _NAME_ONLY: Final = re.compile(rf"(?:{_NAMED}|{_ENDING})", re.IGNORECASE)
-_NAME_HINT: Final = re.compile(r"pass|pwd|secret|credential|key|tok", re.IGNORECASE)
+_NAME_HINT: Final = re.compile(r"pass|pwd|secret|credential|key|tok| -u |sessionid", re.IGNORECASE)
+_CALL_HINT: Final = re.compile(r"[\"'](?:[^\"'\s]{20,})[\"']|login|auth|pw|pass", re.IGNORECASE)
 
 
 class Redactor:
@@ -106,7 +142,11 @@ class Redactor:
         if _NAME_HINT.search(text):
             text = _QUOTED.sub(self._quoted, text)
             text = _TOKEN.sub(self._quoted, text)
+            text = _SPOKEN.sub(self._bare, text)
             text = _INSIDE.sub(lambda m: _BARE.sub(self._bare, m[0]), text)
+        if _CALL_HINT.search(text):
+            text = _MAYBE.sub(self._quoted, text)
+            text = _PAIR.sub(self._quoted, text)
         return text
 
     def _quoted(self, match: re.Match[str]) -> str:
@@ -136,7 +176,10 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {k: self.value(str(k), v) if isinstance(v, str) else self.json(v) for k, v in value.items()}
+            return {
+                self.text(k) if isinstance(k, str) else k: self.value(str(k), v) if isinstance(v, str) else self.json(v)
+                for k, v in value.items()
+            }
         if isinstance(value, (list, tuple)):
             return [self.json(item) for item in value]
         return value
