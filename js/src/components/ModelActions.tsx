@@ -7,7 +7,7 @@ import type { LoggedModel, RunDetail } from "../wire";
 import { ErrorBanner } from "./ErrorBanner";
 import { Button, Loading, onKeys, useAction, useCall } from "./kit";
 import { nextStage, PromoteFlow } from "./PromoteFlow";
-import { ServerView, servedText } from "./ServeCard";
+import { ServerView, servedText, useServers } from "./ServeCard";
 
 /** A name for a model that a person would not mind: what the run is called, without its numbers. */
 export function suggestedName(run: RunDetail, known: readonly string[]): string {
@@ -129,9 +129,7 @@ export function ModelActions({ client, state, run }: Props) {
           `runs:/${run.run_id}/${model.artifact_path}`,
           ...model.versions.map(([name, version]) => `models:/${name}/${version}`),
         ];
-  const servers =
-    useCall(client, model === undefined ? null : { op: "servers" }, state.revision.value).answer?.servers ?? [];
-  const serving = servers.filter((server) => server.status !== "stopped" && uris.includes(server.model_uri));
+  const serving = useServers(client, state, uris, action.busy === "serve");
   const target = newest ? nextStage(newest[2], stages) : "Staging";
 
   const register = (): void => setOpen({ what: "register", promote: false });
@@ -255,7 +253,9 @@ export function ModelActions({ client, state, run }: Props) {
           }}
         />
       )}
-      {action.busy === "serve" && <Loading label={trans.__("Starting the model server; this takes a few seconds…")} />}
+      {action.busy === "serve" && !serving.some((server) => server.status === "starting") && (
+        <Loading label={trans.__("Starting the model server; this takes a few seconds…")} />
+      )}
       {action.failure && <ErrorBanner failure={action.failure} retry={serve} dismiss={action.clear} />}
       {serving.map((server) => (
         <ServerView key={server.server_id} client={client} state={state} server={server} />

@@ -10,7 +10,7 @@ import { ErrorBanner } from "./ErrorBanner";
 import { GateRules } from "./GateList";
 import { Ago, Button, Empty, Icon, Loading, StageChip, useAction, useCall } from "./kit";
 import { nextStage, PromoteFlow } from "./PromoteFlow";
-import { servedText } from "./ServeCard";
+import { ServerView, servedText, useServers } from "./ServeCard";
 import { StageBoard } from "./StageBoard";
 import { VersionDiff } from "./VersionDiff";
 
@@ -73,12 +73,13 @@ function VersionRow({ client, state, model, version }: VersionProps) {
   const action = useAction(state);
   const next = nextStage(version.stage, model.stages);
   const others = model.stages.filter((stage) => stage !== version.stage && stage !== next);
+  const uri = `models:/${model.name}/${version.version}`;
+  const [asked, setAsked] = useState(false);
+  const servers = useServers(client, state, asked ? [uri] : [], action.busy === "serve");
+  const unready = servers.filter((server) => server.status !== "ready"); // those that are have a tab of their own
   const serve = (): void => {
-    void action.run(
-      "serve",
-      () => client.call({ op: "serve", model_uri: `models:/${model.name}/${version.version}` }),
-      servedText,
-    );
+    setAsked(true);
+    void action.run("serve", () => client.call({ op: "serve", model_uri: uri }), servedText);
   };
   const trash = (): void => {
     void action.run(
@@ -125,7 +126,12 @@ function VersionRow({ client, state, model, version }: VersionProps) {
           </select>
         </label>
       </div>
-      {action.busy === "serve" && <Loading label={trans.__("Starting the model server; this takes a few seconds…")} />}
+      {action.busy === "serve" && unready.length === 0 && (
+        <Loading label={trans.__("Starting the model server; this takes a few seconds…")} />
+      )}
+      {unready.map((server) => (
+        <ServerView key={server.server_id} client={client} state={state} server={server} />
+      ))}
       {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
       {target !== null && (
         <PromoteFlow

@@ -1,5 +1,5 @@
 /** A served model: where it listens, a command that works, and a form to try it. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Client } from "../client";
 import { formatTime } from "../format";
 import { trans } from "../i18n";
@@ -309,6 +309,24 @@ export function ServerView({ client, state, server }: Props) {
         </>
       )}
     </section>
+  );
+}
+
+const STARTING_MS = 700;
+
+/** The servers of some models; while one of them is being started, as they are now: its rehearsal goes on. */
+export function useServers(client: Client, state: State, uris: readonly string[], starting: boolean): Server[] {
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    if (!starting) {
+      return;
+    }
+    const timer = setInterval(() => setTurn((now) => now + 1), STARTING_MS);
+    return () => clearInterval(timer);
+  }, [starting]);
+  const found = useCall(client, uris.length === 0 ? null : { op: "servers" }, state.revision.value + turn);
+  return (found.answer?.servers ?? []).filter(
+    (server) => server.status !== "stopped" && uris.includes(server.model_uri),
   );
 }
 
