@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from nbtrack.lab.handlers import Call, reply_to
 from nbtrack.lab.place import OutsideRootError
 from nbtrack.registry import get_model
 from nbtrack.store import open_store
+from nbtrack.store.file_store import FileStore
 from nbtrack.wire.answer import answer_json
 
 from .servers import MlflowServer, free_port
@@ -141,6 +143,28 @@ def test_registry_is_the_teams(store: RemoteStore) -> None:
     model = get_model("wine", store=store)
     assert model.aliases == {"best": second}
     assert {v.version: v.current_stage for v in model.versions}[second] == "Production"
+
+
+def test_machines_that_change_a_model_at_once_lose_no_commit(server: MlflowServer, tmp_path: Path) -> None:
+    notes = {f"{machine}-{n}" for machine in range(3) for n in range(3)}
+    machines = []
+    for number in range(4):
+        FileStore.open(tmp_path / f"machine-{number}", create=True)
+        machines.append(RemoteStore(server.url, str(tmp_path / f"machine-{number}")))
+
+    def work(machine: int) -> list[int]:
+        patch = {"model": {"deleted": False}}
+        bodies = [{"action": "edit", "note": f"{machine}-{n}", "patch": patch} for n in range(3)]
+        return [machines[machine].append_commit("raced", body) for body in bodies]
+
+    with ThreadPoolExecutor(3) as pool:
+        numbers = [number for found in pool.map(work, range(3)) for number in found]
+    assert sorted(numbers) == list(range(1, 10))
+    for one in machines:
+        one.sync()
+        one.close()
+    histories = [[commit["note"] for commit in one.local_commits("raced")] for one in machines]
+    assert all(history == histories[0] for history in histories) and set(histories[0]) == notes
 
 
 def test_model_is_served_from_the_server(store: RemoteStore, tmp_path: Path) -> None:

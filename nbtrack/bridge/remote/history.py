@@ -10,7 +10,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-_PREFIX: Final = "mlflow.nbtrack.commit."
+from nbtrack.store.layout import new_id, now_ms
+
+_OURS: Final = "mlflow.nbtrack."
+_PREFIX: Final = f"{_OURS}commit."
+_CLAIM: Final = f"{_OURS}claim."
+_STALE_MS: Final = 30_000  # a claim that old is of a process that died
 _KEY: Final = re.compile(re.escape(_PREFIX) + r"([0-9]{8})\.([0-9]{2})")
 _LONGEST: Final = 4000  # characters of a tag that every database takes
 _OWN: Final = frozenset({"number", "model", "sum"})  # what a store adds to a body
@@ -26,7 +31,7 @@ def to_tags(number: int, body: Mapping[str, Any]) -> dict[str, str]:
 def take_commits(tags: dict[str, str]) -> dict[int, dict[str, Any]]:
     """Take the commits out of the tags of a model, by number; one that is not whole is left out."""
     parts: dict[int, list[tuple[int, str]]] = {}
-    for key in [key for key in tags if key.startswith(_PREFIX)]:
+    for key in [key for key in tags if key.startswith(_OURS)]:
         value, found = tags.pop(key), _KEY.fullmatch(key)
         if found is not None:
             parts.setdefault(int(found[1]), []).append((int(found[2]), value))
@@ -54,3 +59,19 @@ def is_gone(commits: Iterable[Mapping[str, Any]]) -> bool:
         said = commit.get("patch", {}).get("model", {}).get("deleted")
         gone = bool(said) if said is not None else bool(gone)
     return gone is not False
+
+
+def claim_of(number: int) -> str:
+    """Return the key of a new tag that claims a number for a commit; its value is when, in ms since 1970 UTC.
+
+    A tag is set whether or not there is one, so whoever sets his claim looks afterwards: he has the number if nobody
+    else claims it then. Of two who claim at once, at most one sees himself alone.
+    """
+    return f"{_CLAIM}{number:08d}.{new_id()}"
+
+
+def is_taken(tags: Mapping[str, str], claim: str, number: int) -> bool:
+    """Return whether, by the tags of a model, somebody else has or claims the number that `claim` is for."""
+    rivals = (key for key in tags if key.startswith(f"{_CLAIM}{number:08d}.") and key != claim)
+    recent = (tags[key].isdigit() and now_ms() - int(tags[key]) < _STALE_MS for key in rivals)
+    return any(recent) or number in take_commits(dict(tags))

@@ -6,21 +6,24 @@ of MLflow changes is found by comparison, and is a commit of each mirror's own u
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.bridge.remote.history import is_gone, same, take_commits, to_tags
+from nbtrack.bridge.remote.history import claim_of, is_gone, is_taken, same, take_commits, to_tags
 from nbtrack.bridge.remote.rest import ServerRefusedError
 from nbtrack.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from nbtrack.registry.fold import State, fold
 from nbtrack.registry.sources import find_source
+from nbtrack.store.layout import now_ms
 
 if TYPE_CHECKING:
     from nbtrack.bridge.remote.step import InStep
 
 TAG_SOURCE: Final = "nbtrack.model_source"  # of a version on the server: what its place is called here
 _GONE: Final = "RESOURCE_DOES_NOT_EXIST"
+_PATIENCE_S: Final = 20.0  # with others who change the same model
 
 
 class RemoteModels:
@@ -146,30 +149,54 @@ class RemoteModels:
     # -- to there --------------------------------------------------------------------------------------------------
     def commit(self, model: str, body: Mapping[str, Any], expect: int | None) -> int:
         """Do on the server what a commit says, then add it to the mirror; raises ConflictError, ServerAwayError."""
-        self.pull()
-        state = self._state(model)
-        if expect is not None and state.number != expect:
-            raise ConflictError(
-                f"model {model!r}: somebody else changed it meanwhile; expected commit {expect} to be the last, got"
-                f" {state.number}. Look at what changed and try again."
-            )
-        commits = self._store.local_commits(model)
-        exists = not is_gone(commits)
-        patch = body.get("patch", {})
-        self._do(model, state, patch, exists)
-        number = self._store.local_commit(model, body, state.number)
-        if not patch.get("model", {}).get("deleted"):
-            self._leave(model, {number: body} if exists else {**dict(enumerate(commits, 1)), number: body})
-        return number
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            self.pull()
+            commits = self._store.local_commits(model)
+            last = len(commits) if expect is None else expect
+            if last != len(commits):
+                raise ConflictError(
+                    f"model {model!r}: somebody else changed it meanwhile; expected commit {expect} to be the last, got"
+                    f" {len(commits)}. Look at what changed and try again."
+                )
+            if self._try(model, body, commits):
+                return self._store.local_commit(model, body, last)
+            if time.monotonic() > until:
+                raise ConflictError(f"model {model!r}: others change it all the time. Try again.")
+            time.sleep(random.uniform(0.02, 0.3))  # so that two do not meet again and again
+
+    def _try(self, model: str, body: Mapping[str, Any], commits: list[Mapping[str, Any]]) -> bool:
+        """Do on the server what a commit says, as the next one; return False if somebody else is at it."""
+        patch, exists, number = body.get("patch", {}), not is_gone(commits), len(commits) + 1
+        claim = claim_of(number)
+        place = {"name": model, "key": claim}
+        try:
+            if exists:
+                self._rest.post("registered-models/set-tag", {**place, "value": str(now_ms())})
+                if is_taken(self._tags(model), claim, number):
+                    return False
+            try:
+                self._do(model, fold(model, commits), patch, exists)
+            except ServerRefusedError as error:
+                if exists or error.code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return False
+            if not patch.get("model", {}).get("deleted"):
+                self._leave(model, dict(enumerate([*commits, body], 1)))
+        finally:
+            if exists:
+                self._quietly("registered-models/delete-tag", place, "DELETE")
+        return True
+
+    def _tags(self, model: str) -> dict[str, str]:
+        found: dict[str, Any] = self._rest.get("registered-models/get", {"name": model})["registered_model"]
+        return _texts(found)
 
     def _leave(self, model: str, commits: Mapping[int, Mapping[str, Any]]) -> None:
-        """Leave commits on the server, also those that this mirror found out by itself before."""
-        found: dict[str, Any] = self._rest.get("registered-models/get", {"name": model}).get("registered_model", {})
-        there = take_commits(_texts(found))
-        first = min(commits)
-        missing = {n: c for n, c in enumerate(self._store.local_commits(model), 1) if n < first and n not in there}
-        for number, body in sorted({**missing, **commits}.items()):
-            for key, value in to_tags(number, body).items():
+        """Leave those commits on the server that are not there, also what this mirror found out by itself before."""
+        there = take_commits(self._tags(model))
+        for number in sorted(commits.keys() - there.keys()):
+            for key, value in to_tags(number, commits[number]).items():
                 self._rest.post("registered-models/set-tag", {"name": model, "key": key, "value": value})
 
     def _do(self, model: str, state: State, patch: Mapping[str, Any], exists: bool) -> None:
