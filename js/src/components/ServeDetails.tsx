@@ -182,9 +182,17 @@ function Requests({ seen }: { seen: readonly SeenRequest[] }) {
             <tr key={`${one.at} ${place}`} class={one.status >= 400 ? "nbt-bad" : ""} data-nbt={String(one.status)}>
               <td title={formatTime(one.at)}>{new Date(one.at).toLocaleTimeString([], { hour12: false })}</td>
               <td>{one.status}</td>
-              <td class="nbt-number">{one.rows}</td>
-              <td class="nbt-number">{one.ms.toFixed(2)}</td>
-              <td class="nbt-wide">{one.why === "" ? one.model : one.why}</td>
+              {one.status >= 400 ? (
+                <td class="nbt-wide" colSpan={3}>
+                  {one.why}
+                </td>
+              ) : (
+                <>
+                  <td class="nbt-number">{one.rows}</td>
+                  <td class="nbt-number">{one.ms.toFixed(2)}</td>
+                  <td class="nbt-wide">{one.model}</td>
+                </>
+              )}
             </tr>
           ))}
         </tbody>
