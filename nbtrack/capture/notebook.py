@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-from pathlib import Path
+import re
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 _VARIABLES: Final = ("__vsc_ipynb_file__", "PAPERMILL_OUTPUT_PATH", "PAPERMILL_INPUT_PATH")
 MAX_NOTEBOOKS: Final = 100
 MAX_NOTEBOOK_BYTES: Final = 20_000_000
+# What VS Code puts into the name under which it shows a notebook to a server.
+_STAND_IN: Final = re.compile(r"-jvsc-[0-9a-f-]{8,}(?=\.ipynb$)")
+_WINDOWS: Final = re.compile(r"[A-Za-z]:[\\/]")
 _OURS: Final = "NBTRACK_NOTEBOOK"  # for whoever runs a notebook without a server
 _SERVERS: Final = "JPY_SESSION_NAME"
 
@@ -28,6 +32,11 @@ def session_name() -> str:
     """
     name = os.environ.get(_SERVERS, "")
     return "" if name and _inherited(_SERVERS, name, os.getppid()) else name
+
+
+def is_stand_in(session: str) -> bool:
+    """Return whether this is the name of a session that VS Code asked a server for."""
+    return _STAND_IN.search(session) is not None
 
 
 @functools.lru_cache(maxsize=8)
@@ -82,5 +91,8 @@ def notebook_path(names: Mapping[str, Any]) -> Path | None:
     told = [*(names.get(name) for name in _VARIABLES), os.environ.get(_OURS), session_name()]
     for text in told:
         if isinstance(text, str) and text.endswith(".ipynb"):
-            return Path(unquote(text) if "%20" in text else text).absolute()
+            path = _STAND_IN.sub("", unquote(text) if "%20" in text else text)
+            if os.name != "nt" and _WINDOWS.match(path):  # the editor runs elsewhere: its folders are not ours
+                path = PureWindowsPath(path).name
+            return Path(path).absolute()
     return None

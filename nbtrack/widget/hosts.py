@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Literal
 
-from nbtrack.capture.notebook import session_name
+from nbtrack.capture.notebook import is_stand_in, session_name
 
 
 def live_place() -> Literal["picture", "output", "nowhere"]:
@@ -22,6 +22,6 @@ def live_place() -> Literal["picture", "output", "nowhere"]:
         return "output"
     if any(name in names for name in ("PAPERMILL_OUTPUT_PATH", "PAPERMILL_INPUT_PATH")):
         return "nowhere"
-    if session_name():
-        return "picture"
+    if session := session_name():
+        return "output" if is_stand_in(session) else "picture"
     return "output" if os.environ.get("VSCODE_PID") or os.environ.get("VSCODE_CWD") else "nowhere"

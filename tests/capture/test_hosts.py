@@ -71,3 +71,52 @@ def test_two_notebooks_with_the_same_cell_leave_the_place_open(file: Path) -> No
     assert run.info.status == "FINISHED"
     assert run.capture["notebook"] is None
     assert "nbtrack.source" not in run.data.tags
+
+
+VSC_SESSION = "/srv/work/study-jvsc-0b2f0c5e-1f8e-4a53-9f52-7d9f3d6f1c11a4f7b3f2-03aa-4d2a-8f1e-5b8f6d0a9c22.ipynb"
+
+
+@pytest.mark.parametrize(
+    ("env", "names", "expected", "live"),
+    [
+        # What each host sets in the environment of a kernel, and in the user's namespace.
+        (
+            {"VSCODE_PID": "77"},
+            {"__vsc_ipynb_file__": "/home/ana/my study.ipynb"},
+            "/home/ana/my study.ipynb",
+            "output",
+        ),
+        ({"VSCODE_CWD": "/"}, {"__vsc_ipynb_file__": "/home/ana/a.Interactive"}, None, "output"),
+        ({"JPY_SESSION_NAME": VSC_SESSION}, {}, "/srv/work/study.ipynb", "output"),
+        (
+            {"JPY_SESSION_NAME": VSC_SESSION},
+            {"__vsc_ipynb_file__": "c:\\Users\\ana\\study.ipynb"},
+            "study.ipynb",
+            "output",
+        ),
+        ({"JPY_SESSION_NAME": "/srv/work/study.ipynb"}, {}, "/srv/work/study.ipynb", "picture"),
+        ({"JPY_SESSION_NAME": "my%20study.ipynb"}, {}, "my study.ipynb", "picture"),
+        ({"COLAB_RELEASE_TAG": "r1", "JPY_SESSION_NAME": "fileId=1a2B3c4D"}, {"google.colab": True}, None, "output"),
+        ({"NBTRACK_NOTEBOOK": "/srv/cron/nightly.ipynb"}, {}, "/srv/cron/nightly.ipynb", "nowhere"),
+        ({}, {"__vsc_ipynb_file__": 3, "PAPERMILL_OUTPUT_PATH": None}, None, "output"),
+        ({}, {}, None, "nowhere"),
+    ],
+)
+def test_place_is_what_the_host_says(env, names, expected, live, monkeypatch, tmp_path):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbtrack.capture import notebook
+    from nbtrack.widget.hosts import live_place
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("JPY_SESSION_NAME", "NBTRACK_NOTEBOOK", "VSCODE_PID", "VSCODE_CWD"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    if names.pop("google.colab", False):
+        monkeypatch.setitem(sys.modules, "google.colab", type(sys)("google.colab"))
+    shell = InteractiveShell.instance()
+    for name, value in names.items():
+        monkeypatch.setitem(shell.user_ns, name, value)
+    assert notebook.notebook_path(names) == (None if expected is None else tmp_path / expected)
+    assert live_place() == live
