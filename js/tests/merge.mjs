@@ -30,7 +30,8 @@ for (const { before, change, whole, also } of JSON.parse(readFileSync(0, "utf8")
     got.columns.forEach((column, i) => {
       assert.deepEqual(column, whole.columns[i]);
     });
-    assert.deepEqual({ ...got, columns: [] }, { ...whole, columns: [] });
+    // A store may find a folder at rest between two questions: another revision of the same runs.
+    assert.deepEqual({ ...got, columns: [], revision: "" }, { ...whole, columns: [], revision: "" });
     for (const column of got.columns) {
       const old = before.columns.find((one) => one.kind === column.kind && one.key === column.key);
       const isSame = old !== undefined && JSON.stringify(old) === JSON.stringify(column);

@@ -99,12 +99,12 @@ def test_changes_make_the_whole_table(question: dict[str, Any], also: list[str],
     cases, whole_again = [], 0
     _ = notebook.other
     before = ask(store, **question)
-    for _ in range(120):
+    for _ in range(80):
         notebook.act()
         change, whole = ask(store, **question, since=before["revision"]), ask(store, **question)
         if change["changed"] is None:
             whole_again += 1
-            assert change == whole
+            assert {**change, "revision": ""} == {**whole, "revision": ""}
         else:
             assert len(json.dumps(change)) <= len(json.dumps(whole)) + 40 * len(whole["run_ids"]) + 60
             cases.append({"before": before, "change": change, "whole": whole, "also": also})
@@ -115,7 +115,7 @@ def test_changes_make_the_whole_table(question: dict[str, Any], also: list[str],
     script = JS / "tests" / "merge.mjs"
     done = subprocess.run(["node", script], input=json.dumps(cases), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) > 40  # else tags and names became numbers too often to learn anything
+    assert int(done.stdout) > 30  # else tags and names became numbers too often to learn anything
 
 
 def test_nothing_is_sent_where_nothing_changed(tmp_path: Path) -> None:
