@@ -42,7 +42,12 @@ const CAPTURE = {
     },
   ],
   seeds: { numpy: 3 },
-  usage: { wall_s: 12.5, peak_memory_bytes: 5e8, cpu_percent: [1, 2] },
+  usage: {
+    wall_s: 12.5,
+    peak_memory_bytes: 5e8,
+    cpu_percent: [50, 240],
+    gpu: [{ name: "A100", memory_bytes: 4e9, percent: 97 }],
+  },
   packages: { numpy: "2.4" },
   python: "3.11.7",
   git: { commit: "abc", diff: "-a\n+b" },
@@ -78,7 +83,7 @@ test("RunDetail shows params, metrics, the cells in order, data, seeds, environm
   assert.match(textOf(root, "data-read"), /dfDataFrame10 × 2160 Babababababab of a sample/);
   assert.match(
     textOf(root, "section-environment"),
-    /Python3\.11\.7.*git commitabc.*seed of numpy3.*wall12\.5 s.*peak memory500 MB/s,
+    /Python3\.11\.7.*git commitabc.*seed of numpy3.*wall12\.5 s.*peak memory500 MB.*GPU A1004 GB, 97 %.*processor.*at most 240 %/s,
   );
   assert.match(textOf(root, "stdout"), /hello/);
 });

@@ -1,7 +1,7 @@
 """A real JupyterLab, a real Chromium, and what a user does with them.
 
-One server and one browser a session, one browser context and one folder a test. The page is driven by JupyterLab's
-commands and by clicks on what a user sees, and waits are on promises, never on a clock.
+One server, one browser and one browser context a session, one page and one folder a test. The page is driven by
+JupyterLab's commands and by clicks on what a user sees, and waits are on promises, never on a clock.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Playwright, Request, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    Playwright,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 NOTEBOOK = "01-first-run.ipynb"
 CHROMIUM_OPTIONS = [
@@ -34,7 +44,9 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # nothing outside is reached
 ]
+VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 START_TIMEOUT_S = 90
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no failure
@@ -181,28 +193,33 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     chromium.close()
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all tests: its cache holds JupyterLab's program, which else every test would load and compile anew."""
+    made = browser.new_context(viewport=VIEWPORT, accept_downloads=False)
+    made.set_default_timeout(PATIENCE_MS)
+    yield made
+    with suppress(Error):
+        made.close()
+
+
 @pytest.fixture
-def page(browser: Browser, lab: Lab) -> Iterator[Page]:
-    """A fresh page; the test fails if the page raised, or asked anything outside this machine."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=False)
-    context.set_default_timeout(PATIENCE_MS)
+def page(context: BrowserContext, lab: Lab) -> Iterator[Page]:
+    """A fresh page; the test fails if the page raised, or asked for anything outside: it cannot reach that."""
     outside: list[str] = []
     errors: list[str] = []
 
-    def hold(route: Route, request: Request) -> None:
-        if urlsplit(request.url).hostname in {"127.0.0.1", "localhost"}:
-            route.continue_()
-        else:
+    def look(request: Request) -> None:
+        if request.url.startswith(("http", "ws")) and urlsplit(request.url).hostname not in {"127.0.0.1", "localhost"}:
             outside.append(request.url)
-            route.abort()
 
-    context.route(lambda url: url.startswith(("http", "ws")), hold)
     opened = context.new_page()
+    opened.on("request", look)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("dialog", lambda dialog: dialog.accept())  # the browser's own "leave this page?"
     yield opened
     with suppress(Error):
-        context.close()
+        opened.close()
     lab.end_sessions()
     assert outside == [], "the page asked outside of this machine"
     assert errors == [], "the page raised"

@@ -3,6 +3,7 @@ import { formatBytes, formatDuration } from "../format";
 import { trans } from "../i18n";
 import type { RunRecord, SliceCell } from "../record";
 import type { RunDetail } from "../wire";
+import { RowCurve } from "./Curves";
 import { Code } from "./kit";
 import { PairRows, Section } from "./Section";
 
@@ -112,6 +113,31 @@ function usageText(key: string, value: unknown): string | null {
   return key.endsWith("_bytes") ? formatBytes(value) : String(value);
 }
 
+/** What the processor was at while the cell ran: 100 is one core. */
+function Load({ percents }: { percents: readonly number[] }) {
+  return (
+    <p class="nbt-strip-curve" data-nbt="load">
+      <span class="nbt-meta">{trans.__("processor")}</span> <RowCurve points={percents} label={trans.__("processor")} />{" "}
+      <span class="nbt-meta">{trans.__("at most %1 %", Math.round(Math.max(...percents)))}</span>
+    </p>
+  );
+}
+
+/** Each GPU at its highest, in words. */
+function gpuFacts(value: unknown): [string, string][] {
+  return (Array.isArray(value) ? value : []).map(
+    (gpu: { name?: unknown; memory_bytes?: unknown; percent?: unknown }) => [
+      `GPU ${String(gpu?.name ?? "")}`,
+      [
+        typeof gpu?.memory_bytes === "number" ? formatBytes(gpu.memory_bytes) : "",
+        typeof gpu?.percent === "number" ? `${gpu.percent} %` : "",
+      ]
+        .filter((part) => part !== "")
+        .join(", "),
+    ],
+  );
+}
+
 function Surroundings({ record }: { record: RunRecord }) {
   const facts: [string, string][] = [];
   if (record.python !== "") {
@@ -123,12 +149,16 @@ function Surroundings({ record }: { record: RunRecord }) {
       .map(([key, value]) => [`git ${key}`, value] as [string, string]),
   );
   facts.push(...record.seeds.map(([key, value]) => [trans.__("seed of %1", key), value] as [string, string]));
+  const usage = new Map(record.usage);
+  const load = usage.get("cpu_percent");
+  const percents = Array.isArray(load) ? load.filter((one): one is number => typeof one === "number") : [];
   for (const [key, value] of record.usage) {
     const text = usageText(key, value);
     if (text !== null) {
       facts.push([key.replace(/_(s|bytes)$/, "").replace(/_/g, " "), text]);
     }
   }
+  facts.push(...gpuFacts(usage.get("gpu")));
   const diff = record.git.find(([key]) => key === "diff")?.[1] ?? "";
   if (facts.length === 0 && record.packages.length === 0) {
     return null;
@@ -136,6 +166,7 @@ function Surroundings({ record }: { record: RunRecord }) {
   return (
     <Section title={trans.__("Environment")} name="environment">
       {facts.length > 0 && <PairRows title={trans.__("Environment")} pairs={facts} name="fact" />}
+      {percents.length > 1 && <Load percents={percents} />}
       {record.packages.length > 0 && (
         <details class="nbt-more">
           <summary>{trans._n("%1 package", "%1 packages", record.packages.length)}</summary>
