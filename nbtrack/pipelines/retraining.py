@@ -48,10 +48,9 @@ class Retrained:
 
     @property
     def progress(self) -> str:
-        """The steps in signs, or the one that runs."""
-        running = [one.name for one in self.steps if one.status == "running"]
-        signs = " ".join(f"{one.name} {mark(one.status)[0]}" for one in self.steps if one.status != "not run")
-        return f"{running[0]} …" if running else signs
+        """The steps so far, in signs."""
+        begun = [one for one in self.steps if one.status != "not run"]
+        return " ".join(f"{one.name} {'…' if one.status == 'running' else mark(one.status)[0]}" for one in begun)
 
 
 class RetrainResult(Sequence[Retrained]):
