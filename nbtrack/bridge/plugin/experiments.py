@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow.entities as theirs
@@ -24,6 +27,7 @@ from nbtrack.bridge.plugin.writers import plain
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Experiment
 from nbtrack.entities import ViewType as OurView
 from nbtrack.errors import NotFoundError
+from nbtrack.store.layout import STORE_FILE
 
 if TYPE_CHECKING:
     from nbtrack.bridge.plugin.writers import Writers
@@ -37,6 +41,11 @@ class Experiments:
     writers: Writers
     artifact_root: str | None
 
+    @cached_property
+    def _made_at(self) -> int:
+        """When the store was made, and with it its default experiment."""
+        return int(json.loads(Path(self.store.root, STORE_FILE).read_bytes()).get("created_at_ms", 0))
+
     def _location(self, experiment: Experiment) -> str:
         own = experiment.tags.get(TAG_LOCATION)
         if own:
@@ -45,7 +54,7 @@ class Experiments:
         return append_to_uri_path(root, experiment.experiment_id) if root else uri_of(self.store.root)
 
     def _theirs(self, experiment: Experiment) -> theirs.Experiment:
-        created = experiment.creation_time or 0
+        created = experiment.creation_time or self._made_at
         return theirs.Experiment(
             experiment_id=experiment.experiment_id,
             name=experiment.name,

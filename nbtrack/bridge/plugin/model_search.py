@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import mlflow.entities as theirs
-from mlflow.utils.search_logged_model_utils import Comparison, EntityType, parse_filter_string
 from mlflow.utils.search_utils import SearchUtils
 
 from nbtrack.bridge.plugin.place import invalid
+
+if TYPE_CHECKING:
+    from mlflow.utils.search_logged_model_utils import Comparison
 
 _ALIASES: Final = {
     "creation_time": "creation_timestamp",
@@ -47,14 +49,14 @@ def _of(metric: theirs.Metric, datasets: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _fits(model: theirs.LoggedModel, clause: Comparison, datasets: Sequence[Mapping[str, Any]]) -> bool:
-    entity = clause.entity
+    entity, kind = clause.entity, clause.entity.type.name
     values: list[Any]
-    if entity.type == EntityType.METRIC:
+    if kind == "METRIC":
         values = [one.value for one in model.metrics or [] if one.key == entity.key and _of(one, datasets)]
-    elif entity.type == EntityType.ATTRIBUTE:
+    elif kind == "ATTRIBUTE":
         values = [_attribute(model, entity.key)]
     else:
-        values = [(model.params if entity.type == EntityType.PARAM else model.tags).get(entity.key)]
+        values = [(model.params if kind == "PARAM" else model.tags).get(entity.key)]
     compare = SearchUtils.get_comparison_func(clause.op)
     return any(compare(value, clause.value) for value in values if value is not None)
 
@@ -63,11 +65,13 @@ def filtered(
     models: Iterable[theirs.LoggedModel], filter_string: str | None, datasets: Sequence[Mapping[str, Any]]
 ) -> list[theirs.LoggedModel]:
     """Return the models that fit; with `datasets`, only metrics of these count, and a model must have one."""
+    from mlflow.utils.search_logged_model_utils import parse_filter_string  # brings SQLAlchemy along
+
     try:
         clauses = parse_filter_string(filter_string)
     except ValueError as error:
         raise invalid(f"Invalid filter string: {filter_string!r}. {error}") from error
-    by_metric = any(clause.entity.type == EntityType.METRIC for clause in clauses)
+    by_metric = any(clause.entity.type.name == "METRIC" for clause in clauses)
     return [
         model
         for model in models

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, uses_netloc
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2 as codes
@@ -33,6 +33,7 @@ from nbtrack.errors import (
 from nbtrack.store import FileStore, find_store_uri, open_store
 
 SCHEME: Final = "nbtrack"
+uses_netloc.append(SCHEME)  # or MLflow's own code makes nbtrack:/path of it when it appends to a path
 _HERE: Final = "nbtrack:./"  # in what is kept: the store that keeps it
 _INSIDE: Final = re.compile(r"(?P<root>.*?)/(?P<kind>runs|models)/(?P<id>[^/]+)/artifacts(?:/(?P<rest>.*))?")
 _PROXIED: Final = re.compile(r"[^/]+/(?P<models>models/)?(?P<id>[^/]+)/artifacts(?:/(?P<rest>.*))?")

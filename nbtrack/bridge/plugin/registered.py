@@ -125,7 +125,8 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
         """Give a registered model another name; its history goes with it."""
         _validate_model_renaming(new_name)
-        self._model(name)
+        if self._model(name).name == new_name:
+            return self.get_registered_model(name)
         with translated():
             if ledger(new_name, self.store).refresh().exists:
                 handle_resource_already_exist_error(new_name, False, False)

@@ -86,7 +86,7 @@ class Runs(Experiments):
                 history = self.store.get_metric_history(run.run_id, key)
                 triples = zip(history.step.tolist(), history.timestamp.tolist(), history.value.tolist(), strict=True)
                 step, at, value = max(triples)
-            found.append(theirs.Metric(key, value, at, step, run_id=run.run_id))
+            found.append(theirs.Metric(key, value, at, step))
         return found
 
     def _their_run(self, run: ours.Run, known: dict[str, ours.Experiment] | None = None) -> theirs.Run:

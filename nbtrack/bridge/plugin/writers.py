@@ -108,24 +108,24 @@ class Writers:
 
     def log_metric(self, run_id: str, metric: Metric) -> None:
         """Append one value; note where MLflow and we would not mean the same by the latest one."""
-        writer = self._own.get(run_id)
-        if writer is None or writer.ended or run_id in self._trash:
-            writer = self.of(run_id)
-        key = metric.key
+        key, place = metric.key, (run_id, metric.key)
         now = (metric.step or 0, metric.timestamp, metric.value)
-        place = (run_id, key)
-        before = self._latest.get(place)
-        if before is None and not self.is_own(run_id):
-            known = self.store.get_run(run_id).summaries.get(key)
-            before = None if known is None else (known.step, known.timestamp, known.last)
-        if metric.model_id is not None and before is not None and now <= before and self._has(run_id, key, now):
-            return  # MLflow says once more what a run has, to say that it is a model's, too
-        writer.log_metric(key, metric.value, now[0], now[1])
-        if before is None or now >= before:
-            self._latest[place] = now
-        elif run_id not in self._unordered:
-            self._unordered.add(run_id)
-            writer.set_tags({TAG_UNORDERED: "yes"})
+        with self._lock:  # MLflow's asynchronous logging writes from ten threads at once
+            writer = self._own.get(run_id)
+            if writer is None or writer.ended or run_id in self._trash:
+                writer = self.of(run_id)
+            before = self._latest.get(place)
+            if before is None and not self.is_own(run_id):
+                known = self.store.get_run(run_id).summaries.get(key)
+                before = None if known is None else (known.step, known.timestamp, known.last)
+            if metric.model_id is not None and before is not None and now <= before and self._has(run_id, key, now):
+                return  # MLflow says once more what a run has, to say that it is a model's, too
+            writer.log_metric(key, metric.value, now[0], now[1])
+            if before is None or now >= before:
+                self._latest[place] = now
+            elif run_id not in self._unordered:
+                self._unordered.add(run_id)
+                writer.set_tags({TAG_UNORDERED: "yes"})
 
     def _has(self, run_id: str, key: str, wanted: tuple[int, int, float]) -> bool:
         history = self.store.get_metric_history(run_id, key)
