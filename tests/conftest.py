@@ -30,6 +30,7 @@ SLOW_FILES = {
     "cli/test_serving.py",
     "models/test_every_estimator.py",
     "models/test_saving.py",
+    "pipelines/test_attempts.py",
     "pipelines/test_cells.py",
     "pipelines/test_notebook.py",
     "pipelines/test_reproduce.py",

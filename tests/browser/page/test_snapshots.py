@@ -21,7 +21,7 @@ from .conftest import JS
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SIDE = 48
 TOLERANCE = 9.0  # mean difference of grey, of 255
-SCENES = ("detail", "diff", "report", "cards")
+SCENES = ("detail", "diff", "report", "cards", "pipeline")
 
 
 def grey(picture: Image.Image) -> np.ndarray[Any, Any]:
