@@ -39,6 +39,7 @@ SLOW_FILES = {
     "serving/test_attacks.py",
     "serving/test_bulk.py",
     "serving/test_environments.py",
+    "serving/test_failed_start.py",
     "serving/test_request_log.py",
     "serving/test_several.py",
     "serving/test_follow.py",
