@@ -144,9 +144,7 @@ class Child:
             return kind(text)
         shown = f"\nIts last output:\n{log}" if log and not told.get("error") else ""
         passed = ", ".join(check["name"] for check in self.record.checks)
-        return ServingError(
-            f"serve {self.record.model_uri}: {_COULD_NOT}{text}{_CHECKED}{passed}.){shown}"
-        )
+        return ServingError(f"serve {self.record.model_uri}: {_COULD_NOT}{text}{_CHECKED}{passed}.){shown}")
 
     def _spawn(self) -> None:
         record = self.record
