@@ -155,7 +155,8 @@ export function useColumns(
   }, [parts, chosen, frame]);
 }
 
-const SPARE_PX = 240;
+const SPARE_PX = 160;
+const STEP_COLUMNS = 4;
 
 /** The columns beside the name that are in sight: from the first up to, but without, the last. */
 export function inSight({ columns, widths, lefts }: GridColumns, left: number, width: number): [number, number] {
@@ -168,5 +169,8 @@ export function inSight({ columns, widths, lefts }: GridColumns, left: number, w
   while (last < columns.length && (lefts[last] ?? 0) < left + width + SPARE_PX) {
     last += 1;
   }
-  return [first, last];
+  // In steps: else every row is drawn anew for each column that comes into sight.
+  first -= (first - 1) % STEP_COLUMNS;
+  last += (STEP_COLUMNS - ((last - 1) % STEP_COLUMNS)) % STEP_COLUMNS;
+  return [first, Math.min(last, columns.length)];
 }
