@@ -45,7 +45,7 @@ def command(
 
     from nbtrack.cli.output import print_json, say
     from nbtrack.pipelines.launch import run_project
-    from nbtrack.tracking import set_tracking_uri
+    from nbtrack.tracking import get_run, set_tracking_uri
 
     if store_uri:
         set_tracking_uri(store_uri)
@@ -63,6 +63,8 @@ def command(
     if as_json:
         print_json(asdict(done))
     else:
-        say(f"Run {done.run_id}: {done.status}.", err=True)
+        steps = get_run(done.run_id).capture.get("pipeline", {}).get("steps", [])
+        told = "".join(f" {one['name']}: {one['status']}." for one in steps)
+        say(f"Run {done.run_id}: {done.status}.{told}", err=True)
     if done.exit_code:
         raise click.exceptions.Exit(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,3 +198,11 @@ def test_step_of_a_file_that_cannot_be_one_says_why(folder, write) -> None:
         nbtrack.step(book, returns={"a": "b"})
     with pytest.raises(NotebookError, match="leaves no variable 'model'"):
         nbtrack.run_pipeline([nbtrack.step(book, returns=["model"])])
+
+
+def test_nbtrack_run_tells_which_steps_of_a_notebook_were_reused(write, tmp_path) -> None:
+    book = write("%load_ext nbtrack", "%%track --step count\ntotal = seed + 1", parameters=PARAMETERS)
+    command = [sys.executable, "-m", "nbtrack.cli", "run", str(book), "--store", str(tmp_path / "store")]
+    for options, told in (([], "count: ran."), (["-P", "seed=3"], "count: reused.")):
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        assert told in done.stderr

@@ -194,3 +194,65 @@ def test_retrain_all_without_any_pipeline_says_how_to_declare_one() -> None:
         nbtrack.retrain_all()
     with pytest.raises(InvalidInputError, match="expected a list of pipelines"):
         nbtrack.retrain_all([print])  # type: ignore[list-item]
+
+
+MLPROJECT = """
+name: wine
+entry_points:
+  main:
+    parameters:
+      depth: float
+      rounds: {type: float, default: 5}
+    command: "python train.py {depth} {rounds}"
+"""
+
+
+def test_entry_point_of_a_project_is_a_step_with_its_own_parameters(folder) -> None:
+    (folder / "project").mkdir()
+    (folder / "project" / "MLproject").write_text(MLPROJECT)
+    train = "import sys, nbtrack\nnbtrack.log_metric('score', float(sys.argv[1]) * float(sys.argv[2]))\n"
+    (folder / "project" / "train.py").write_text(train)
+
+    def depth(seed: int) -> dict[str, int]:
+        return {"depth": seed + 1}
+
+    step = nbtrack.step("project", name="train")
+    done = nbtrack.run_pipeline([depth, step], params={"seed": 2})
+    run = nbtrack.get_run(done.step_run_ids["train"])
+    assert run.data.params == {"depth": "3", "rounds": "5"} and run.data.metrics == {"score": 15.0}
+    assert [one.status for one in nbtrack.run_pipeline([depth, step], params={"seed": 2}).steps] == ["reused"] * 2
+    (folder / "project" / "train.py").write_text(train + "# another\nprint('again')\n")
+    assert [one.status for one in nbtrack.run_pipeline([depth, step], params={"seed": 2}).steps] == ["reused", "ran"]
+    with pytest.raises(InvalidInputError, match="step 'train': nobody gives it 'depth'"):
+        nbtrack.run_pipeline([step])
+    with pytest.raises(InvalidInputError, match="there is no entry point 'tarin'"):
+        nbtrack.step("project", entry="tarin")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal")
+def test_nbtrack_retrain_on_a_terminal_draws_the_table_while_it_goes_on(declared_in_files, tmp_path) -> None:
+    import pty
+
+    (declared_in_files / "pipelines.toml").write_text(
+        "[flow]\nsteps = ['flows.py:load', 'flows.py:train']\nparams = { seed = 3 }"
+    )
+    main, other = pty.openpty()
+    env = {**os.environ, "NBTRACK_TRACKING_URI": str(tmp_path / "store"), "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "nbtrack.cli", "retrain"], env=env, stdout=other, stderr=other
+    ) as child:
+        os.close(other)
+        seen = b""
+        while True:
+            try:
+                piece = os.read(main, 65536)
+            except OSError:  # how a pseudo-terminal says that it is closed
+                break
+            if not piece:
+                break
+            seen += piece
+    os.close(main)
+    told = seen.decode()
+    assert child.returncode == 0
+    assert "load …" in told and "load ✓ train …" in told  # on the way
+    assert "1 pipeline: 1 trained." in told.rpartition("load ✓ train …")[2]
