@@ -34,6 +34,13 @@ class MlflowServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        try:
+            self._start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self) -> None:
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with (self.folder / "server.log").open("a") as log:
             self._process = subprocess.Popen(

@@ -21,7 +21,7 @@ from nbtrack.store.file_store import FileStore
 from ..store.contract import StoreContract
 from .servers import MlflowServer
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 _KEPT = {"alembic_version", "experiments", "workspaces"}
 
 # What MLflow's model does not allow: test -> why. A test that passes in spite of it fails, so that this stays true.

@@ -185,4 +185,4 @@ def test_model_is_served_from_the_server(store: RemoteStore, tmp_path: Path) -> 
         assert json.loads(urllib.request.urlopen(request, timeout=60).read())["predictions"] == wanted
     finally:
         command.terminate()
-        command.wait(30)
+        command.communicate(timeout=30)

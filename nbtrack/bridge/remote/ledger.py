@@ -18,10 +18,10 @@ Depth = Literal["list", "calls", "logs"]  # what a run in the mirror was made fr
 class Sent:
     """What mirror and server know of a run of each other.
 
-    `marker` is the file that says in this mirror that a run of somebody else is live.
-    `at` holds how many bytes of each of its files both have, but for those `aside`, which are of this mirror alone;
-    `open` says whether more may be to send; `seen` is what the server's list last said of the run, `status` and
-    `deleted` what this mirror last told the server.
+    `at` holds how many bytes of each of its files both have, but for those `aside`, which are of this mirror alone,
+    among them the `marker` that says that a run of somebody else is live. `open` says whether more may be to send;
+    `seen` is what the server's list last said of the run, `status` and `deleted` what this mirror last told the server.
+    `files_there` says of a run of depth "list" that its own files can be fetched, too.
     """
 
     run_id: str
@@ -34,6 +34,7 @@ class Sent:
     open: bool = True
     seen: str = ""
     depth: Depth = "logs"
+    files_there: bool = False
     status: str = "RUNNING"
     deleted: bool = False
     refused: list[str] = field(default_factory=list)

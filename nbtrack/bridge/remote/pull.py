@@ -127,6 +127,7 @@ class Puller:
                     self._store.local_edit(run_id, deleted=True)
             except NbtrackError:
                 return 0
+            sent.files_there = bool(logged)
             if logged:
                 self.shallow.add(run_id)
         else:
@@ -173,7 +174,7 @@ class Puller:
         if sent is None or sent.open or sent.depth == "logs":
             return
         live, now = sent.seen.endswith(" RUNNING"), time.monotonic()
-        if sent.depth == "list" and run_id in self.shallow and self._fetch(sent):
+        if sent.depth == "list" and sent.files_there and self._fetch(sent):
             return
         if sent.depth == "list" or (live and now - self._called_at.get(run_id, -_AGAIN_S) >= _AGAIN_S):
             self._called_at[run_id] = now

@@ -38,7 +38,9 @@ class InStep(Mirror):
         self.uri, self.name = self.rest.url, self.rest.url.partition("://")[2]
         self.sent = SentFiles(self.root)
         self._pusher, self._puller, self._registry = Pusher(self), Puller(self), RemoteModels(self)
-        self._todo: set[str] = {one.run_id for one in self.sent.all() if one.open}
+        known = list(self.sent.all())
+        self._todo: set[str] = {one.run_id for one in known if one.open}
+        self._puller.shallow |= {one.run_id for one in known if one.depth == "list" and one.files_there}
         self._marks: dict[str, int] = {}  # how often something was logged to a run
         self._round = threading.RLock()
         self._away_until = self._pulled_at = 0.0
