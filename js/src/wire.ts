@@ -796,7 +796,7 @@ export interface Reproduction {
   error: string;
 }
 
-/** One step of a server's rehearsal. `state` is ``ok`` or ``note``. */
+/** One step of a server's rehearsal. `state` is ``ok``, ``note`` or ``failed``. */
 export interface Check {
   name: string;
   state: string;
