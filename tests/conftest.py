@@ -22,6 +22,7 @@ USER_ENVIRONMENT = dict(os.environ)
 SLOW_FILES = {
     "bridge/test_with_mlflow.py",
     "capture/test_corpus.py",
+    "capture/test_early.py",
     "capture/test_hosts.py",
     "capture/test_kernel.py",
     "capture/test_live.py",
