@@ -117,7 +117,7 @@ class RunWriter(ABC):
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Set params, as text. A param is written once: another value for a known key raises InvalidInputError."""
 
-    def set_early_params(self, params: Mapping[str, Any]) -> None:
+    def set_early_params(self, params: Mapping[str, Any]) -> None:  # noqa: B027 - a store may do without
         """Set the params that the run has, as text, if it dies without a word; nothing of them outlives its end."""
 
     @abstractmethod

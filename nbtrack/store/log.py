@@ -5,7 +5,7 @@
     {"t":1763712345678,"run":"…","v":1,"exp":"0","name":"…", …,"sum":"…"}       header, sealed
     [1520,7,{"loss":0.31,"acc":0.9}]                                            ms since the header, step, metrics
     {"t":1521,"params":{"lr":"0.1"}}                                            a patch; tags, artifact, capture, …
-    {"t":1522,"early":{"lr":"0.1"}}                                             params, until others are known or the end
+    {"t":1522,"early":{"lr":"0.1"}}                                             params until the run ends
     {"seal":"9ae0b7f1","n":32801}                                               crc32 of the n bytes before this line
     {"end":"FINISHED","t":2000,"seal":…,"n":…,"bytes":…,"last":{…}, …,"sum":"…"}  what the run came to, sealed
 
