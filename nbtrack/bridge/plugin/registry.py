@@ -18,11 +18,10 @@ from mlflow.store.model_registry import (
     SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
     SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD,
 )
+from mlflow.utils import validation
 from mlflow.utils.search_utils import SearchModelVersionUtils, SearchUtils
 from mlflow.utils.validation import (
     _REGISTERED_MODEL_ALIAS_LATEST,
-    _validate_model_alias_name,
-    _validate_model_alias_name_reserved,
     _validate_model_version_tag,
     _validate_tag_name,
 )
@@ -45,6 +44,12 @@ from nbtrack.registry import edit_version, list_models
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import existing
 from nbtrack.registry.sources import find_source
+
+# MLflow 3.18 calls them so, earlier ones otherwise.
+_check_alias = getattr(validation, "_validate_alias_name", None) or validation._validate_model_alias_name
+_check_alias_is_free = (
+    getattr(validation, "_validate_alias_name_reserved", None) or validation._validate_model_alias_name_reserved
+)
 
 
 class RegistryStore(RegisteredModels):
@@ -238,14 +243,14 @@ class RegistryStore(RegisteredModels):
     # -- aliases ---------------------------------------------------------------------------------------------------
     def set_registered_model_alias(self, name: str, alias: str, version: int | str) -> None:
         """Let an alias mean a version."""
-        _validate_model_alias_name(alias)
-        _validate_model_alias_name_reserved(alias)
+        _check_alias(alias)
+        _check_alias_is_free(alias)
         number = self._version(name, version).version
         self._commit(name, "alias", lambda state: {"patch": {"aliases": {alias: number}}})
 
     def delete_registered_model_alias(self, name: str, alias: str) -> None:
         """Take an alias away; one that is not there is no error."""
-        _validate_model_alias_name(alias)
+        _check_alias(alias)
         self._model(name)
         self._commit(
             name, "alias", lambda state: {"patch": {"aliases": {alias: None}}} if alias in state.aliases else None
@@ -253,7 +258,7 @@ class RegistryStore(RegisteredModels):
 
     def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """Return the version that an alias means."""
-        _validate_model_alias_name(alias)
+        _check_alias(alias)
         model = self._model(name)
         if alias.lower() == _REGISTERED_MODEL_ALIAS_LATEST:
             live = [one for one in model.versions if not one.deleted]
