@@ -28,7 +28,8 @@ await build({
 });
 const done = spawnSync(
   process.execPath,
-  ["--test", ...names.map((name) => join(outdir, name.replace(/\.tsx?$/, ".mjs")))],
+  // A test that failed may leave a clock of the page running: it must not hold up the others.
+  ["--test", "--test-force-exit", ...names.map((name) => join(outdir, name.replace(/\.tsx?$/, ".mjs")))],
   { stdio: "inherit" },
 );
 process.exit(done.status ?? 1);
