@@ -293,7 +293,7 @@ def test_runs_are_searched(twins: Twins) -> None:
     twins.agree(script)
 
 
-MODEL_TEXTS = ["name = 'apple'", "metrics.m > 0.8", "metrics.m = 0.5", "params.x != '4'", "tags.fruit LIKE 'a%'"]
+MODEL_TEXTS = ["name = 'apple'", "metrics.m > 0.6", "metrics.m > 1", "params.x != '4'", "tags.fruit LIKE 'a%'"]
 MODEL_TEXTS += ["model_type = 'tree'", "name IN ('apple', 'pear')", "params.x > '1'", "bad", "name = 'a' OR name = 'b'"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import mlflow.entities as theirs
@@ -48,17 +48,22 @@ def _of(metric: theirs.Metric, datasets: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
+def _latest(model: theirs.LoggedModel, key: str, counts: Callable[[theirs.Metric], bool]) -> float | None:
+    """Return the newest value of a metric among those that count, as MLflow 3.18 does; 3.17 took any for filters."""
+    found = [(one.timestamp, one.step, one.value) for one in model.metrics or [] if one.key == key and counts(one)]
+    return max(found)[2] if found else None
+
+
 def _fits(model: theirs.LoggedModel, clause: Comparison, datasets: Sequence[Mapping[str, Any]]) -> bool:
-    entity, kind = clause.entity, clause.entity.type.name
-    values: list[Any]
+    key, kind = clause.entity.key, clause.entity.type.name
+    value: Any
     if kind == "METRIC":
-        values = [one.value for one in model.metrics or [] if one.key == entity.key and _of(one, datasets)]
+        value = _latest(model, key, lambda metric: _of(metric, datasets))
     elif kind == "ATTRIBUTE":
-        values = [_attribute(model, entity.key)]
+        value = _attribute(model, key)
     else:
-        values = [(model.params if kind == "PARAM" else model.tags).get(entity.key)]
-    compare = SearchUtils.get_comparison_func(clause.op)
-    return any(compare(value, clause.value) for value in values if value is not None)
+        value = (model.params if kind == "PARAM" else model.tags).get(key)
+    return value is not None and bool(SearchUtils.get_comparison_func(clause.op)(value, clause.value))
 
 
 def filtered(
@@ -104,9 +109,4 @@ def _sort_value(model: theirs.LoggedModel, clause: Mapping[str, Any]) -> Any:
     if kind != "metrics":
         raise invalid(f"Invalid order by field name: {field}. Only metrics are supported.")
     wanted = {name: clause[name] for name in ("dataset_name", "dataset_digest") if clause.get(name)}
-    fitting = [
-        (one.timestamp, one.step, one.value)
-        for one in model.metrics or []
-        if one.key == key and all(getattr(one, name) == value for name, value in wanted.items())
-    ]
-    return max(fitting)[2] if fitting else None
+    return _latest(model, key, lambda metric: all(getattr(metric, name) == one for name, one in wanted.items()))
