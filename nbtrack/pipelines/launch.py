@@ -189,6 +189,7 @@ def _program(
     store: Store, run_id: str, command: list[str], folder: Path, env: dict[str, str], output: IO[bytes] | None
 ) -> Launched:
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
+    env.setdefault("PYTHONUNBUFFERED", "1")  # what a program said before it was killed is not lost
     try:
         child = subprocess.Popen(  # noqa: S603 - an argument list; running it is what was asked for
             command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL

@@ -18,6 +18,7 @@ WANTED = [
     "mlflow>=3.10",
     "psycopg2-binary>=2.9",
     "scikit-learn>=1.4",
+    "jupyter-server>=2.14",
     "pytest>=8.2",
     "pytest-timeout>=2.3",
     "hypothesis>=6.100",
