@@ -8,7 +8,7 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture import fingerprints, progress, seeds
 from nbtrack.capture import fitted as models_of
@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 
 MAX_SOURCE = 200_000
 GIT = "git commit"
+
+
+_PLAIN: Final = (
+    *(ast.Module, ast.Expr, ast.Assign, ast.AnnAssign, ast.Name, ast.Constant, ast.expr_context),
+    *(ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.unaryop),
+)
 
 
 @dataclass
@@ -93,6 +99,11 @@ class Cell:
     def tree(self) -> ast.AST | None:
         """The parsed cell."""
         return self.scan.tree if self.scan is not None else None
+
+    @property
+    def states_values(self) -> bool:
+        """Whether it only gives names to plain values: nothing can train in it."""
+        return self.tree is not None and all(isinstance(node, _PLAIN) for node in ast.walk(self.tree))
 
     @property
     def trainers(self) -> list[str]:

@@ -198,7 +198,7 @@ class CellTracker:
         cell.watched = Watched(cell, self._show_running)
         cell.usage.start()
         guard("live", lambda: self._pulse.watch(cell.watched), cell.missing)  # type: ignore[arg-type]
-        if cell.wants("autolog"):
+        if cell.wants("autolog") and not cell.states_values:
             cell.autolog = guard("autolog", lambda: autolog.begin(cell.run, cell.wants), cell.missing)
 
     def _listen(self, cell: Cell) -> None:

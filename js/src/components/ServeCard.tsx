@@ -1,5 +1,5 @@
 /** A served model: where it listens, a command that works, and a form to try it. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Client } from "../client";
 import { formatTime } from "../format";
 import { trans } from "../i18n";
@@ -100,7 +100,12 @@ interface Props {
 }
 
 function TryIt({ client, state, server }: Props) {
-  const [body, setBody] = useState<string | null>(null);
+  const [body, showBody] = useState<string | null>(null);
+  const newest = useRef(body); // a click on Predict may come before what was typed is drawn
+  const setBody = (text: string | null): void => {
+    newest.current = text;
+    showBody(text);
+  };
   const [asText, setAsText] = useState(splitOf(server.example) === null);
   const [result, setResult] = useState<Invocation | null>(null);
   const action = useAction(state);
@@ -108,7 +113,7 @@ function TryIt({ client, state, server }: Props) {
   const send = async (): Promise<void> => {
     const answer = await action.run(
       "invoke",
-      () => client.call({ op: "invoke", server_id: server.server_id, body: shown }),
+      () => client.call({ op: "invoke", server_id: server.server_id, body: newest.current ?? pretty(server.example) }),
       (got) =>
         got.status < 400
           ? trans.__("Answered in %1 ms", Math.round(got.ms))

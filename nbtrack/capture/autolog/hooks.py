@@ -14,6 +14,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from nbtrack.capture.failsafe import Failsafe
@@ -86,6 +87,19 @@ def bound(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         return None
 
 
+@dataclass(eq=False, slots=True)
+class _Watch:
+    """What looks on at a training; nobody does once `hooks` is None."""
+
+    hooks: Hooks | None
+    begin: Begin
+    end: End
+    wrappers: dict[Any, Any] = field(default_factory=dict)  # by what they stand for; made once, as there are hundreds
+
+
+_watches: Final[dict[tuple[str, type, tuple[str, ...]], _Watch]] = {}
+
+
 class Hooks:
     """The hooks into one library.
 
@@ -100,6 +114,7 @@ class Hooks:
         self._on = True
         self._pid = os.getpid()
         self._replaced: list[tuple[Any, str, Any, Any]] = []
+        self._watches: list[_Watch] = []
 
     @property
     def live(self) -> bool:
@@ -116,6 +131,9 @@ class Hooks:
     def undo(self) -> None:
         """Give back every attribute, unless somebody else has replaced it since; then ours only passes on."""
         self._on = False
+        for watch in self._watches:
+            if watch.hooks is self:
+                watch.hooks = None
         for owner, name, before, replacement in reversed(self._replaced):
             if vars(owner).get(name, _MISSING) is not replacement:
                 continue
@@ -140,26 +158,28 @@ class Hooks:
         end
             Takes what `begin` returned, the result, and the exception, if one was raised.
         """
-        self.replace(owner, name, self._wrapper(getattr(owner, name), begin, end))
+        self.replace(owner, name, self._wrapper(getattr(owner, name), _Watch(self, begin, end)))
 
-    def _wrapper(self, original: Any, begin: Begin, end: End) -> Any:
+    def _wrapper(self, original: Any, watch: _Watch) -> Any:
         library = self.library
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            if not self.live or _inside.quiet or library in _inside.libraries:
+            hooks = watch.hooks
+            if hooks is None or not hooks.live or _inside.quiet or library in _inside.libraries:
                 return original(*args, **kwargs)
-            watch, args, kwargs = guarded(library, lambda: begin(original, args, kwargs)) or (None, args, kwargs)
+            begin, end = watch.begin, watch.end
+            begun, args, kwargs = guarded(library, lambda: begin(original, args, kwargs)) or (None, args, kwargs)
             _inside.libraries.append(library)
             try:
                 result = original(*args, **kwargs)
             except BaseException as error:
                 raised = error
-                guarded(library, lambda: end(watch, None, raised))
+                guarded(library, lambda: end(begun, None, raised))
                 raise
             else:
-                guarded(library, lambda: end(watch, result, None))
+                guarded(library, lambda: end(begun, result, None))
                 return result
             finally:  # until here: what `end` asks of the library may train something itself
                 _inside.libraries.remove(library)
@@ -186,13 +206,20 @@ class Hooks:
         Classes of the notebook itself are left alone: they travel to other processes by value, and hooks must not.
         """
 
+        watch = _watches.setdefault((self.library, base, names), _Watch(self, begin, end))
+        watch.hooks, watch.begin, watch.end = self, begin, end
+        self._watches.append(watch)
+
         def wrap(cls: type) -> None:
             if cls.__module__ == "__main__":
                 return
             for name in names:
                 original = vars(cls).get(name)
                 if isinstance(original, types.FunctionType):
-                    self.replace(cls, name, self._wrapper(original, begin, end))
+                    wrapper = watch.wrappers.get(original)
+                    if wrapper is None:
+                        wrapper = watch.wrappers[original] = self._wrapper(original, watch)
+                    self.replace(cls, name, wrapper)
 
         def init_subclass(cls: type[Any], /, **kwargs: Any) -> None:
             inherited.__get__(None, cls)(**kwargs)
