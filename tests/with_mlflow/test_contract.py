@@ -96,6 +96,7 @@ class TestRemoteStore(StoreContract):
 
     many_runs = 40
     many_points = 3000
+    many_changes = 15
 
     def fresh(self, store: Store) -> Store:
         newest = self._members[-1]

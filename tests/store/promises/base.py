@@ -17,6 +17,7 @@ class Promises:
 
     many_runs = 1001
     many_points = 30_000
+    many_changes = 60
 
     def fresh(self, store: Store) -> Store:
         """Return another object on the same data."""

@@ -149,7 +149,7 @@ class QueryPromises(Promises):
         rows = fill(store, rng, 30)
         reader = self.fresh(store)
         reader.search_runs()
-        for number in range(60):
+        for number in range(self.many_changes):
             run_id = rng.choice(list(rows))
             if number % 3 == 0:
                 text = rng.choice(TEXTS)
