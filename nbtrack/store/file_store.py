@@ -39,7 +39,6 @@ from nbtrack.store.layout import (
     now_ms,
 )
 from nbtrack.store.lines import clean_text, seal
-from nbtrack.store.overview import Overview, read_overview
 from nbtrack.store.run_names import new_run_name
 from nbtrack.store.runs import header_of
 from nbtrack.store.state import RunState, to_run
@@ -47,6 +46,7 @@ from nbtrack.store.views import RunChanges, Views
 from nbtrack.store.writer import FileRunWriter
 
 if TYPE_CHECKING:
+    from nbtrack.store.overview import Overview
     from nbtrack.store.search import Search
 
 
@@ -320,6 +320,8 @@ class FileStore(Store):
         return read_history(self.root, folder, run_id, names, check_key(key, "metric key"))
 
     def get_metric_overview(self, run_id: str, key: str) -> Overview | None:
+        from nbtrack.store.overview import read_overview
+
         folder, names = self._finder.files(run_id)
         return read_overview(self.root, folder, run_id, names, check_key(key, "metric key"))
 

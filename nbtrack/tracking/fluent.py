@@ -5,17 +5,17 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from nbtrack.entities import TAG_NOTE, TAG_PARENT, TAG_SOURCE, TAG_USER, Run, Status
 from nbtrack.errors import RunStateError
 from nbtrack.names import check_run_id, check_run_name
 from nbtrack.tracking import joined, pending, stack
 from nbtrack.tracking.location import experiment_id_for_new_run, store_for_writing
-from nbtrack.tracking.redaction import redact
 from nbtrack.tracking.run import ActiveRun, decorated
 from nbtrack.tracking.user import user_name
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbtrack.entities import DatasetInput
     from nbtrack.store.base import Store
 
+_MAYBE_SECRET: Final = re.compile(r"(?i)[a-z]*\d[a-z0-9]{7}|[a-z0-9]{7,}\d|pass|pwd|secret|credential|key|tok|://|@")
 _last_run: tuple[Store, str] | None = None
 _notebook: Path | None = None
 _runs_here = stack.here.get
@@ -34,6 +35,15 @@ def set_source(path: Path | None) -> None:
     """Remember which notebook this process runs; new runs name it as their source."""
     global _notebook  # noqa: PLW0603 - a kernel runs one notebook
     _notebook = path
+
+
+def _without_secrets(path: str) -> str:
+    """Return a path without what looks like a key. Few paths could hold one: only for them the shapes are loaded."""
+    if _MAYBE_SECRET.search(path) is None:
+        return path
+    from nbtrack.tracking.redaction import redact
+
+    return redact(path)
 
 
 def source_tag(store: Store, path: Path | None = None) -> str | None:
@@ -50,10 +60,10 @@ def source_tag(store: Store, path: Path | None = None) -> str | None:
         return None
     try:
         if "://" in store.uri:  # a server, which has no folder that the user knows
-            return redact(path.absolute().as_posix())
-        return redact(Path(os.path.relpath(path.absolute(), Path(store.uri).parent)).as_posix())
+            return _without_secrets(path.absolute().as_posix())
+        return _without_secrets(Path(os.path.relpath(path.absolute(), Path(store.uri).parent)).as_posix())
     except (ValueError, OSError):  # another drive, or a store that is no folder
-        return redact(path.as_posix())
+        return _without_secrets(path.as_posix())
 
 
 def begin_run(
