@@ -42,12 +42,8 @@ def kill(work: Path, options: argparse.Namespace) -> str:
     for begin in range(0, options.rounds, 50):
         scenario("kill_rounds", root, notes, min(50, options.rounds - begin), options.writers, begin, timeout_s=600)
     verdict = judge_storm(root, notes)
-    assert not verdict["lost"], verdict["lost"][:10]
-    assert not verdict["unseen"], verdict["unseen"][:10]
-    store = FileStore.open(root)
-    before = repr(store.search_runs(view="ALL", max_results=10**7, order_by=["run_id"]))
-    store.rebuild_index()
-    assert repr(store.search_runs(view="ALL", max_results=10**7, order_by=["run_id"])) == before
+    wrong = {name: found[:10] for name, found in verdict.items() if isinstance(found, list) and found}
+    assert not wrong, wrong
     return (
         f"{options.rounds} rounds, {options.rounds * options.writers} kills, {verdict['acknowledged']:,} acknowledged"
         f" calls in {verdict['runs']:,} runs, {verdict['lines']:,} lines, {verdict['torn']} torn tails: nothing lost"

@@ -174,18 +174,32 @@ def kill_rounds(root: str, acks: str, rounds: str, writers: str, first_round: st
 
         children = fork_all(int(writers), work)
         time.sleep(rng.uniform(0.003, 0.06))
+        files = [notes / f"{number}.{child}.acks" for child in range(int(writers))]
+        slow = [file for file in files if not wait_for_acks(file, rng.choice((0, 1, 2, 4, 8)))]
         for child in children:
             os.kill(child, signal.SIGKILL)
         ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        if set(ends) != {-signal.SIGKILL}:
-            raise SystemExit(f"round {number}: a writer ended by itself: {ends}")
-        for child in range(int(writers)):
-            file = notes / f"{number}.{child}.acks"
-            runs = [json.loads(line)[0] for line in file.read_bytes().splitlines()] if file.exists() else []
-            dead += [run for run in dict.fromkeys(runs[-1:]) if run]
-        dead += [run for run in picked if run not in dead]
-        dead = list(dict.fromkeys(dead))
+        if slow or set(ends) != {-signal.SIGKILL}:
+            raise SystemExit(f"round {number}: a writer ended by itself or got stuck: {ends}, {[f.name for f in slow]}")
+        dead += [run for file in files if (run := last_run(file))]
+        dead = list(dict.fromkeys([*dead, *picked]))
     return {"rounds": int(rounds), "kills": int(rounds) * int(writers)}
+
+
+def wait_for_acks(file: Path, count: int, timeout_s: float = 40.0) -> bool:
+    """Wait until a writer has noted so many calls: on a busy machine it may not have run at all so far."""
+    until = time.monotonic() + timeout_s
+    while count and not (file.exists() and file.read_bytes().count(b"\n") >= count):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.0005)
+    return True
+
+
+def last_run(file: Path) -> str:
+    """Return the run of the last acknowledged call of a writer; empty if there is none."""
+    lines = file.read_bytes().split(b"\n") if file.exists() else []
+    return str(json.loads(lines[-2])[0]) if len(lines) > 1 else ""
 
 
 # -- many at once ------------------------------------------------------------------------------------------------------
