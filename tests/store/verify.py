@@ -27,7 +27,8 @@ def read_acks(folder: Path) -> dict[str, list[list[Any]]]:
 
 def raw_lines(root: Path) -> tuple[int, set[str]]:
     """Read every log with nothing but ``json``: return the number of whole lines, and the names of torn logs."""
-    whole, torn = 0, set()
+    whole = 0
+    torn: set[str] = set()
     for log in root.glob("runs/*/*.jsonl"):
         lines = log.read_bytes().split(b"\n")
         if lines.pop():
