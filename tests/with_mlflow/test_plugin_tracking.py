@@ -80,9 +80,11 @@ def test_experiments_are_made_found_renamed_and_trashed(twins: Twins) -> None:
         twin.ask(store.get_run, run_id)
         twin.ask(lambda: set(store.filter_active_experiment_ids([red, "77", "0"])))
         twin.ask(store._hard_delete_experiment, green)
+        model_id = store.create_logged_model(green, "m").model_id
         store.delete_experiment(green)
         run_id = new_run(twin, red)
         twin.ask(store._hard_delete_experiment, green)
+        twin.ask(store.get_logged_model, model_id)
         for call in (store.get_experiment, store.delete_experiment, store.restore_experiment):
             twin.ask(call, green)
         twin.ask(lambda: names(store.search_experiments(ViewType.ALL)))
@@ -227,6 +229,47 @@ def test_metrics_and_their_history(twins: Twins) -> None:
         twin.ask(store.get_metric_history, run_id, "other")
 
     twins.agree(script)
+
+
+def test_history_has_each_point_once_and_its_samples_are_those_of_mlflow(twins: Twins) -> None:
+    def script(twin: Twin) -> None:
+        store, runs = twin.store, [new_run(twin), new_run(twin, run_name="other")]
+        points = [
+            Metric("m", value, at, step) for value, at, step in ((2, 5, 1), (math.nan, 4, 1), (1, 3, 7), (2, 3, 0))
+        ]
+        for _ in range(2):
+            store.log_batch(runs[0], [*points, points[0]], [], [])
+        twin.ask(lambda: [(m.timestamp, m.step, str(m.value)) for m in store.get_metric_history(runs[0], "m")])
+        store.log_batch(runs[1], [Metric("m", -step, step, step // 3) for step in range(23)], [], [])
+        asked = [*sorted(runs), "0" * 32]
+        for limit in (2, 100):
+            twin.ask(lambda limit=limit: _told(store.get_metric_history_bulk(runs[1:], "m", limit)))
+        for limit in (0, 1, 2, 5, 6, 22, 23):
+            sample = store.get_metric_history_bulk_interval
+            twin.ask(lambda limit=limit, sample=sample: _told(sample(asked[-1:] + runs[1:], "m", limit, None, None)))
+            twin.ask(lambda limit=limit, sample=sample: _told(sample(runs[1:], "m", limit, 2, 5)))
+        twin.ask(store.get_metric_history_bulk_interval, runs, "m", 3, 2, None)
+
+    twins.agree(script)
+
+
+def _told(found: list[Any]) -> list[Any]:
+    return [(one.run_id, one.key, one.value, one.timestamp, one.step) for one in found]
+
+
+def test_places_of_artifacts_are_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given, wanted in (
+        ("files", f"{tmp_path}/files"),
+        ("file:files?a=b", f"file://{tmp_path}/files?a=b"),
+        ("s3://bucket/x", "s3://bucket/x"),
+    ):
+        store = TrackingStore(f"nbtrack://{tmp_path / 'store'}", given)
+        root, _, query = wanted.partition("?")
+        at = store.create_experiment(f"below {given}")
+        assert store.get_experiment(at).artifact_location == f"{root}/{at}" + (f"?{query}" if query else "")
+        named = store.create_experiment(f"at {given}", artifact_location=given)
+        assert store.get_experiment(named).artifact_location == wanted
 
 
 def test_runs_are_searched(twins: Twins) -> None:

@@ -97,11 +97,12 @@ def test_run_lives_ends_goes_on_and_ends_again(store: TrackingStore) -> None:
 def test_latest_metric_is_that_of_the_highest_step(store: TrackingStore) -> None:
     run_id = new_run(store)
     points = [(5.0, 10, 3), (7.0, 11, 1), (6.0, 9, 3), (9.0, 10, 3), (-1.0, 1, -4)]
-    for value, at, step in points:
+    for value, at, step in [*points, points[0]]:
         store.log_metric(run_id, Metric("m", value, at, step))
     assert store.get_run(run_id).data.metrics["m"] == 9.0
     history = store.get_metric_history(run_id, "m")
-    assert [(one.value, one.timestamp, one.step) for one in history] == points
+    in_time = [(-1.0, 1, -4), (6.0, 9, 3), (5.0, 10, 3), (9.0, 10, 3), (7.0, 11, 1)]
+    assert [(one.value, one.timestamp, one.step) for one in history] == in_time
     (found,) = store.search_runs(["0"], "metrics.m > 8", ViewType.ACTIVE_ONLY)
     assert found.data.metrics["m"] == 9.0
     page = store.get_metric_history(run_id, "m", max_results=2)

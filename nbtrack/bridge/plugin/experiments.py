@@ -14,7 +14,7 @@ from mlflow.protos import databricks_pb2 as codes
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT, SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
-from mlflow.utils.uri import append_to_uri_path
+from mlflow.utils.uri import append_to_uri_path, resolve_uri_if_local
 from mlflow.utils.validation import (
     _validate_experiment_artifact_location_length,
     _validate_experiment_name,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 class Experiments:
     """The half of the tracking store that knows experiments. `artifact_root` is what a server gave, or None."""
+
+    DEFAULT_EXPERIMENT_ID = DEFAULT_EXPERIMENT_ID  # both of MLflow's stores tell it so
 
     store: FileStore
     writers: Writers
@@ -98,6 +100,7 @@ class Experiments:
         """Create an experiment; its runs' artifacts lie in the store unless `artifact_location` names another place."""
         _validate_experiment_name(name)
         if artifact_location:
+            artifact_location = resolve_uri_if_local(artifact_location)
             _validate_experiment_artifact_location_length(artifact_location)
         for tag in tags or []:
             _validate_experiment_tag(tag.key, tag.value)

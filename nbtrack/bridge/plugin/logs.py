@@ -20,8 +20,8 @@ from mlflow.utils.validation import (
 )
 
 from nbtrack.bridge.plugin import words
+from nbtrack.bridge.plugin.history import Histories
 from nbtrack.bridge.plugin.place import invalid, missing, translated
-from nbtrack.bridge.plugin.runs import Runs
 from nbtrack.bridge.plugin.words import our_key
 from nbtrack.bridge.plugin.writers import plain
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlflow.models import Model
 
 
-class Logs(Runs):
+class Logs(Histories):
     """The part of the tracking store that adds to runs."""
 
     # -- logging ---------------------------------------------------------------------------------------------------

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Final
 import mlflow.entities as theirs
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.name_utils import _generate_random_name
-from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.uri import append_to_uri_path
-from mlflow.utils.validation import (
-    _validate_metric_name,
-    _validate_run_id,
-    _validate_tag,
-)
+from mlflow.utils.validation import _validate_run_id, _validate_tag
 
 from nbtrack import entities as ours
 from nbtrack.bridge.plugin import words
@@ -31,12 +25,15 @@ from nbtrack.store.joining import remove_run, set_status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nbtrack.bridge.model_files import ModelFiles
 
 _LIVE: Final = {"RUNNING", "SCHEDULED"}
 
 
 class Runs(Experiments):
     """The half of the tracking store that knows runs."""
+
+    models: ModelFiles
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def _our_run(self, run_id: str) -> ours.Run:
@@ -95,24 +92,6 @@ class Runs(Experiments):
     def get_run(self, run_id: str) -> theirs.Run:
         """Return a run, also from the trash."""
         return self._their_run(self._our_run(run_id))
-
-    def get_metric_history(
-        self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
-    ) -> PagedList[theirs.Metric]:
-        """Return all values of a metric in the order in which they were logged."""
-        _validate_metric_name(metric_key)
-        _validate_run_id(run_id)
-        try:
-            history = self.store.get_metric_history(run_id, metric_key)
-        except (NotFoundError, InvalidInputError):
-            raise self._no_run(run_id) from None
-        columns = (history.value.tolist(), history.timestamp.tolist(), history.step.tolist())
-        rows = list(zip(*columns, strict=True))
-        if max_results is None:
-            rows, token = rows[SearchUtils.parse_start_offset_from_page_token(page_token) :], None
-        else:
-            rows, token = SearchUtils.paginate(rows, page_token, max_results)
-        return PagedList([theirs.Metric(metric_key, *row) for row in rows], token)
 
     # -- the life of a run -----------------------------------------------------------------------------------------
     def create_run(
@@ -224,7 +203,7 @@ class Runs(Experiments):
             remove_run(self.store, run_id)
 
     def _hard_delete_experiment(self, experiment_id: str) -> None:
-        """Remove an experiment of the trash with its runs for good; its name is free, its number is not used again."""
+        """Remove an experiment of the trash with its runs and models for good; its name is free, its number is not."""
         known = self._experiment(experiment_id)
         if known.lifecycle_stage != "deleted":
             raise self._no_experiment(experiment_id, "deleted ")
@@ -232,6 +211,9 @@ class Runs(Experiments):
             for run in self.store.search_runs([known.experiment_id], max_results=10**9, view="ALL"):
                 self.writers.forget(run.run_id)
                 remove_run(self.store, run.run_id)
+            for model in list(self.models.all()):
+                if model["experiment_id"] == known.experiment_id:
+                    self.models.remove(model["model_id"])
             name = f"{known.name[:200]} (removed {known.experiment_id})"
             self.store.edit_experiment(known.experiment_id, name=name, tags={words.TAG_GONE: "yes"})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.utils.uri import resolve_uri_if_local
 
 from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin.logged_models import LoggedModels
@@ -30,7 +31,8 @@ class TrackingStore(LoggedModels, _Unkept, AbstractStore):  # type: ignore[misc]
         super().__init__()
         self.store = open_at(store_uri)
         self.writers = writers_of(self.store)
-        self.artifact_root = None if artifact_uri is None or artifact_uri.startswith("nbtrack:") else artifact_uri
+        elsewhere = artifact_uri is not None and not artifact_uri.startswith("nbtrack:")
+        self.artifact_root = resolve_uri_if_local(artifact_uri) if elsewhere else None
         self.models = ModelFiles(self.store.root)
 
     def __repr__(self) -> str:
