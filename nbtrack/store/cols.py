@@ -9,8 +9,9 @@ floats where that loses nothing; bytes of equal weight lie beside each other, ea
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Any, Final
+from contextlib import suppress
+from threading import Thread
+from typing import Any, Final, NamedTuple
 from zlib import compress, crc32, decompress
 from zlib import error as zlib_error
 
@@ -24,26 +25,26 @@ __all__ = ["Array", "Group", "Series", "decode_columns", "encode_columns", "read
 Array = np.ndarray[Any, np.dtype[Any]]
 _MAGIC: Final = b"nbtcol01"
 _HEAD: Final = len(_MAGIC) + 12
+_MUCH: Final = 256 << 10  # bytes that take longer to unpack than a thread to start
 
 
-@dataclass(slots=True)
-class Group:
+class Group(NamedTuple):
     """The values of all lines with one set of keys, in the order of the lines. `place` is the number of the line."""
 
     keys: tuple[str, ...]
     place: Array
     step: Array
-    time: Array  # since the log's first line, ms
+    time: Array  # ms since 1970
     values: Array  # shape (lines, keys)
 
 
-@dataclass(slots=True)
 class Series:
-    """All metric lines of one log."""
+    """All metric lines of one log, and what cannot be vouched for."""
 
-    base: int
-    groups: list[Group] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    def __init__(self, base: int) -> None:
+        self.base = base
+        self.groups: list[Group] = []
+        self.doubts: list[str] = []
 
     def of(self, key: str) -> tuple[Array, Array, Array]:
         """Return ``(step, value, ms since 1970)`` of one metric, in the order of the lines."""
@@ -52,10 +53,10 @@ class Series:
             return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
         if len(parts) == 1:
             group, at = parts[0]
-            return group.step, np.ascontiguousarray(group.values[:, at]), group.time + self.base
+            return group.step, np.ascontiguousarray(group.values[:, at]), group.time
         step = np.concatenate([group.step for group, _ in parts])
         value = np.concatenate([group.values[:, at] for group, at in parts])
-        time = np.concatenate([group.time for group, _ in parts]) + self.base
+        time = np.concatenate([group.time for group, _ in parts])
         order = np.argsort(np.concatenate([group.place for group, _ in parts]), kind="stable")
         return step[order], value[order], time[order]
 
@@ -104,33 +105,64 @@ class _Reader:
         kind, sizes = np.dtype(packed[0]), packed[1]
         if kind.itemsize != len(sizes):
             raise ValueError("planes are missing")
-        found = np.empty((count, len(sizes)), np.uint8)
-        for number, size in enumerate(sizes):
-            stretch = self.data[self.at : self.at + size]
+        stretches = []
+        for size in sizes:
+            stretches.append(self.data[self.at : self.at + size])
             self.at += size
-            plain = stretch if size == count else decompress(stretch, bufsize=count)
-            if len(plain) != count:
-                raise ValueError("planes are too short")
-            found[:, number] = np.frombuffer(plain, np.uint8)
-        result: Array = found.reshape(-1).view(kind)
+        result: Array = _interleaved(stretches, count).reshape(-1).view(kind)
         return result
 
     def skip(self, packed: list[Any]) -> None:
         """Go past planes that nobody wants."""
         self.at += sum(packed[-1]) if len(packed) > 1 and isinstance(packed[-1], list) else 0
 
-    def ints(self, entry: list[Any], count: int) -> Array:
+    def ints(self, entry: list[Any], count: int, base: int = 0) -> Array:
         first, constant, *rest = entry
         if constant is not None:
             even: Array = np.arange(count, dtype=np.int64)
-            even *= constant
-            even += first
+            if constant != 1:
+                even *= constant
+            if first + base:
+                even += first + base
             return even
         result = np.empty(count, np.int64)
-        result[0] = first
-        np.cumsum(self.planes(rest, count - 1), out=result[1:])
-        result[1:] += first
+        result[0] = first + base
+        result[1:] = self.planes(rest, count - 1)
+        np.cumsum(result, out=result)  # from one type to another it would take four times as long
         return result
+
+
+def _interleaved(stretches: list[memoryview], count: int) -> Array:
+    """Return bytes of shape ``(count, planes)`` from planes of which some are packed; raises ValueError, zlib.error.
+
+    Two threads share the work where there is much: neither zlib nor numpy holds the interpreter's lock meanwhile.
+    """
+    found = np.empty((count, len(stretches)), np.uint8)
+    left = sorted(enumerate(stretches), key=lambda one: len(one[1]) * (len(one[1]) != count))  # plain ones are quick
+    wrong: list[BaseException] = []
+
+    def work() -> None:
+        while left and not wrong:
+            with suppress(IndexError):  # the other thread may have taken the last one
+                number, stretch = left.pop()
+                try:
+                    plain = stretch if len(stretch) == count else decompress(stretch, bufsize=count)
+                    if len(plain) != count:
+                        raise ValueError("planes are too short")
+                    found[:, number] = np.frombuffer(plain, np.uint8)
+                except BaseException as error:
+                    wrong.append(error)
+
+    helper = Thread(target=work)
+    if sum(map(len, stretches)) > _MUCH:
+        with suppress(RuntimeError):  # there are no more threads: the interpreter is about to end
+            helper.start()
+    work()
+    if helper.ident is not None:
+        helper.join()
+    if wrong:
+        raise wrong[0]
+    return found
 
 
 def encode_columns(series: Series, mark: Any) -> bytes:
@@ -139,7 +171,8 @@ def encode_columns(series: Series, mark: Any) -> bytes:
     groups = []
     for group in series.groups:
         entry: dict[str, Any] = {"keys": group.keys, "n": len(group.step)}
-        entry["ints"] = [_pack_ints(array, parts) for array in (group.place, group.step, group.time)]
+        ints = (group.place, group.step, group.time - series.base)  # the log's own times: they are smaller
+        entry["ints"] = [_pack_ints(array, parts) for array in ints]
         entry["values"] = [_pack_floats(group.values[:, at], parts) for at in range(len(group.keys))]
         groups.append(entry)
     body = b"".join(parts)
@@ -178,7 +211,7 @@ def decode_columns(data: bytes, base: int, mark: Any, key: str | None = None, *,
             place = np.empty(0, np.int64)
         else:
             place = reader.ints(entry["ints"][0], count)
-        step, time = (reader.ints(ints, count) for ints in entry["ints"][1:])
+        step, time = (reader.ints(ints, count, at) for ints, at in zip(entry["ints"][1:], (0, base), strict=True))
         values = []
         for one, packed in zip(keys, entry["values"], strict=True):
             if key in (None, one):

@@ -148,6 +148,7 @@ class _Parser:
         """Return everything."""
         for keys, parts in self._parts.items():
             place, step, time, values = (np.concatenate(column) for column in zip(*parts, strict=True))
+            time += self.series.base
             self.series.groups.append(Group(keys, place, step, time, values))
         return self.series
 

@@ -105,7 +105,7 @@ def read_overview(root: str, folder: str, run_id: str, names: Iterable[str], key
     if few is None or len(found) != 1:
         return None
     group = found[0]
-    points = MetricHistory(key, group.step, np.ascontiguousarray(group.values[:, 0]), group.time + few.base)
+    points = MetricHistory(key, group.step, np.ascontiguousarray(group.values[:, 0]), group.time)
     return Overview(points, int(group.place[-1]) + 1)
 
 
@@ -120,7 +120,7 @@ def _written(series: Series, cache: str, mark: list[Any]) -> Series:
         step, value, time = series.of(key)
         if len(step) >= FROM:
             keep = thin(value, FEW)
-            few.groups.append(Group((key,), keep, step[keep], time[keep] - series.base, value[keep].reshape(-1, 1)))
+            few.groups.append(Group((key,), keep, step[keep], time[keep], value[keep].reshape(-1, 1)))
     with suppress(OSError):
         replace(cache, encode_columns(few, mark))
     return few
