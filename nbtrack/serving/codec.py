@@ -228,7 +228,7 @@ class Codec:
             if not isinstance(column, list) or (count is not None and len(column) != count):
                 raise Refusal(
                     f"the columns do not have the same length; got {kind_of(column)}.",
-                    path=path if self.schema.named and name not in self.schema.names else f"{path}.{name}",
+                    path=f"{path}.{name}" if self.schema.named and name in self.schema.names else path,
                     expected="lists of the same length",
                 )
             count = len(column)
@@ -278,20 +278,24 @@ def _decode_slowly(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _told(error) from None
-    except UnicodeDecodeError:
-        raise Refusal("the body is not UTF-8.", expected="JSON in UTF-8") from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # of msgspec's own kind or, for some releases' bad UTF-8, Python's
+        _check_utf8(body)
         if len(body) > _SLOW_JSON_BYTES or not (b"NaN" in body or b"Infinity" in body):
             raise Refusal(f"{error}. Send JSON that is whole and valid.", expected="JSON") from None
     try:
         return msgspec.convert(json.loads(body), decoder.type)
     except msgspec.ValidationError as error:
         raise _told(error) from None
-    except UnicodeDecodeError:
-        raise Refusal("the body is not UTF-8.", expected="JSON in UTF-8") from None
     except ValueError as error:
         position = f" (character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         raise Refusal(f"JSON is malformed{position}. Send JSON that is whole and valid.", expected="JSON") from None
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise Refusal("the body is not UTF-8.", expected="JSON in UTF-8") from None
 
 
 def _told(error: msgspec.ValidationError) -> Refusal:

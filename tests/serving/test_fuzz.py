@@ -114,6 +114,7 @@ def quiet() -> Any:
 @pytest.mark.parametrize("kind", APPS)
 @fuzz
 @example(body={"columns": [], "data": [[0.0]]})
+@example(body={"inputs": {"": [], SECRET: {}}})
 @given(body=bodies)
 def test_any_json_is_answered_or_refused(kind: str, body: Any) -> None:
     check(APPS[kind], json.dumps(body).encode("utf-8", "surrogatepass"))
