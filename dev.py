@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -234,22 +235,36 @@ def install_chromium() -> str:
 
 
 # -- the commands ------------------------------------------------------------------------------------------------------
-def steps(title: str, todo: list[tuple[str, list[str | Path], Path]], *, keep_going: bool) -> int:
-    """Run each (name, command, folder), then print one line each; return 0 only if all passed."""
-    results: list[tuple[str, int | None, float]] = []
-    failed = False
-    for name, command, cwd in todo:
-        if failed and not keep_going:
-            results.append((name, None, 0.0))
-            continue
+Step = tuple[str, list[str | Path], Path]  # its name, the command, the folder to run it in
+Ended = tuple[str, int, float]  # its name, the exit code, seconds
+
+
+def one_step(step: Step, *, aside: bool = False) -> Ended:
+    """Run one step; `aside` of another one: what it says is kept until it ends, so that the two do not mix."""
+    name, command, cwd = step
+    started = time.monotonic()
+    if not aside:
         say(name)
-        started = time.monotonic()
-        exit_code = run(*command, cwd=cwd)
-        failed = failed or exit_code != 0
-        results.append((name, exit_code, time.monotonic() - started))
+    kept = subprocess.PIPE if aside else None
+    done = subprocess.run(
+        resolved(command), cwd=cwd, env=environment(), stdout=kept, stderr=kept and subprocess.STDOUT, check=False
+    )
+    if aside:
+        say(name)
+        sys.stdout.write(done.stdout.decode(errors="replace"))
+        sys.stdout.flush()
+    return name, done.returncode, time.monotonic() - started
+
+
+def steps(title: str, pairs: Sequence[Step], todo: Sequence[Step]) -> int:
+    """Run `pairs`, which need one core each, two at a time, then `todo` one by one; return 0 if all passed."""
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda step: one_step(step, aside=True), pairs))
+    results += [one_step(step) for step in todo]
+    failed = any(code for _, code, _ in results)
     print(f"\n== {title}: {'FAILED' if failed else 'all passed'}", flush=True)
     for name, code, seconds in results:
-        state = "not run" if code is None else "passed" if code == 0 else f"FAILED (exit code {code})"
+        state = "passed" if code == 0 else f"FAILED (exit code {code})"
         print(f"   {name:<44} {state:<24} {seconds:6.1f} s")
     return 1 if failed else 0
 
@@ -280,15 +295,17 @@ def command_test(args: list[str]) -> int:
         return run(*pytest(*args))
     install_front_end()
     apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS, LIBRARY_TESTS)
-    todo: list[tuple[str, list[str | Path], Path]] = [
-        ("unit and integration tests", pytest("-n", "2", *apart, "tests"), ROOT),
-        ("library tests", pytest("-n", "2", LIBRARY_TESTS), ROOT),
-        ("jupyter_server tests", pytest(SERVER_TESTS), ROOT),
+    pairs: list[Step] = [
         ("wheel tests", pytest(WHEEL_TESTS), ROOT),
-        ("browser tests", pytest("-n", "2", "--dist", "loadfile", BROWSER_TESTS), ROOT),
+        ("jupyter_server tests", pytest(SERVER_TESTS), ROOT),
         ("front-end tests", ["npm", "test"], JS),
     ]
-    return steps("python3 dev.py test", todo, keep_going=True)
+    todo: list[Step] = [
+        ("unit and integration tests", pytest("-n", "2", *apart, "tests"), ROOT),
+        ("library tests", pytest("-n", "2", LIBRARY_TESTS), ROOT),
+        ("browser tests", pytest("-n", "2", "--dist", "loadfile", BROWSER_TESTS), ROOT),
+    ]
+    return steps("python3 dev.py test", pairs, todo)
 
 
 def command_check(args: list[str]) -> int:
@@ -296,17 +313,19 @@ def command_check(args: list[str]) -> int:
     install("dev")
     install_front_end()
     apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS, LIBRARY_TESTS, "tests/bench")
-    todo: list[tuple[str, list[str | Path], Path]] = [
+    pairs: list[Step] = [
+        ("types (mypy)", [PYTHON, "-m", "mypy"], ROOT),
         ("format (ruff format --check)", [PYTHON, "-m", "ruff", "format", "--check", "."], ROOT),
         ("lint (ruff check)", [PYTHON, "-m", "ruff", "check", "."], ROOT),
-        ("types (mypy)", [PYTHON, "-m", "mypy"], ROOT),
         ("floors (lint-imports)", [BIN / "lint-imports"], ROOT),
         ("wire.ts is up to date", pytest("tests/wire/test_typescript.py"), ROOT),
         ("TypeScript types (tsc)", ["npm", "run", "--silent", "types"], JS),
         ("TypeScript lint", ["npm", "run", "--silent", "lint"], JS),
+    ]
+    todo: list[Step] = [
         ("quick tests", pytest("-n", "2", "-m", "not slow", *apart, *(args or ["tests"])), ROOT),
     ]
-    return steps("python3 dev.py check", todo, keep_going=True)
+    return steps("python3 dev.py check", pairs, todo)
 
 
 COMMANDS = {"demo": command_demo, "test": command_test, "check": command_check}
