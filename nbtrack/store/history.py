@@ -1,6 +1,6 @@
 """Every value of a metric, as columns; and the compact form of them.
 
-A log is parsed in pieces of 4 MiB. When a finished log of some size is first asked for, its metrics are written as
+A log is parsed in pieces. When a finished log of some size is first asked for, its metrics are written as
 ``index/cols/<run>``, which is derived and may be deleted: steps and times once for each set of keys, as differences,
 bytes of equal weight beside each other, zlib. ``compact`` moves the same columns into the run's own folder in place of
 the lines, with a checksum of what they must come to.
@@ -27,11 +27,12 @@ from nbtrack.store.edits import read_edit
 from nbtrack.store.files import replace
 from nbtrack.store.layout import COLS_SUFFIX, INDEX, LOG_SUFFIX
 from nbtrack.store.lines import fits, from_json_number, parse_line
-from nbtrack.store.log import PIECE, base_of, open_log, pread, read_ends
+from nbtrack.store.log import base_of, open_log, pread, read_ends
 from nbtrack.store.runs import log_is_live
 
 _EXACT: Final = 2**53  # a float holds every smaller whole number
 COMPACT_FROM: Final = 256 << 10  # a smaller log is parsed as quickly as its columns
+_PIECE: Final = 256 << 10  # what parsing a larger piece takes in between is new memory each time
 
 
 class _Parser:
@@ -73,23 +74,17 @@ class _Parser:
         The texts between the numbers are replaced by commas. How often each was replaced, and how many numbers there
         are in the end, must agree: otherwise the lines are parsed one by one.
         """
-        chunks = data.split(b"\n{")  # everything that is no metric line starts with a brace
-        first = [] if chunks[0].startswith(b"{") else [chunks[0]]
-        body = b"\n".join([*first, *(chunk[at + 1 :] for chunk in chunks[1:] if (at := chunk.find(b"\n")) >= 0)])
-        if chunks[0].startswith(b"{") and (at := chunks[0].find(b"\n")) >= 0:
-            body = chunks[0][at + 1 :] + b"\n" + body
-        body = body.strip(b"\n")
+        body, lines = _metric_lines(data)
         record = parse_line(body[: body.find(b"\n")] if b"\n" in body else body)
         if type(record) is not list or len(record) != 3 or type(record[2]) is not dict or not record[2]:
             return False
         keys = tuple(record[2])
-        lines = body.count(b"\n") + 1
-        between = [b"%b%b:" % (b",{" if at == 0 else b",", dumps(key)) for at, key in enumerate(keys)]
-        if any(body.count(text) != lines for text in between) or body.count(b"}]\n[") != lines - 1:
-            return False
-        for text in between:
+        between = [(b"%b%b:" % (b",{" if at == 0 else b",", dumps(key)), lines) for at, key in enumerate(keys)]
+        for text, times in (*between, (b"}]\n[", lines - 1)):
+            before = len(body)
             body = body.replace(text, b",")
-        body = body.replace(b"}]\n[", b",")
+            if before - len(body) != times * (len(text) - 1):
+                return False
         try:
             flat = loads(body[:-2] + b"]")
             width = len(keys) + 2
@@ -153,6 +148,19 @@ class _Parser:
         return self.series
 
 
+def _metric_lines(data: bytes) -> tuple[bytes, int]:
+    """Return the lines that are arrays, without the last newline, and their number; the others start with a brace."""
+    text = np.frombuffer(data, np.uint8)
+    after = np.flatnonzero(text == ord("\n")) + 1
+    starts = np.concatenate([[0], after[:-1]])
+    others = np.flatnonzero(text[starts] == ord("{"))
+    if not len(others):
+        return data[:-1], len(after)
+    begins, ends = [0, *after[others].tolist()], [*starts[others].tolist(), len(data)]
+    kept = [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    return b"".join(kept)[:-1], len(after) - len(others)
+
+
 def _is_metric_line(record: list[Any]) -> bool:
     try:
         at, step, values = record
@@ -169,7 +177,7 @@ def parse_log(data: bytes, base: int) -> Series:
     with no_collecting():
         start = 0
         while start < len(data):
-            stop = data.find(b"\n", min(start + PIECE, len(data)) - 1) + 1 or len(data)
+            stop = data.find(b"\n", min(start + _PIECE, len(data)) - 1) + 1 or len(data)
             parser.feed(data[start:stop], start)
             start = stop
     series = parser.result()
