@@ -27,12 +27,11 @@ from nbtrack.store.edits import read_edit
 from nbtrack.store.files import replace
 from nbtrack.store.layout import COLS_SUFFIX, INDEX, LOG_SUFFIX
 from nbtrack.store.lines import fits, from_json_number, parse_line
-from nbtrack.store.log import base_of, open_log, pread, read_ends
+from nbtrack.store.log import PIECE, base_of, open_log, pread, read_ends
 from nbtrack.store.runs import log_is_live
 
 _EXACT: Final = 2**53  # a float holds every smaller whole number
 COMPACT_FROM: Final = 256 << 10  # a smaller log is parsed as quickly as its columns
-_PIECE: Final = 256 << 10  # what parsing a larger piece takes in between is new memory each time
 
 
 class _Parser:
@@ -177,7 +176,7 @@ def parse_log(data: bytes, base: int) -> Series:
     with no_collecting():
         start = 0
         while start < len(data):
-            stop = data.find(b"\n", min(start + _PIECE, len(data)) - 1) + 1 or len(data)
+            stop = data.find(b"\n", min(start + PIECE, len(data)) - 1) + 1 or len(data)
             parser.feed(data[start:stop], start)
             start = stop
     series = parser.result()

@@ -35,7 +35,8 @@ from nbtrack.store.state import (
     summary_to_json,
 )
 
-PIECE: Final = 4 << 20
+PIECE: Final = 256 << 10  # what parsing a larger piece takes in between is new memory each time
+_LONGEST: Final = 4 << 20  # of a first line
 _WHOLE: Final = 64 << 10  # a log up to this size is read in one go
 OPEN_FLAGS: Final = (  # links are not followed, and a pipe that lies about does not block
     os.O_RDONLY
@@ -97,7 +98,7 @@ def read_ends(fd: int, size: int, run_id: str) -> Ends:
         head, tail = pread(fd, 4096, 0), pread(fd, _WHOLE, size - _WHOLE)
     stop = head.find(b"\n") + 1
     if not stop and data is None:
-        head = pread(fd, PIECE, 0)
+        head = pread(fd, _LONGEST, 0)
         stop = head.find(b"\n") + 1
     damage: list[str] = []
     header = unseal(head[:stop]) if stop else None
