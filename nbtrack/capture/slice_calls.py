@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from nbtrack.capture import slice_known as known
@@ -10,7 +11,7 @@ from nbtrack.capture.slice_objects import Closure, Frame, Obj, Objs, Var, reach,
 from nbtrack.capture.slice_texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 MAX_DEPTH: Final = 12
 MAX_CALLS: Final = 400  # of functions of the notebook, within one cell
@@ -21,6 +22,7 @@ _VIEW_METHODS: Final = frozenset({"items", "values", "keys", "get", "iterrows", 
 _RUNS_METHODS: Final = frozenset(
     {"len", "print", "str", "repr", "sum", "min", "max", "sorted", "iter", "list", "set", "tuple", "float"}
 )
+_DEEP_COPIES: Final = frozenset({"copy.deepcopy", "sklearn.base.clone", "sklearn.clone"})
 _FIXED: Final = frozenset({"value", "frame", "module", "code"})
 _OUTPUTS: Final = frozenset({"out", "evals_result", "history"})
 _QUERIES: Final = frozenset({"query", "eval"})
@@ -238,7 +240,8 @@ class Calls(Texts):
             self.change(args[at], deep=False)
             for held in args[at]:
                 held.contains.extend(o for objs in args[at + 1 :] for o in objs if not o.own)
-        self.callbacks(given)
+        with self._in_processes(_runs_elsewhere(dotted, node)):
+            self.callbacks(given)
         if root not in known.PURE_ROOTS and self._changes_arguments(root, last, statement):
             local = known.origin(root) == "local"
             self.change(tuple(o for o in given if local or not o.own), deep=True)
@@ -248,6 +251,8 @@ class Calls(Texts):
             return (Obj(wholes=tuple(given), may=given, contains=[h for g in given for h in g.contains]),)
         if last in _COPIES and root in {"builtins", "copy"}:
             return (Obj(contains=[h for g in given for h in g.contains], may=given, computed=True),)
+        if dotted in _DEEP_COPIES:
+            return tuple(_deep_copy(g) for g in given)
         if last == "partial":
             return (Obj("code", may=given, codes=tuple(code for g in given for code in g.codes)),)
         sort = "" if not opened else "iterator" if last == "open" else "object"
@@ -286,6 +291,14 @@ class Calls(Texts):
         for one in given:
             self.run_method(one, ("__iter__",))
             self.run_method(one, ("__str__", "__repr__"))
+
+    @contextmanager
+    def _in_processes(self, elsewhere: bool) -> Iterator[None]:
+        before, self.elsewhere = self.elsewhere, self.elsewhere or elsewhere
+        try:
+            yield
+        finally:
+            self.elsewhere = before
 
     def callbacks(self, given: Sequence[Obj]) -> None:
         """Functions of the notebook that were handed to a library may run: read them."""
@@ -357,6 +370,18 @@ class Calls(Texts):
                 return False
             waiting.extend(given or held.may)
         return True
+
+
+def _deep_copy(one: Obj) -> Obj:
+    """Return what a copy of all of an object is: of the same kind, and no part of it."""
+    codes = [held for held in reach(one.contains) if held.codes or held.methods is not None]
+    return Obj(one.sort or "object", kind=one.kind, codes=one.codes, contains=codes, text=one.text)
+
+
+def _runs_elsewhere(dotted: str, node: ast.Call) -> bool:
+    """Return whether a call runs the functions that it is given in other processes: a sweep, if not told otherwise."""
+    executors = [keyword.value for keyword in node.keywords if keyword.arg in {"executor", None}]
+    return dotted in {"nbtrack.sweep", "nbtrack.pipelines.sweep"} and not executors
 
 
 def _yields(node: ast.FunctionDef) -> bool:

@@ -52,6 +52,7 @@ class Effects:
         self.loaded: set[str] = set()
         self.last_value: Objs = ()
         self.paths: dict[str, None] = {}  # files read that no cell wrote, as far as is known
+        self.elsewhere = False  # what is read runs in other processes: what it changes there is not seen here
         self._touched: set[int] = set()
 
     @property
@@ -86,6 +87,8 @@ class Effects:
             if one.sort in {"value", "module"} or one.dotted:
                 continue
             self.needs.update(one.writers)
+            if self.elsewhere:
+                continue
             if self.index not in one.writers:
                 one.writers.append(self.index)
             self.changed[id(one)] = one
@@ -168,6 +171,8 @@ class Effects:
 
     def seed(self, generator: str) -> None:
         """Note that a generator is set: what it was before no longer counts."""
+        if self.elsewhere:
+            return
         if generator in self.drew:
             self.alter(generator)
         else:
@@ -176,6 +181,8 @@ class Effects:
 
     def draw(self, generator: str) -> None:
         """Note that a number is drawn from a generator."""
+        if self.elsewhere:
+            return
         self.drew.add(generator)
         if generator in self.flow.places:
             self.alter(generator)
