@@ -19,8 +19,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PACKAGES = {"mlflow": "mlflow", "pandm": "pandm", "exptrack": "exptrack", "goodseed": "goodseed"}
-NEEDS = {"pandm": ["numpy"], "goodseed": ["numpy"]}
+PACKAGES = {"mlflow": "mlflow", "pandm": "pandm", "exptrack": "exptrack", "goodseed": "goodseed", "trackio": "trackio"}
+NEEDS = {"pandm": ["numpy"], "goodseed": ["numpy"], "trackio": ["numpy"]}
 
 
 @dataclass

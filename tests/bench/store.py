@@ -4,7 +4,7 @@ Run it by hand, on a machine that has little else to do::
 
     python tests/bench/store.py                     # every row, about five minutes; the first time a few more
     python tests/bench/store.py --only metric,small # some rows
-    python tests/bench/store.py --peers ""          # without pandm, exptrack and goodseed
+    python tests/bench/store.py --peers ""          # without pandm, exptrack, goodseed and trackio
     python tests/bench/store.py --without mlflow    # nbtrack and the bare operation only: two minutes
     python tests/bench/store.py --json out.json     # the figures for a machine to read
     python tests/bench/store.py --cpu               # processor time, where others keep the machine busy
@@ -220,7 +220,9 @@ def main() -> int:
     """Measure, print the table, and say by the exit code whether all that is asked was met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(ROWS), help="rows to run, by name: " + ", ".join(ROWS))
-    parser.add_argument("--peers", default="pandm,exptrack,goodseed", help="peers beside MLflow, or an empty text")
+    parser.add_argument(
+        "--peers", default="pandm,exptrack,goodseed,trackio", help="peers beside MLflow, or an empty text"
+    )
     parser.add_argument("--without", default="", help="'mlflow' to leave MLflow out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "nbtrack-bench-cache")
