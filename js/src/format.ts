@@ -67,9 +67,15 @@ export function toNumber(value: Value): number | null {
   return Number.isNaN(parsed) ? null : parsed;
 }
 
-const tiny = (size: number): boolean => size !== 0 && (size < 1e-4 || size >= 1e7);
+const tiny = (size: number): boolean => size !== 0 && (size < 1e-4 || size >= 1e12);
 
-/** A number to four or so significant digits, as a person would write it down. */
+/** Thousands apart from ten thousand on: 12,345 but 1234. */
+const grouped = (text: string): string => {
+  const [whole = "", ...rest] = text.split(".");
+  return whole.replace("-", "").length < 5 ? text : [whole.replace(/\B(?=(\d{3})+$)/g, ","), ...rest].join(".");
+};
+
+/** A number to four or so significant digits, whole digits in full, as a person would write it down. */
 export function formatNumber(value: number, decimals?: number): string {
   if (Number.isNaN(value)) {
     return "NaN";
@@ -82,36 +88,41 @@ export function formatNumber(value: number, decimals?: number): string {
     return minus(value.toExponential(2).replace(/e\+?(-?)(\d+)$/, "e$1$2"));
   }
   if (decimals === undefined) {
-    if (Number.isInteger(value)) {
-      return minus(String(value));
-    }
-    return minus(String(Number(value.toPrecision(4))));
+    const text = Number.isInteger(value) ? value : size >= 1e4 ? Math.round(value) : Number(value.toPrecision(4));
+    return minus(grouped(String(text)));
   }
-  return minus(value.toFixed(decimals));
+  return minus(grouped(value.toFixed(decimals)));
 }
 
 const minus = (text: string): string => text.replace("-", "−");
 
 const MOST_DECIMALS = 4;
 
-/** How many decimals a column needs so that its numbers line up and keep four significant digits. */
+/** How many digits a number has before its point; less than none if zeros follow the point. */
+const wholeDigits = (size: number): number => Math.floor(Math.log10(size)) + 1;
+
+/** How many decimals a column needs so that its numbers line up and the largest keeps four significant digits. */
 export function columnDecimals(values: readonly Value[]): number {
   let needed = 0;
+  let largest = 0;
   for (const value of values) {
     const number = toNumber(value);
     if (number === null || !Number.isFinite(number) || tiny(Math.abs(number)) || Number.isInteger(number)) {
       continue;
     }
-    const whole = Math.floor(Math.log10(Math.abs(number))) + 1;
-    const allowed = Math.max(0, MOST_DECIMALS - Math.max(whole, 0));
+    largest = Math.max(largest, Math.abs(number));
+    const allowed = Math.max(0, MOST_DECIMALS - wholeDigits(Math.abs(number)));
     const written = String(Number(number.toPrecision(6))).split(".")[1]?.length ?? 0;
     needed = Math.max(needed, Math.min(allowed, written));
-    if (needed >= MOST_DECIMALS) {
-      break; // no column needs more: of thousands of rows mostly the first few say it
+    if (needed >= MOST_DECIMALS && largest >= 0.1) {
+      break; // it needs no more: of thousands of rows mostly the first few say it
     }
   }
-  return needed;
+  return largest === 0 ? needed : Math.min(needed, MOST_DECIMALS - Math.min(0, wholeDigits(largest)));
 }
+
+/** One number as a column of its own would have it. */
+export const formatAlone = (value: number): string => formatNumber(value, columnDecimals([value]));
 
 /** How to write the numbers of one column, all alike; a text stays as it is. */
 export function columnFormat(values: readonly Value[], exact: boolean): (value: Value) => string {
@@ -126,7 +137,8 @@ export function columnFormat(values: readonly Value[], exact: boolean): (value: 
     }
     if (exact) {
       const text = String(value);
-      return text.length > 10 && Number.isFinite(number) ? formatNumber(Number(number.toPrecision(6))) : text;
+      const long = text.length > 10 && Number.isFinite(number) && !Number.isInteger(number);
+      return long ? formatNumber(Number(number.toPrecision(6))) : text;
     }
     return formatNumber(number, decimals);
   };
@@ -221,7 +233,8 @@ export function formatDelta(
   }
   // As many decimals as the value beside it, unless that would hide the change.
   const plain = decimals !== undefined && Number(Math.abs(change).toFixed(decimals)) !== 0;
-  const size = plain ? formatNumber(Math.abs(change), decimals) : formatNumber(Number(Math.abs(change).toPrecision(2)));
+  const short = Math.abs(change) >= 10 ? Math.round(Math.abs(change)) : Number(Math.abs(change).toPrecision(2));
+  const size = plain ? formatNumber(Math.abs(change), decimals) : formatNumber(short);
   const tone = direction === null ? "unknown" : change > 0 === (direction === "higher") ? "better" : "worse";
   return { text: `${change > 0 ? "▲" : "▼"} ${size}`, tone };
 }

@@ -73,7 +73,7 @@ export function standings(
     });
 }
 
-const said = (value: number): string => formatNumber(Number(value.toPrecision(4)));
+const said = (value: number): string => formatNumber(value);
 
 /** One metric as a sentence. */
 export function qualityText({ key, value, better, before }: Quality): string {

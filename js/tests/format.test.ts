@@ -26,15 +26,20 @@ test("formatNumber keeps four significant digits and writes extremes as powers",
   assert.equal(formatNumber(-2), "−2");
   assert.equal(formatNumber(1e-9), "1.00e−9");
   assert.equal(formatNumber(1.5e12), "1.50e12");
+  assert.equal(formatNumber(1_234_567), "1,234,567");
+  assert.equal(formatNumber(12_345.678), "12,346");
+  assert.equal(formatNumber(-1234.5, 2), "−1234.50");
   assert.equal(formatNumber(Number.NEGATIVE_INFINITY), "−∞");
 });
 
 test("columnFormat gives all numbers of a column the same decimals", () => {
   const format = columnFormat([1, 0.8889, 0.83333333], false);
   assert.deepEqual([1, 0.8889, 0.83333333, null, "NaN"].map(format), ["1.0000", "0.8889", "0.8333", "", "NaN"]);
+  assert.deepEqual([0.002134, 0.01].map(columnFormat([0.002134, 0.01], false)), ["0.00213", "0.01000"]);
 });
 
 test("columnFormat leaves params as they were written", () => {
+  assert.equal(columnFormat(["12345678901"], true)("12345678901"), "12345678901");
   const format = columnFormat(["0.50", "100", "gini"], true);
   assert.deepEqual(["0.50", "100", "gini"].map(format), ["0.50", "100", "gini"]);
 });
@@ -45,6 +50,7 @@ test("formatDelta tells better from worse by the metric's direction", () => {
   assert.deepEqual(formatDelta(0.8, 0.9, null, 1), { text: "▼ 0.1", tone: "unknown" });
   assert.deepEqual(formatDelta(0.5, 0.5, "higher"), { text: "=", tone: "same" });
   assert.deepEqual(formatDelta(0.50001, 0.5, "higher", 2), { text: "▲ 1.00e−5", tone: "better" });
+  assert.deepEqual(formatDelta(3703.7, 2469.1, "lower"), { text: "▲ 1235", tone: "worse" });
   assert.equal(formatDelta("NaN", 1, "higher"), null);
   assert.equal(formatDelta(1, null, "higher"), null);
 });

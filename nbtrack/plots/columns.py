@@ -47,6 +47,11 @@ class Axis:
         """Whether the runs differ in it."""
         return len(set(self.numbers)) > 1
 
+    @property
+    def count(self) -> int:
+        """How many runs have a number in it."""
+        return sum(number is not None for number in self.numbers)
+
 
 def _sorted_texts(values: Sequence[Any]) -> list[str]:
     return sorted({str(value) for value in values if value is not None}, key=lambda text: (text.casefold(), text))
@@ -127,10 +132,10 @@ class RunColumns:
         return sorted((axis for axis in axes if axis.varies), key=lambda axis: bool(axis.categories))
 
     def metric(self, key: str) -> Axis:
-        """Return the metric `key`, or without a key the first with a known direction, else the first."""
+        """Return the metric `key`, or without a key the one of most runs, one with a direction first."""
         if key:
             return self.axis(f"metric:{key}")
         if not self.metrics:
             raise NotFoundError("plot: these runs have no metrics. Log one with log_metric.")
-        best = next((name for name in self.metrics if better_direction(name)), self.metrics[0])
-        return self.axis(f"metric:{best}")
+        axes = [self.axis(f"metric:{name}") for name in self.metrics]
+        return max(axes, key=lambda axis: (axis.better is not None, axis.count))

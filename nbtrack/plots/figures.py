@@ -100,6 +100,7 @@ def parallel(columns: RunColumns, wanted: Sequence[str] = (), metric_key: str = 
     rows = [row for row, number in enumerate(color.numbers) if number is not None]
     if not rows:
         return empty(title, "None of these runs has the metric")
+    axes = [axis for axis in axes if any(axis.numbers[row] is not None for row in rows)]
     left = len(columns.run_ids) - len(rows)
     trace = {
         "type": "parcoords",

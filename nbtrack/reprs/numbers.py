@@ -19,21 +19,21 @@ def clean(value: object, limit: int = 200) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a number with four significant digits; whole numbers in full.
+    """Return a number with four significant digits; whole digits in full, thousands apart from ten thousand on.
 
     Examples
     --------
     >>> [format_number(x) for x in (0.97222, 1234567.0, 0.5, 1e-7, float("nan"), 12345.678)]
-    ['0.9722', '1234567', '0.5', '1e-07', 'NaN', '12346']
+    ['0.9722', '1,234,567', '0.5', '1e-07', 'NaN', '12,346']
     """
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
     if value == int(value) and abs(value) < 1e12:
-        return str(int(value))
+        return f"{int(value):,}" if abs(value) >= 1e4 else str(int(value))
     if 1e4 <= abs(value) < 1e12:
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.4g}"
 
 

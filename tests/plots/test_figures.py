@@ -82,6 +82,19 @@ def test_parallel_keeps_runs_without_a_value_apart_and_says_who_is_left_out(stor
     assert min(lr["values"]) == lr["tickvals"][0] < -4
 
 
+def test_parallel_takes_the_metric_of_most_runs_and_no_axis_that_none_of_them_has(store: Store) -> None:
+    swept(6)
+    with nbtrack.start_run(run_name="other"):
+        nbtrack.log_param("only_here", 1)
+        nbtrack.log_metrics({"acc_of_one": 0.5})
+    with nbtrack.start_run(run_name="another"):
+        nbtrack.log_params({"only_here": 2, "lr": 1})
+    spec = plots.spec_of(store, "parallel", [run.run_id for run in store.search_runs()])
+    assert spec.note.startswith("6 runs over 5 columns, coloured by accuracy.")
+    assert [axis["id"] for axis in spec.layout["meta"]["axes"]][-1] == "metric:accuracy"
+    assert all(axis["id"] != "param:only_here" for axis in spec.layout["meta"]["axes"])
+
+
 def test_importance_finds_the_one_param_that_matters(store: Store) -> None:
     spec = plots.spec_of(store, "importance", swept(), metric="accuracy")
     shares = {row[0]: row[1] for row in spec.table.rows}

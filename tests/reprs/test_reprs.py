@@ -362,7 +362,7 @@ def test_numbers_and_durations_read_well():
         "0",
         "-0.5",
         "1e+15",
-        "123457",
+        "123,457",
         "-∞",
     ]
     assert format_change(1e-9, lambda value: f"{value:.2f}") == "+1e-09"

@@ -141,13 +141,9 @@ export function ChartTable({ chart, visible }: { chart: Chart; visible: boolean 
             return (
               <tr key={one.run_id}>
                 <th scope="row">{one.name}</th>
-                <td>{formatNumber(Number(one.last.toPrecision(4)))}</td>
-                {chart.curve && (
-                  <td>{finite.length > 0 ? formatNumber(Number(Math.min(...finite).toPrecision(4))) : "–"}</td>
-                )}
-                {chart.curve && (
-                  <td>{finite.length > 0 ? formatNumber(Number(Math.max(...finite).toPrecision(4))) : "–"}</td>
-                )}
+                <td>{formatNumber(one.last)}</td>
+                {chart.curve && <td>{finite.length > 0 ? formatNumber(Math.min(...finite)) : "–"}</td>}
+                {chart.curve && <td>{finite.length > 0 ? formatNumber(Math.max(...finite)) : "–"}</td>}
                 {chart.curve && <td>{one.series.count}</td>}
               </tr>
             );

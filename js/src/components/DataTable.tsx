@@ -7,7 +7,7 @@ const said = (value: number | string | null): string => {
   if (value === null) {
     return "–";
   }
-  return typeof value === "number" ? formatNumber(Number(value.toPrecision(6))) : value;
+  return typeof value === "number" ? formatNumber(value) : value;
 };
 
 /** `visible`: whether it is on screen, or only there for screen readers. */

@@ -1,6 +1,6 @@
 /** Registered models: their versions, where each stands, how it got there, and the ways on from there. */
 import { useEffect, useState } from "preact/hooks";
-import { formatNumber, toNumber } from "../format";
+import { formatAlone, toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import type { CommitEntry, Model, Version } from "../wire";
@@ -54,7 +54,7 @@ function VersionFacts({ version }: { version: Version }) {
           {metrics.map(([key, value]) => (
             <span key={key}>
               <span class="nbt-key">{key}</span>{" "}
-              <span class="nbt-value">{formatNumber(toNumber(value) ?? Number.NaN)}</span>
+              <span class="nbt-value">{formatAlone(toNumber(value) ?? Number.NaN)}</span>
             </span>
           ))}
           {agreed.map(([person, stages]) => (

@@ -22,7 +22,7 @@ function Verdict({ standing }: { standing: Standing }) {
 
 const written = (value: Value): string => {
   const number = toNumber(value);
-  return number === null ? "–" : formatNumber(Number(number.toPrecision(5)));
+  return number === null ? "–" : formatNumber(number);
 };
 
 function ModelTable({ model }: { model: Model }) {

@@ -23,7 +23,7 @@ const MOST_FILES = 200;
 
 const written = (value: number | string | null): string => {
   const number = toNumber(value);
-  return number === null ? String(value ?? "") : formatNumber(Number(number.toPrecision(6)));
+  return number === null ? String(value ?? "") : formatNumber(number);
 };
 
 function MetricRows({ metrics, against }: { metrics: MetricEntry[]; against: string }) {

@@ -64,7 +64,7 @@ function Metrics({ diff }: { diff: Diff }) {
   }
   const said = (value: number | string | null): string => {
     const number = toNumber(value);
-    return number === null ? String(value ?? "–") : formatNumber(Number(number.toPrecision(5)));
+    return number === null ? String(value ?? "–") : formatNumber(number);
   };
   const change = (metric: MetricDifference, at: number) => {
     const delta = at === 0 ? null : formatDelta(metric.values[at], metric.values[0], metric.better);

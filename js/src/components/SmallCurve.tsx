@@ -1,5 +1,5 @@
 /** One metric over steps, small: drawn anew several times a second without a flicker. */
-import { formatNumber, toNumber } from "../format";
+import { formatAlone, toNumber } from "../format";
 import { trans } from "../i18n";
 import type { LiveCurve } from "../live";
 
@@ -45,7 +45,7 @@ export function SmallCurve({ curve }: { curve: LiveCurve }) {
   const said = trans.__(
     "%1 by step: lowest %2, highest %3, last %4",
     curve.key,
-    ...[low, high, last].map((n) => formatNumber(n)),
+    ...[low, high, last].map((n) => formatAlone(n)),
   );
   return (
     <figure class="nbt-small-curve" data-nbt="curve" data-key={curve.key} data-points={curve.step.length}>
@@ -53,7 +53,7 @@ export function SmallCurve({ curve }: { curve: LiveCurve }) {
         <span class="nbt-small-key" title={curve.key}>
           {curve.key}
         </span>
-        <b class="nbt-value">{formatNumber(last)}</b>
+        <b class="nbt-value">{formatAlone(last)}</b>
       </figcaption>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={said}>
         <path d={path} fill="none" vector-effect="non-scaling-stroke" />
@@ -61,7 +61,7 @@ export function SmallCurve({ curve }: { curve: LiveCurve }) {
       <div class="nbt-small-scale" aria-hidden="true">
         <span>{steps}</span>
         <span title={trans.__("lowest and highest value")}>
-          {formatNumber(low)} – {formatNumber(high)}
+          {formatAlone(low)} – {formatAlone(high)}
         </span>
       </div>
     </figure>

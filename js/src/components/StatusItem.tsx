@@ -1,5 +1,5 @@
 /** One line for a status bar: what runs now, or how the newest run ended. */
-import { columnDecimals, formatNumber, statusText, toNumber } from "../format";
+import { formatAlone, statusText, toNumber } from "../format";
 import { mainMetric } from "../history";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
@@ -28,7 +28,7 @@ export function StatusItem({ client, state, open }: ViewProps & StatusProps) {
       : [
           `${name.length > 24 ? `${name.slice(0, 23)}…` : name}:`,
           status === "FINISHED" && metric !== null && value !== null
-            ? `${metric.key} ${formatNumber(value, columnDecimals([value]))}`
+            ? `${metric.key} ${formatAlone(value)}`
             : statusText(status).toLowerCase(),
         ].join(" ");
   return (
