@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from nbtrack.entities import DEFAULT_EXPERIMENT_ID, Artifact, Experiment, Run, Status, ViewType
-from nbtrack.errors import AlreadyExistsError, RunStateError, StoreReadOnlyError
-from nbtrack.names import check_key, check_model_name, check_run_id, check_run_name
+from nbtrack.errors import RunStateError, StoreReadOnlyError
+from nbtrack.names import check_key, check_model_name
 from nbtrack.store.base import ColumnKind, GcPreview, MetricHistory, Problem, Progress, RunTable, Store
 from nbtrack.store.blobs import Blobs
 from nbtrack.store.catalog import RunCatalog
@@ -21,7 +21,7 @@ from nbtrack.store.edits import edit_record
 from nbtrack.store.experiments import Experiments
 from nbtrack.store.files import explained, put_new
 from nbtrack.store.finder import Finder
-from nbtrack.store.folder import is_writable, make_store, open_new_log, read_format, tree_size
+from nbtrack.store.folder import is_writable, make_store, read_format, tree_size
 from nbtrack.store.layout import (
     BLOBS,
     EXPERIMENTS,
@@ -31,17 +31,13 @@ from nbtrack.store.layout import (
     RUNS,
     STORE_FILE,
     VIEWS,
-    check_time,
-    day_of,
-    day_of_id,
     model_folder,
     new_id,
     now_ms,
 )
-from nbtrack.store.lines import clean_text, seal
-from nbtrack.store.run_names import new_run_name
-from nbtrack.store.runs import header_of
-from nbtrack.store.state import RunState, to_run
+from nbtrack.store.lines import seal
+from nbtrack.store.starting import Starter
+from nbtrack.store.state import to_run
 from nbtrack.store.views import RunChanges, Views
 from nbtrack.store.writer import FileRunWriter
 
@@ -67,6 +63,7 @@ class FileStore(Store):
         self._models: dict[str, CommitLog] = {}
         self._folders: dict[str, CommitLog] = {}
         self._finder = Finder(self.root)
+        self._starter = Starter(self.root, self._finder, self._blobs.put)
         self._searcher: Search | None = None
         self._guard = Lock()
         self._last_edit = 0
@@ -127,82 +124,14 @@ class FileStore(Store):
         start_time_ms: int | None = None,
         run_id: str | None = None,
     ) -> FileRunWriter:
-        at = now_ms() if start_time_ms is None else check_time("start time", start_time_ms)
-        name = new_run_name() if run_name is None else check_run_name(run_name)
         if experiment_id != DEFAULT_EXPERIMENT_ID and self.get_experiment(experiment_id).lifecycle_stage == "deleted":
             raise RunStateError(
                 f"experiment {experiment_id!r}: is in the trash. Restore it, or choose another experiment."
             )
-        if run_id is None:
-            run_id = new_id(at)
-            day = day_of(at)
-        else:
-            day = day_of_id(check_run_id(run_id)) or day_of(at)
-            if self._finder.folder_of(run_id) is not None:
-                raise AlreadyExistsError(f"run {run_id}: is in this store already. Use resume_run(), or another id.")
-        header: dict[str, Any] = {"t": at, "run": run_id, "v": FORMAT_VERSION, "exp": str(experiment_id), "name": name}
-        if tags:
-            header["tags"] = {check_key(key, "tag key"): clean_text(value) for key, value in tags.items()}
-        path = f"{self.root}/{RUNS}/{day}/{run_id}{LOG_SUFFIX}"
-        with explained(f"run {run_id}", path):
-            try:
-                fd, size = open_new_log(path, header)
-            except FileExistsError:
-                raise AlreadyExistsError(f"run {run_id}: is in this store already. Use another id.") from None
-        return self._writer(run_id, path, fd, header, size)
-
-    def _writer(
-        self, run_id: str, path: str, fd: int, header: dict[str, Any], size: int, before: RunState | None = None
-    ) -> FileRunWriter:
-        return FileRunWriter(
-            run_id,
-            path,
-            fd,
-            header["t"],
-            header,
-            size=size,
-            put_blob=self._blobs.put,
-            open_fork_log=self._open_fork_log,
-            before=before,
-        )
-
-    def _open_further_log(self, folder: str, run_id: str, header: dict[str, Any]) -> tuple[str, int, int]:
-        number = 2
-        while True:
-            path = f"{folder}/{run_id}+{number:x}{LOG_SUFFIX}"
-            try:
-                fd, size = open_new_log(path, header)
-            except FileExistsError:
-                number += 1
-                continue
-            return path, fd, size
-
-    def _open_fork_log(self, writer: FileRunWriter) -> tuple[str, int, int, int]:
-        """Open a log for a forked child that goes on logging to its parent's run."""
-        at = now_ms()
-        header = {"t": at, "run": writer.run_id, "v": FORMAT_VERSION, "fork": True}
-        path, fd, size = self._open_further_log(os.path.dirname(writer.path), writer.run_id, header)
-        return path, fd, size, at
+        return self._starter.new(str(experiment_id), run_name, tags, start_time_ms, run_id)
 
     def resume_run(self, run_id: str) -> FileRunWriter:
-        folder, before = self._finder.get(run_id)
-        if before.status == "RUNNING":
-            raise RunStateError(
-                f"run {run_id}: is still being written, by process {self._writer_of(folder, run_id)}. End it there, or"
-                " start a run of your own."
-            )
-        if before.deleted:
-            raise RunStateError(f"run {run_id}: is in the trash. Restore it first.")
-        header = {"t": max(now_ms(), (before.end or 0) + 1), "run": run_id, "v": FORMAT_VERSION}
-        header |= {"exp": before.exp, "name": before.name}
-        with explained(f"run {run_id}", folder):
-            path, fd, size = self._open_further_log(folder, run_id, header)
-        return self._writer(run_id, path, fd, header, size, before)
-
-    def _writer_of(self, folder: str, run_id: str) -> str:
-        names = [n for n in self._finder.files_in(folder, run_id) if "~" not in n]
-        header = header_of(f"{folder}/{max(names, key=lambda n: (len(n), n))}") or {}
-        return f"{header.get('pid', '?')} on {header.get('host', '?')}"
+        return self._starter.resumed(run_id)
 
     def edit_run(
         self,

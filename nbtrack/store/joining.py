@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtrack.entities import Status
 from nbtrack.store.files import explained, put_new, remove
-from nbtrack.store.layout import FORMAT_VERSION, INDEX, LOG_SUFFIX, check_time, new_id, now_ms
+from nbtrack.store.layout import FORMAT_VERSION, INDEX, LOG_SUFFIX, check_time, new_id
 from nbtrack.store.lines import seal
 
 if TYPE_CHECKING:
@@ -27,11 +27,7 @@ def join_run(store: FileStore, run_id: str) -> FileRunWriter:
     NotFoundError
         If there is no such run.
     """
-    folder, before = store._finder.get(run_id)
-    header: dict[str, Any] = {"t": now_ms(), "run": run_id, "v": FORMAT_VERSION, "fork": True}
-    with explained(f"run {run_id}", folder):
-        path, fd, size = store._open_further_log(folder, run_id, header)
-    return store._writer(run_id, path, fd, header, size, before)
+    return store._starter.joined(run_id)
 
 
 def set_status(store: FileStore, run_id: str, status: Status, end_time_ms: int | None) -> None:
