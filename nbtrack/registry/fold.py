@@ -43,7 +43,8 @@ class State:
     """One registered model after its commit `number`.
 
     `log` is the name that its commits lie under: its first one, `name` being what it was renamed to since. A log that
-    only keeps a name for another one `stands_for` that.
+    only keeps a name for another one `stands_for` that. A name that a renamed model gave up may be that of another
+    model since: of the one whose log is the `heir`.
     """
 
     log: str
@@ -54,6 +55,7 @@ class State:
     description: str = ""
     deleted: bool = True
     stands_for: str | None = None
+    heir: str | None = None
     stages: tuple[str, ...] = STAGES
     tags: dict[str, str] = field(default_factory=dict)
     gates: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -140,6 +142,8 @@ def _apply_model(state: State, fields: Mapping[str, Any]) -> None:
         state.stands_for = None
     if "stands_for" in fields:
         state.stands_for = str(fields["stands_for"])
+    if "heir" in fields:
+        state.heir = str(fields["heir"])
     if "stages" in fields:
         state.stages = tuple(fields["stages"])
     if "name" in fields and fields["name"] != state.name:

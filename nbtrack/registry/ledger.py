@@ -34,7 +34,7 @@ _ledgers: WeakKeyDictionary[Store, dict[str, Ledger]] = WeakKeyDictionary()
 
 def now_ms() -> int:
     """Return milliseconds since 1970 UTC."""
-    return time.time_ns() // 1_000_000
+    return int(time.time() * 1000)
 
 
 class _Pace:
@@ -74,7 +74,7 @@ class Ledger:
     """All commits of one model seen so far, and what they add up to."""
 
     def __init__(self, store: Store, log: str) -> None:
-        self._store = store
+        self.store = store
         self.log = log
         self.bodies: list[Mapping[str, Any]] = []
         self.state = State(log)
@@ -84,7 +84,7 @@ class Ledger:
     def refresh(self) -> State:
         """Read the commits that are new; return the state now."""
         with self.lock:
-            for body in self._store.read_commits(self.log, after=self.state.number):
+            for body in self.store.read_commits(self.log, after=self.state.number):
                 apply(self.state, body)
                 self.bodies.append(body)
             return self.state
@@ -151,7 +151,7 @@ class Ledger:
                     body["note"] = note
                 body.update(rest)
                 try:
-                    number = self._store.append_commit(self.log, body, expect=state.number + pace.over)
+                    number = self.store.append_commit(self.log, body, expect=state.number + pace.over)
                 except ConflictError:
                     if not pace.go_on(self._moved_on(state.number)):
                         raise
@@ -205,11 +205,12 @@ def ledger(name: str, store: Store) -> Ledger:
     """
     own = ledger_of(name, store)
     state = own.refresh()
-    if state.stands_for is not None:
-        renamed = ledger_of(state.stands_for, store)
+    holder = state.stands_for if state.stands_for is not None or state.name == name else state.heir
+    if holder is not None:
+        renamed = ledger_of(holder, store)
         if renamed.refresh().name == name:
             return renamed
-    elif state.name != name:
+    if state.stands_for is None and state.name != name:
         raise NotFoundError(
             f"model {name!r}: it is called {state.name!r} now, and its old name stays with it. Use the new name, or"
             f" Client().rename_registered_model({state.name!r}, {name!r})."

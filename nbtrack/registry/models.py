@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from nbtrack.entities import MANIFEST_NAME, Commit, ModelManifest, ModelVersion, RegisteredModel, Run, Signature
-from nbtrack.errors import AlreadyExistsError, InvalidInputError, NotFoundError
+from nbtrack.errors import AlreadyExistsError, InvalidInputError, InvalidNameError, NotFoundError
 from nbtrack.names import ModelURI, RunURI, check_key, check_model_name, check_stage, parse_model_uri
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import CLAIM_MS, Ledger, existing, ledger, names, now_ms
@@ -245,7 +245,7 @@ def _with_metrics(version: ModelVersion, store: Store) -> tuple[ModelVersion, bo
         return version, True
     try:
         run = store.get_run(version.run_id)
-    except NotFoundError:  # its run was thrown away; the version stands on its own
+    except (NotFoundError, InvalidNameError):  # its run was thrown away, or is no id of ours: it stands on its own
         return version, True
     return replace(version, metrics=_finite(run)), run.info.status != "RUNNING"
 

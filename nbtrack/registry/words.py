@@ -95,6 +95,8 @@ def describe(commit: Commit) -> str:
             return moved
         case "rename":
             return f"renamed to {patch.get('model', {}).get('name')}"
+        case "claim":
+            return "its first name given to another model"
         case "approve":
             return _approval_text(patch)
         case "decide":

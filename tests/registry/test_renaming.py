@@ -94,3 +94,34 @@ def test_claim_of_a_process_that_died_frees_the_name_after_a_while(
     assert [model.name for model in nbtrack.list_models()] == ["clf", "wine"]
     with pytest.raises(AlreadyExistsError, match="there is one of this name already"):
         Client().rename_registered_model("clf", "wine")
+
+
+def test_name_that_was_given_up_may_be_asked_for_again(three: Store, log: Log) -> None:
+    from nbtrack.registry.renaming import free_ledger, rename_model
+
+    nbtrack.register_model(log(), "other")
+    Client().rename_registered_model("clf", "wine")
+    assert rename_model("other", "clf", reuse=True).name == "clf"
+    assert registry.get_model("clf", store=open_store(three.uri)).versions[0].version == 1
+    assert nbtrack.register_model(log(), "clf").version == 2
+    assert [model.name for model in nbtrack.list_models()] == ["clf", "wine"]
+    assert registry.describe(nbtrack.history("wine")[0]) == "its first name given to another model"
+    with pytest.raises(AlreadyExistsError, match="'clf' has this name or is being given it"):
+        Client().rename_registered_model("wine", "clf")
+    rename_model("clf", "third")
+    book = free_ledger("clf", three)  # the second one has it no more
+    book.commit("create", lambda _: {"patch": {"model": {"name": "clf", "deleted": False}}}, None, None)
+    assert [model.name for model in nbtrack.list_models()] == ["clf", "third", "wine"]
+    assert free_ledger("clf", three) is book
+    rename_model("clf", "last")
+    assert Client().rename_registered_model("wine", "clf").versions[0].version == 3  # its own first name
+
+
+def test_name_that_somebody_is_just_being_given_is_not_given_away(three: Store) -> None:
+    from nbtrack.registry.renaming import free_ledger
+
+    Client().rename_registered_model("clf", "wine")
+    book = free_ledger("clf", three)  # a process that will make its model in a moment
+    assert free_ledger("clf", three) is book  # another one, and the first commit decides
+    with pytest.raises(AlreadyExistsError, match="has this name or is being given it"):
+        Client().rename_registered_model("wine", "clf")

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
+from mlflow.exceptions import MlflowException
+
+from nbtrack.bridge.plugin.registry import RegistryStore
+from nbtrack.registry import history
 
 from .twins import Twin, Twins
 
@@ -54,7 +58,6 @@ def test_registered_models(twins: Twins) -> None:
         twin.ask(registry.create_registered_model, "forest")
         twin.ask(lambda: registry.list_webhooks().token)
 
-    # a name that was given up for another one is not free here: see docs/mlflow.md
     twins.agree(script)
 
 
@@ -135,3 +138,138 @@ def test_models_and_versions_are_searched(twins: Twins) -> None:
             assert page
 
     twins.agree(script)
+
+
+def test_names_that_renamed_models_gave_up(twins: Twins) -> None:
+    def script(twin: Twin) -> None:
+        registry = twin.registry
+
+        def rename(name: str, new_name: str) -> None:
+            twin.ask(lambda: registry.rename_registered_model(name, new_name).name)
+
+        registry.create_registered_model("first", [RegisteredModelTag("t", "1")])
+        registry.create_model_version("first", "s3://b/1", RUN)
+        rename("first", "second")
+        twin.ask(registry.create_registered_model, "first", None, "another one")
+        twin.ask(registry.create_registered_model, "first")
+        twin.ask(registry.create_model_version, "first", "s3://b/2", RUN)
+        rename("second", "first")  # somebody has it
+        rename("first", "third")
+        rename("second", "first")  # its own again
+        rename("third", "second")  # which the other one had in between
+        for name in ("first", "second", "third"):
+            twin.ask(registry.get_registered_model, name)
+            twin.ask(registry.get_model_version, name, 1)
+        registry.delete_registered_model("second")
+        twin.ask(registry.create_registered_model, "second")
+        twin.ask(registry.create_registered_model, "third")
+        twin.ask(lambda: [one.name for one in registry.search_registered_models()])
+        twin.ask(lambda: versions(registry.search_model_versions(order_by=["name"])))
+
+    twins.agree(script)
+
+
+def test_runs_that_are_no_ids_of_ours(twins: Twins) -> None:
+    def script(twin: Twin) -> None:
+        registry = twin.registry
+        registry.create_registered_model("clf")
+        for source, run_id in (("runs:/my_run/model", "my_run"), ("1", "my_run"), ("here", None), ("there", "a/b")):
+            twin.ask(registry.create_model_version, "clf", source, run_id)
+        for number in range(1, 5):
+            twin.ask(registry.get_model_version, "clf", number)
+            twin.ask(registry.get_model_version_download_uri, "clf", number)
+        twin.ask(lambda: versions(registry.search_model_versions("run_id = 'my_run'")))
+
+    twins.agree(script)
+
+
+def test_descriptions_and_times(twins: Twins) -> None:
+    def script(twin: Twin) -> None:
+        registry = twin.registry
+
+        seen: dict[str, int] = {}
+
+        def changed() -> list[str]:  # which of the times moved since the last look
+            time.sleep(0.003)
+            model = registry.get_registered_model("clf")
+            times = {"model made": model.creation_timestamp, "model": model.last_updated_timestamp}
+            for one in registry.search_model_versions():
+                times[f"v{one.version} made"] = one.creation_timestamp
+                times[f"v{one.version}"] = one.last_updated_timestamp
+            moved = sorted(key for key, at in times.items() if seen.get(key) != at)
+            seen.update(times)
+            return moved
+
+        registry.create_registered_model("clf", description="")
+        for number in (1, 2):
+            registry.create_model_version("clf", f"s3://b/{number}", RUN, description="" if number == 1 else None)
+            twin.ask(changed)
+        for words in (None, "", "words", None):
+            twin.ask(lambda words=words: registry.update_registered_model("clf", words).description)
+            twin.ask(changed)
+            twin.ask(registry.update_model_version, "clf", 1, words)
+            twin.ask(changed)
+        registry.set_registered_model_tag("clf", RegisteredModelTag("k", "v"))
+        registry.set_model_version_tag("clf", 1, ModelVersionTag("k", "v"))
+        registry.set_registered_model_alias("clf", "best", 1)
+        twin.ask(changed)
+        registry.transition_model_version_stage("clf", 2, "Staging", False)
+        twin.ask(changed)
+        registry.transition_model_version_stage("clf", 1, "Staging", True)
+        twin.ask(changed)
+        registry.delete_model_version("clf", 2)
+        twin.ask(changed)
+        registry.delete_registered_model("clf")
+        time.sleep(0.003)
+        registry.create_registered_model("clf")
+        twin.ask(changed)
+
+    twins.agree(script)
+
+
+def test_prompts(twins: Twins) -> None:
+    def script(twin: Twin) -> None:
+        registry = twin.registry
+        registry.create_registered_model("clf")
+        twin.ask(registry.create_prompt, "greeting", "says hello", {"team": "a"})
+        for text in ("Hello {{name}}!", [{"role": "user", "content": "Hi {{name}}"}]):
+            twin.ask(lambda text=text: registry.create_prompt_version("greeting", text, "why", {"k": "v"}).template)
+        registry.set_prompt_alias("greeting", "live", 1)
+        for version in (1, "2", 3, "live", "none", "latest"):
+            twin.ask(lambda version=version: registry.get_prompt_version("greeting", version).template)
+        twin.ask(lambda: registry.get_prompt_version("clf", 1))
+        twin.ask(lambda: [one.name for one in registry.search_prompts("experiment_id = '0'")])
+        twin.ask(lambda: [(one.name, one.tags) for one in registry.search_prompts()])
+        for limit in (1, 5):
+            twin.ask(lambda limit=limit: [one.version for one in registry.search_prompt_versions("greeting", limit)])
+        twin.ask(registry.search_prompt_versions, "clf")
+        twin.ask(lambda: [one.name for one in registry.search_registered_models()])
+        twin.ask(registry.delete_prompt_version, "greeting", 1)
+        twin.ask(registry.delete_prompt, "greeting")
+        twin.ask(registry.get_prompt, "greeting")
+
+    twins.agree(script)
+
+
+def test_webhooks_are_not_there_and_refused(uri: str) -> None:
+    registry = RegistryStore(uri)
+    for call in (registry.get_webhook, registry.update_webhook, registry.delete_webhook, registry.test_webhook):
+        with pytest.raises(MlflowException, match="Webhook with ID w-1 not found") as raised:
+            call("w-1")
+        assert raised.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+    with pytest.raises(NotImplementedError, match="create_webhook: nbtrack keeps experiments, runs and models"):
+        registry.create_webhook("name", "https://a.example", [])
+    with pytest.raises(MlflowException, match="max_results must be between 1 and 1000"):
+        registry.list_webhooks(max_results=1001)
+
+
+def test_a_clock_behind_is_told_as_it_was(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = RegistryStore(uri)
+    registry.create_registered_model("clf")
+    monkeypatch.setattr(time, "time", lambda: 1234.0)
+    registry.create_model_version("clf", "s3://b/1", RUN)
+    monkeypatch.undo()
+    version = registry.get_model_version("clf", 1)
+    assert (version.creation_timestamp, version.last_updated_timestamp) == (1234000, 1234000)
+    commits = [commit.at_ms for commit in history("clf", store=registry.store)]
+    assert commits == sorted(commits, reverse=True)  # ours never go back

@@ -11,7 +11,7 @@ from mlflow.entities import LoggedModel, LoggedModelParameter, LoggedModelStatus
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT
 from mlflow.utils.name_utils import _generate_random_name
-from mlflow.utils.search_utils import SearchLoggedModelsUtils
+from mlflow.utils.search_utils import SearchLoggedModelsPaginationToken
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import _validate_logged_model_name, _validate_param, _validate_tag_name
 
@@ -199,14 +199,19 @@ class LoggedModels(Search):
         """Return logged models that fit, newest first unless `order_by` says otherwise."""
         if datasets and not all(one.get("dataset_name") for one in datasets):
             raise invalid("`dataset_name` in the `datasets` clause must be specified.")
+        offset = 0
+        if page_token:
+            before = SearchLoggedModelsPaginationToken.decode(page_token)
+            before.validate(experiment_ids, filter_string, order_by)
+            offset = before.offset
         ids = {str(one) for one in experiment_ids}
         found = [
             self._their_model(one) for one in self.models.all() if one["experiment_id"] in ids and not one["deleted"]
         ]
         found = ordered(filtered(found, filter_string, datasets or []), order_by)
-        limit = max_results or SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT
-        page, token = SearchLoggedModelsUtils.paginate(found, page_token, limit)
-        return PagedList(page, token)
+        end = offset + (max_results or SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT)
+        after = SearchLoggedModelsPaginationToken(experiment_ids, filter_string, order_by, end)
+        return PagedList(found[offset:end], after.encode() if len(found) > end else None)
 
     def set_model_versions_tags(self, name: str, version: str, model_id: str) -> None:
         """Note in a logged model's tags of which registered versions it is the source."""

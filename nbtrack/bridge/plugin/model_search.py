@@ -31,10 +31,13 @@ _ATTRIBUTES: Final = {
 }
 
 
+def _check_attribute(key: str) -> None:
+    if _ALIASES.get(key, key) not in _ATTRIBUTES:
+        raise invalid(f"Invalid attribute key '{key}' specified. Valid keys are '{sorted(_ATTRIBUTES)}'")
+
+
 def _attribute(model: theirs.LoggedModel, key: str) -> Any:
     key = _ALIASES.get(key, key)
-    if key not in _ATTRIBUTES:
-        raise invalid(f"Invalid attribute key '{key}' specified. Valid keys are '{sorted(_ATTRIBUTES)}'")
     found = getattr(model, key)
     return str(found) if key == "status" else found
 
@@ -76,6 +79,9 @@ def filtered(
         clauses = parse_filter_string(filter_string)
     except ValueError as error:
         raise invalid(f"Invalid filter string: {filter_string!r}. {error}") from error
+    for clause in clauses:
+        if clause.entity.type.name == "ATTRIBUTE":
+            _check_attribute(clause.entity.key)
     by_metric = any(clause.entity.type.name == "METRIC" for clause in clauses)
     return [
         model
@@ -87,6 +93,8 @@ def filtered(
 
 def ordered(models: list[theirs.LoggedModel], order_by: Sequence[Mapping[str, Any]] | None) -> list[theirs.LoggedModel]:
     """Return the models in order, those without a value last; else the newest first."""
+    for clause in order_by or []:
+        _check_order(clause)
     found = sorted(models, key=lambda model: (-model.creation_timestamp, model.model_id))
     for clause in reversed(order_by or []):
         values = {model.model_id: _sort_value(model, clause) for model in found}
@@ -97,16 +105,24 @@ def ordered(models: list[theirs.LoggedModel], order_by: Sequence[Mapping[str, An
     return found
 
 
-def _sort_value(model: theirs.LoggedModel, clause: Mapping[str, Any]) -> Any:
+def _check_order(clause: object) -> None:
+    """Raise MlflowException unless this says by what to order, also where there is nothing to be ordered."""
+    if not isinstance(clause, Mapping):
+        raise invalid(f"`order_by` must be a list of dictionaries. Got {clause!r} in it.")
     field = clause.get("field_name")
     if not field:
         raise invalid("`field_name` in the `order_by` clause must be specified.")
-    if "." not in field:
-        if _ALIASES.get(field, field) not in _ATTRIBUTES:
-            raise invalid(f"Invalid order by field name: {field}")
-        return _attribute(model, field)
-    kind, key = field.split(".", 1)
-    if kind != "metrics":
+    kind, dot, _ = field.partition(".")
+    if not dot and _ALIASES.get(field, field) not in _ATTRIBUTES:
+        raise invalid(f"Invalid order by field name: {field}")
+    if dot and kind != "metrics":
         raise invalid(f"Invalid order by field name: {field}. Only metrics are supported.")
+
+
+def _sort_value(model: theirs.LoggedModel, clause: Mapping[str, Any]) -> Any:
+    field = clause["field_name"]
+    if "." not in field:
+        return _attribute(model, field)
+    key = field.split(".", 1)[1]
     wanted = {name: clause[name] for name in ("dataset_name", "dataset_digest") if clause.get(name)}
     return _latest(model, key, lambda metric: all(getattr(metric, name) == one for name, one in wanted.items()))

@@ -20,6 +20,7 @@ from mlflow.store.model_registry import (
 )
 from mlflow.store.model_registry.abstract_store import AbstractStore
 from mlflow.utils.search_utils import SearchModelUtils, SearchUtils
+from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.validation import (
     _validate_model_name,
     _validate_model_renaming,
@@ -31,23 +32,27 @@ from mlflow.utils.validation import (
 from nbtrack import entities as ours
 from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin.place import invalid, missing, open_at, settled, translated
+from nbtrack.bridge.plugin.times import CLOCK, times
+from nbtrack.bridge.plugin.webhooks import NoWebhooks
 from nbtrack.bridge.plugin.words import HIDDEN
 from nbtrack.bridge.plugin.writers import plain
-from nbtrack.errors import NbtrackError, NotFoundError
-from nbtrack.registry import edit_model, get_model, list_models, rename_model
+from nbtrack.errors import AlreadyExistsError, InvalidNameError, NotFoundError
+from nbtrack.registry import edit_model, get_model, list_models
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import existing, ledger
+from nbtrack.registry.renaming import free_ledger, rename_model
 
 # What MLflow says of a version and we have no field for.
 TAG_SOURCE = f"{HIDDEN}source"  # the source as it was given
 TAG_STORAGE = f"{HIDDEN}storage"
 TAG_RUN_LINK = f"{HIDDEN}run_link"
 TAG_MODEL_ID = f"{HIDDEN}model_id"
-TAG_RUN_ID = f"{HIDDEN}run_id"  # the run as it was given, where another one holds the files
+TAG_RUN_ID = f"{HIDDEN}run_id"  # the run as it was given, where another one holds the files, or it is no id of ours
+TAG_BLANK = f"{HIDDEN}blank"  # the description is "", where ours does not tell that from none
 _IS_PROMPT: Final = "mlflow.prompt.is_prompt"
 
 
-class RegisteredModels(AbstractStore):  # type: ignore[misc]
+class RegisteredModels(NoWebhooks, AbstractStore):  # type: ignore[misc]
     """The half of the registry that knows registered models."""
 
     def __init__(self, store_uri: str, tracking_uri: str | None = None) -> None:
@@ -67,8 +72,8 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         _validate_model_name(name)
         for tag in tags or []:
             _validate_registered_model_tag(tag.key, tag.value)
-        texts = {tag.key: plain(tag.value) for tag in tags or []}
-        fields = {"deleted": False, "description": description or "", "tags": texts}
+        texts = {tag.key: plain(tag.value) for tag in tags or []} | blank(description, {})
+        fields = {"name": name, "deleted": False, "description": description or "", "tags": texts}
 
         def change(state: State) -> Mapping[str, Any]:
             if state.exists:
@@ -82,34 +87,38 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
                     if not version.deleted
                 }
                 patch["aliases"] = dict.fromkeys(state.aliases)
-            return {"patch": patch}
+            return {"patch": patch, **clock(state)}
 
-        with translated():
-            ledger(name, self.store).commit("create", change, None, None)
+        try:
+            with translated():
+                free_ledger(name, self.store).commit("create", change, None, None)
+        except MlflowException as error:
+            if isinstance(error.__cause__, AlreadyExistsError):
+                handle_resource_already_exist_error(name, False, has_prompt_tag(texts))
+            raise
         return self.get_registered_model(name)
 
     def _model(self, name: str) -> ours.RegisteredModel:
         _validate_model_name(name)
-        try:
-            with translated():
+        with translated():
+            try:
                 return get_model(name, store=self.store)
-        except MlflowException as error:
-            if isinstance(error.__cause__, NotFoundError):
+            except (NotFoundError, InvalidNameError):
                 raise missing(f"Registered Model with name={name} not found") from None
-            raise
 
     def get_registered_model(self, name: str) -> RegisteredModel:
         """Return a registered model."""
         return self._their_model(self._model(name))
 
     def _their_model(self, model: ours.RegisteredModel) -> RegisteredModel:
+        at = times(ledger(model.name, self.store))
         return RegisteredModel(
             name=model.name,
-            creation_timestamp=model.creation_timestamp,
-            last_updated_timestamp=model.last_updated_timestamp,
-            description=model.description or None,
+            creation_timestamp=at.created,
+            last_updated_timestamp=at.updated,
+            description=described(model),
             latest_versions=self._latest(model, ALL_STAGES),
-            tags=[RegisteredModelTag(key, value) for key, value in model.tags.items()],
+            tags=[RegisteredModelTag(key, value) for key, value in model.tags.items() if not key.startswith(HIDDEN)],
             aliases=[RegisteredModelAlias(alias, number) for alias, number in model.aliases.items()],
         )
 
@@ -117,9 +126,10 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         self, name: str, description: str | None, deployment_job_id: str | None = None
     ) -> RegisteredModel:
         """Change the description of a registered model."""
-        self._model(name)
+        known = self._model(name)
         with translated():
-            edit_model(name, description=description or "", store=self.store)
+            said = blank(description, known.tags)
+            edit_model(name, description=description or "", tags=said, store=self.store)
         return self.get_registered_model(name)
 
     def rename_registered_model(self, name: str, new_name: str) -> RegisteredModel:
@@ -127,10 +137,13 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         _validate_model_renaming(new_name)
         if self._model(name).name == new_name:
             return self.get_registered_model(name)
-        with translated():
-            if ledger(new_name, self.store).refresh().exists:
+        try:
+            with translated():
+                rename_model(name, new_name, reuse=True, store=self.store)
+        except MlflowException as error:
+            if isinstance(error.__cause__, AlreadyExistsError):
                 handle_resource_already_exist_error(new_name, False, False)
-            rename_model(name, new_name, store=self.store)
+            raise
         return self.get_registered_model(new_name)
 
     def delete_registered_model(self, name: str) -> None:
@@ -190,10 +203,11 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
             number = int(_validate_model_version(version))
         except TypeError:
             raise invalid(f"Model version must be an integer, got {version!r}") from None
-        try:
-            found = get_model(name, store=self.store).versions
-        except NbtrackError:
-            found = ()
+        with translated():
+            try:
+                found = get_model(name, store=self.store).versions
+            except (NotFoundError, InvalidNameError):
+                found = ()
         for one in found:
             if one.version == number and not one.deleted:
                 return one
@@ -211,12 +225,13 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
 
             metrics = metrics_of(logged)
             params = [LoggedModelParameter(key, value) for key, value in logged["params"].items()]
+        made, changed = times(ledger(version.name, self.store)).versions[version.version]
         return ModelVersion(
             name=version.name,
             version=version.version,
-            creation_timestamp=version.creation_timestamp,
-            last_updated_timestamp=version.last_updated_timestamp,
-            description=version.description or None,
+            creation_timestamp=made,
+            last_updated_timestamp=changed,
+            description=described(version),
             current_stage=version.current_stage,
             source=settled(tags.get(TAG_SOURCE, version.source), self.store.root),
             run_id=tags[TAG_RUN_ID] or None if TAG_RUN_ID in tags else version.run_id,
@@ -229,14 +244,32 @@ class RegisteredModels(AbstractStore):  # type: ignore[misc]
         )
 
 
+def described(record: ours.RegisteredModel | ours.ModelVersion) -> str | None:
+    """Return a description as it was given: none is not the same as an empty one."""
+    return record.description or ("" if TAG_BLANK in record.tags else None)
+
+
+def blank(description: str | None, known: Mapping[str, str]) -> dict[str, Any]:
+    """Return the change of the tags, which are `known`, that notes whether a description is an empty one."""
+    if description == "":
+        return {TAG_BLANK: "yes"}
+    return {TAG_BLANK: None} if TAG_BLANK in known else {}
+
+
+def clock(state: State) -> dict[str, int]:
+    """Return what a commit notes of the time if another writer's clock was ahead of this one: commits never go back."""
+    now = get_current_time_millis()
+    return {CLOCK: now} if now < state.at_ms else {}
+
+
 def check_max_results(max_results: Any, limit: int) -> None:
     """Raise MlflowException unless it is from 1 to `limit`, in the words of MLflow's registries."""
-    if not isinstance(max_results, int) or max_results < 1:
-        raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {max_results}")
     if max_results > limit:
         raise invalid(
             f"Invalid value for request parameter max_results. It must be at most {limit}, but got value {max_results}"
         )
+    if not isinstance(max_results, int) or max_results < 1:
+        raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {max_results}")
 
 
 def check_order(order_by: Sequence[str] | None, keys: Sequence[str]) -> None:

@@ -34,12 +34,15 @@ from nbtrack.bridge.plugin.registered import (
     TAG_SOURCE,
     TAG_STORAGE,
     RegisteredModels,
+    blank,
     check_max_results,
     check_order,
+    clock,
     with_prompts,
 )
 from nbtrack.bridge.plugin.writers import plain
-from nbtrack.errors import NbtrackError
+from nbtrack.errors import InvalidNameError, NbtrackError
+from nbtrack.names import check_run_id
 from nbtrack.registry import edit_version, list_models
 from nbtrack.registry.fold import State
 from nbtrack.registry.ledger import existing
@@ -86,10 +89,10 @@ class RegistryStore(RegisteredModels):
         }
         place = self._in_store(storage, logged)
         fields: dict[str, Any] = {
-            "run_id": place.partition("/")[0] if place else run_id,
+            "run_id": place.partition("/")[0] if place else run_id if _may_be_run(run_id) else None,
             "source": f"runs:/{place}" if place else source,
             "description": description or "",
-            "tags": {tag.key: plain(tag.value) for tag in tags or []},
+            "tags": {tag.key: plain(tag.value) for tag in tags or []} | blank(description, {}),
         }
         fields |= self._found(place) if place else {}
         kept |= {TAG_SOURCE: moveable(source, root) if fields["source"] != source else None}
@@ -100,7 +103,7 @@ class RegistryStore(RegisteredModels):
         def change(state: State) -> Mapping[str, Any]:
             nonlocal made
             made = state.next_version
-            return {"patch": {"versions": {str(made): fields}}}
+            return {"patch": {"versions": {str(made): fields}}, **clock(state)}
 
         with translated():
             existing(name, self.store).commit("register", change, None, None)
@@ -134,7 +137,8 @@ class RegistryStore(RegisteredModels):
     def _in_store(self, storage: str, logged: Mapping[str, Any] | None) -> str | None:
         """Return ``RUN/PATH`` of files that lie in this store, so that nbtrack loads and serves them; else None."""
         if storage.startswith("runs:/"):
-            return storage[len("runs:/") :].lstrip("/")
+            place = storage[len("runs:/") :].lstrip("/")
+            return place if _may_be_run(place.partition("/")[0]) else None
         if logged is not None and storage.rstrip("/").endswith(f"models/{logged['model_id']}/artifacts"):
             return f"{logged['holder']}/{logged['path']}"
         if urlsplit(storage).scheme != SCHEME:
@@ -159,9 +163,11 @@ class RegistryStore(RegisteredModels):
 
     def update_model_version(self, name: str, version: int | str, description: str | None) -> ModelVersion:
         """Change the description of a version."""
-        number = self._version(name, version).version
+        known = self._version(name, version)
+        number = known.version
         with translated():
-            edit_version(name, number, description=description or "", store=self.store)
+            said = blank(description, known.tags)
+            edit_version(name, number, description=description or "", tags=said, store=self.store)
         return self.get_model_version(name, number)
 
     def transition_model_version_stage(
@@ -209,6 +215,8 @@ class RegistryStore(RegisteredModels):
         page_token: str | None = None,
     ) -> PagedList[ModelVersion]:
         """Return versions that fit, newest first unless `order_by` says otherwise."""
+        if not isinstance(max_results, int):
+            raise invalid(f"Invalid value for max_results. It must be a positive integer, but got {max_results}")
         check_max_results(max_results, SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD)
         found = [
             self._their_version(version)
@@ -268,13 +276,14 @@ class RegistryStore(RegisteredModels):
             raise invalid(f"Registered model alias {alias} not found.")
         return self.get_model_version(name, model.aliases[alias])
 
-    def list_webhooks(self, max_results: int | None = None, page_token: str | None = None) -> PagedList[Any]:
-        """Return none: no webhook is ever kept. MLflow's page lists them."""
-        return PagedList([], None)
-
-    def list_webhooks_by_event(self, event: Any, max_results: int | None = None, page_token: str | None = None) -> Any:
-        """Return none. MLflow's server asks after every change of the registry."""
-        return PagedList([], None)
-
     def _await_model_version_creation(self, mv: ModelVersion, await_creation_for: int | None) -> None:
         """Do nothing: a version is ready when it is there."""
+
+
+def _may_be_run(run_id: str | None) -> bool:
+    """Whether this has the form of an id of a run; MLflow takes any text for one."""
+    try:
+        check_run_id(run_id)
+    except InvalidNameError:
+        return False
+    return True
