@@ -151,7 +151,7 @@ def _ends(store: Any, order: list[str], text: str = "") -> list[Any]:
     return [(run.info.end_time, run.info.status) for run in store.search_runs(["0"], text, ViewType.ALL, 100, order)]
 
 
-NOBODY = ["0" * 32, "nobody"]
+NOBODY = ["0" * 32, "nobody", "", "../x", "x" * 300]
 
 
 def test_calls_on_runs_that_are_not_there_or_trashed(twins: Twins) -> None:
@@ -170,6 +170,7 @@ def test_calls_on_runs_that_are_not_there_or_trashed(twins: Twins) -> None:
                 (store.update_run_info, (RunStatus.FINISHED, 1, None)),
                 (store.log_outputs, ([LoggedModelOutput("m-1", 0)],)),
                 (store.delete_run, ()),
+                (store.get_metric_history, ("m",)),
             ):
                 twin.ask(call, run_id, *given)
         twin.ask(store._get_deleted_runs)
@@ -178,6 +179,42 @@ def test_calls_on_runs_that_are_not_there_or_trashed(twins: Twins) -> None:
         twin.ask(store.get_run, trashed)
 
     twins.agree(script)
+
+
+def test_ids_statuses_and_views_that_mlflow_does_not_know(twins: Twins) -> None:
+    def script(twin: Twin) -> None:
+        store, run_id = twin.store, new_run(twin)
+        for wanted in (["word"], [""], [None], ["1.5"], [99], ["0", "word"]):
+            twin.ask(store.search_runs, wanted, "", ViewType.ALL)
+            twin.ask(store._search_datasets, wanted)
+            twin.ask(lambda wanted=wanted: list(store.filter_active_experiment_ids(wanted)))
+        for nobody in (None, 5):
+            twin.ask(store.get_run, nobody)
+            twin.ask(store.log_metric, nobody, Metric("m", 1.0, 1, 0))
+        for status in (0, 6, "FINISHED", "nope"):
+            twin.ask(store.update_run_info, run_id, status, 1000, None)
+        for view in (None, 0, 4, "x"):
+            twin.ask(store.search_runs, ["0"], "", view)
+            twin.ask(store.search_experiments, view)
+        for order in (["dataset.name"], ["created", "start_time DESC"]):
+            twin.ask(store.search_runs, ["0"], "", ViewType.ALL, 10, order)
+        for end in (0, 7, None, 0):
+            twin.ask(store.update_run_info, run_id, RunStatus.FINISHED, end, None)
+        store.update_run_info(run_id, RunStatus.FINISHED, 9, None)
+        twin.ask(store.update_run_info, run_id, RunStatus.RUNNING, None, None)  # at once: goes on, as it was
+        twin.ask(store.log_metric, run_id, Metric("m", 1.0, 1, 2.0))
+        twin.ask(lambda: [m.step for m in store.get_metric_history(run_id, "m")])
+
+    twins.agree(script)
+
+
+def test_time_of_a_metric_may_be_a_fraction(tmp_path: Path) -> None:
+    store = TrackingStore(f"nbtrack://{tmp_path / 'store'}")
+    run_id = store.create_run("0", "u", 1, [], "r").info.run_id
+    store.log_metric(run_id, Metric("m", 1.0, 1700000000123.75, 0))
+    assert [one.timestamp for one in store.get_metric_history(run_id, "m")] == [1700000000123]
+    with pytest.raises(MlflowException, match=r"step: expected a whole number of at most 63 bits, got 1\.5"):
+        store.log_metric(run_id, Metric("m", 1.0, 1, 1.5))
 
 
 def test_what_is_logged_wrongly(twins: Twins) -> None:

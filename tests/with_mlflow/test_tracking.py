@@ -118,7 +118,7 @@ def test_latest_metric_is_that_of_the_highest_step(store: TrackingStore) -> None
         (lambda s, r: s.log_metric(r, Metric("../m", 1.0, 1, 0)), "INVALID_PARAMETER_VALUE"),
         (lambda s, r: s.delete_tag(r, "nothing"), "RESOURCE_DOES_NOT_EXIST"),
         (lambda s, r: s.get_run("0" * 32), "RESOURCE_DOES_NOT_EXIST"),
-        (lambda s, r: s.get_run("no id at all"), "INVALID_PARAMETER_VALUE"),
+        (lambda s, r: s.get_run("no id at all"), "RESOURCE_DOES_NOT_EXIST"),
         (lambda s, r: s.get_experiment("12345"), "RESOURCE_DOES_NOT_EXIST"),
         (lambda s, r: s.create_experiment("Default"), "RESOURCE_ALREADY_EXISTS"),
         (lambda s, r: s.search_runs(["0"], "metrics.m >> 1", ViewType.ALL), "INVALID_PARAMETER_VALUE"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import mlflow.entities as theirs
 from mlflow.entities import ViewType
@@ -30,8 +30,17 @@ from nbtrack.errors import NotFoundError
 from nbtrack.store.layout import STORE_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from nbtrack.bridge.plugin.writers import Writers
     from nbtrack.store import FileStore
+
+
+VIEWS: Final[Mapping[object, OurView]] = {
+    ViewType.ACTIVE_ONLY: "ACTIVE_ONLY",
+    ViewType.DELETED_ONLY: "DELETED_ONLY",
+    ViewType.ALL: "ALL",
+}
 
 
 class Experiments:
@@ -80,6 +89,14 @@ class Experiments:
         if not experiment_id.lstrip("-").isdigit():
             raise invalid(f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid integer.")
         raise self._no_experiment(experiment_id)
+
+    def _ids(self, experiment_ids: Iterable[Any]) -> list[str]:
+        """Return ids of experiments as ours; those that MLflow cannot read are refused, those of none are not."""
+        found = list(map(str, experiment_ids))
+        for one in found:
+            if not one.lstrip("-").isdigit():
+                raise invalid(f"Invalid experiment ID '{one}'. Experiment ID must be a valid integer.")
+        return found
 
     def _no_experiment(self, experiment_id: str, kind: str = "") -> MlflowException:
         what = f"No Experiment with id={experiment_id} exists. Could not find {kind}experiment with ID {experiment_id}"
@@ -132,7 +149,8 @@ class Experiments:
     ) -> PagedList[theirs.Experiment]:
         """Return experiments that fit, newest first unless `order_by` says otherwise."""
         limit = check_max_results(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
-        known = self.store.list_experiments(ViewType.to_string(view_type).upper())
+        view = VIEWS.get(view_type)
+        known = [] if view is None else self.store.list_experiments(view)
         shown = [self._theirs(one) for one in known if TAG_GONE not in one.tags]
         found = SearchExperimentsUtils.filter(shown, filter_string)
         ordered = SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC", "experiment_id ASC"])
@@ -142,10 +160,11 @@ class Experiments:
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
         """Rename an experiment that is not in the trash."""
         _validate_experiment_name(new_name)
-        self._active(experiment_id, "Cannot rename experiment in non-active lifecycle stage.", codes.INVALID_STATE)
-        self._check_free(new_name, but=str(experiment_id))
+        what = "Cannot rename experiment in non-active lifecycle stage."
+        known = self._active(experiment_id, what, codes.INVALID_STATE).experiment_id
+        self._check_free(new_name, but=known)
         with translated():
-            self.store.edit_experiment(experiment_id, name=new_name)
+            self.store.edit_experiment(known, name=new_name)
 
     def _active(self, experiment_id: str, what: str, code: int = codes.INVALID_PARAMETER_VALUE) -> Experiment:
         experiment = self._experiment(experiment_id)
@@ -174,7 +193,7 @@ class Experiments:
     def filter_active_experiment_ids(self, experiment_ids: list[str]) -> list[str]:
         """Return those of the ids that experiments outside the trash have."""
         active = {one.experiment_id for one in self.store.list_experiments("ACTIVE_ONLY")}
-        return [one for one in map(str, experiment_ids) if one in active]
+        return [one for one in self._ids(experiment_ids) if one in active]
 
     def _trash(self, experiment_id: str, deleted: bool) -> None:
         with translated():
@@ -189,14 +208,15 @@ class Experiments:
         """Set a tag of an experiment."""
         _validate_experiment_tag(tag.key, tag.value)
         what = f"The experiment {experiment_id} must be in the 'active' lifecycle_stage to set tags."
-        self._active(experiment_id, what)
+        known = self._active(experiment_id, what).experiment_id
         with translated():
-            self.store.edit_experiment(str(experiment_id), tags={tag.key: plain(tag.value)})
+            self.store.edit_experiment(known, tags={tag.key: plain(tag.value)})
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove a tag of an experiment."""
         what = f"The experiment {experiment_id} must be in the 'active' lifecycle_stage to delete tags."
-        if key not in self._active(experiment_id, what).tags:
+        known = self._active(experiment_id, what)
+        if key not in known.tags:
             raise missing(f"No tag with name: {key} in experiment with id {experiment_id}")
         with translated():
-            self.store.edit_experiment(str(experiment_id), tags={key: None})
+            self.store.edit_experiment(known.experiment_id, tags={key: None})

@@ -13,7 +13,6 @@ import numpy as np
 from mlflow.entities.metric import MetricWithRunId
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchUtils
-from mlflow.utils.validation import _validate_run_id
 
 from nbtrack.bridge.plugin.place import invalid
 from nbtrack.bridge.plugin.runs import Runs
@@ -28,9 +27,12 @@ class Histories(Runs):
     def _points(self, run_id: str, key: str, by_step: bool = False) -> Columns:
         """Return the different points of a metric by time and step, or by step and time; then by value.
 
-        Raises NotFoundError or InvalidInputError if there is no such run.
+        A run that is not there has none, as in MLflow's databases: one chart shows many runs.
         """
-        known = self.store.get_metric_history(run_id, key)
+        try:
+            known = self.store.get_metric_history(str(run_id), key)
+        except (NotFoundError, InvalidInputError):
+            return np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
         value, at, step = known.value, known.timestamp, known.step
         order = np.lexsort((value, at, step) if by_step else (value, step, at))
         value, at, step = value[order], at[order], step[order]
@@ -44,12 +46,8 @@ class Histories(Runs):
         self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
     ) -> PagedList[theirs.Metric]:
         """Return all values of a metric, ordered by time, step and value."""
-        _validate_run_id(run_id)
         offset = SearchUtils.parse_start_offset_from_page_token(page_token)
-        try:
-            columns = self._points(run_id, metric_key)
-        except (NotFoundError, InvalidInputError):
-            raise self._no_run(run_id) from None
+        columns = self._points(run_id, metric_key)
         end = None if max_results is None else offset + max_results
         token = SearchUtils.create_page_token(end) if end is not None and end < len(columns[0]) else None
         return PagedList(_metrics(metric_key, columns, slice(offset, end)), token)
@@ -58,7 +56,7 @@ class Histories(Runs):
         """Return values of a metric of several runs, run by run, as many as fit."""
         found: list[Any] = []
         for run_id in sorted(set(run_ids)):
-            columns = self._points_if_any(run_id, metric_key)
+            columns = self._points(run_id, metric_key)
             room = slice(0, max_results - len(found))
             found += [MetricWithRunId(metric, run_id) for metric in _metrics(metric_key, columns, room)]
         return found
@@ -76,20 +74,13 @@ class Histories(Runs):
             raise invalid("Both start_step and end_step must be specified together, or neither may be specified.")
         found: list[Any] = []
         for run_id in run_ids:
-            columns = self._points_if_any(run_id, metric_key, by_step=True)
+            columns = self._points(run_id, metric_key, by_step=True)
             if start_step is not None and end_step is not None:
                 inside = (columns[2] >= start_step) & (columns[2] <= end_step)
                 columns = (columns[0][inside], columns[1][inside], columns[2][inside])
             picked = _spread(len(columns[0]), max(1, max_results))
             found += [MetricWithRunId(metric, run_id) for metric in _metrics(metric_key, columns, picked)]
         return found
-
-    def _points_if_any(self, run_id: str, key: str, by_step: bool = False) -> Columns:
-        """Like :meth:`_points`; none of a run that is not there: the others are worth a chart."""
-        try:
-            return self._points(run_id, key, by_step)
-        except (NotFoundError, InvalidInputError):
-            return np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 def _metrics(key: str, columns: Columns, which: Any) -> list[theirs.Metric]:

@@ -15,6 +15,7 @@ from mlflow.utils.validation import (
     _validate_metric,
     _validate_param,
     _validate_param_keys_unique,
+    _validate_run_id,
     _validate_tag,
     _validate_tag_name,
 )
@@ -108,6 +109,7 @@ class Logs(Histories):
         tags: Sequence[theirs.RunTag],
     ) -> None:
         """Log many things at once; nothing is logged if one of them cannot be."""
+        _validate_run_id(run_id)
         metrics, params, tags = _validate_batch_log_data(metrics, params, tags)
         _validate_batch_log_limits(metrics, params, tags)
         _validate_param_keys_unique(params)
@@ -141,6 +143,7 @@ class Logs(Histories):
         models: Sequence[theirs.LoggedModelInput] | None = None,
     ) -> None:
         """Add data sets and models that a run reads."""
+        _validate_run_id(run_id)
         self._active_run(run_id)
         _validate_dataset_inputs(datasets or [])
         if not datasets and not models:
@@ -174,7 +177,7 @@ class Logs(Histories):
 
         found: dict[tuple[str, str, str, str], Any] = {}
         filter_string = f"tags.`{words.TAG_EXTRAS}` is not null"
-        ids = [str(one) for one in experiment_ids]
+        ids = self._ids(experiment_ids)
         for run in self.store.search_runs(ids, filter_string, max_results=10_000) if ids else []:
             for one in self.store.get_run(run.run_id).inputs.dataset_inputs:
                 key = (run.info.experiment_id, one.name, one.digest, one.context)

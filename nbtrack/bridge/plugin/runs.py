@@ -6,12 +6,11 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 import mlflow.entities as theirs
-from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.uri import append_to_uri_path
-from mlflow.utils.validation import _validate_run_id, _validate_tag
+from mlflow.utils.validation import _validate_tag
 
 from nbtrack import entities as ours
 from nbtrack.bridge.plugin import words
@@ -37,9 +36,8 @@ class Runs(Experiments):
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def _our_run(self, run_id: str) -> ours.Run:
-        _validate_run_id(run_id)
         try:
-            return self.store.get_run(run_id)
+            return self.store.get_run(str(run_id))
         except (NotFoundError, InvalidInputError):
             raise self._no_run(run_id) from None
 
@@ -48,13 +46,12 @@ class Runs(Experiments):
 
     def _active_run(self, run_id: str) -> None:
         """Raise MlflowException unless there is such a run, not in the trash."""
-        _validate_run_id(run_id)
         if self.writers.is_own(run_id):
             with translated():
                 self.writers.of(run_id)
             return
         try:
-            self.writers.check_active(run_id)
+            self.writers.check_active(str(run_id))
         except (NotFoundError, InvalidInputError):
             raise self._no_run(run_id) from None
 
@@ -119,7 +116,7 @@ class Runs(Experiments):
                 "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values"
                 f" (run_name='{run_name}', mlflow.runName='{tagged}')."
             )
-        name, original = words.our_name(run_name or tagged or _generate_random_name())
+        name, original = words.our_name(str(run_name or tagged or _generate_random_name()))
         if original is not None:
             texts[words.TAG_NAME] = original
         if user_id and texts.get(ours.TAG_USER) != user_id:
@@ -145,17 +142,19 @@ class Runs(Experiments):
 
     def _set_status(self, run_id: str, run_status: int | None, end_time: int | None) -> None:
         """Set a status, an end or both. An end that our log cannot hold is kept in a tag, which is shown instead."""
+        if end_time is not None and type(end_time) is not int:
+            raise invalid(f"Invalid value {end_time!r} for parameter 'end_time' supplied: expected whole milliseconds.")
         known = self.store.get_run(run_id)
         status = known.info.status if run_status is None else words.our_status(run_status)
-        held = end_time is not None and end_time >= 0 and status not in _LIVE
+        held = end_time is not None and end_time > 0 and status not in _LIVE
         if run_status is not None:
             self.writers.end(run_id, status, end_time if held else None)
         elif held:
             set_status(self.store, run_id, status, end_time)
         before = known.data.tags.get(words.TAG_END)
         shown = None if held or end_time is None else str(end_time)
-        if end_time is None and status not in _LIVE:  # nobody says when: the time of the call is our own idea
-            earlier = known.info.end_time
+        earlier = known.info.end_time
+        if end_time is None and (status not in _LIVE or earlier is not None):  # nobody says when: as it was
             shown = before if before is not None else "" if earlier is None else str(earlier)
         if shown is not None and shown != before:
             self.writers.of(run_id).set_tags({words.TAG_END: shown})
@@ -163,7 +162,7 @@ class Runs(Experiments):
             self.writers.of(run_id).delete_tag(words.TAG_END)
 
     def _set_name(self, run_id: str, run_name: str) -> None:
-        name, original = words.our_name(run_name)
+        name, original = words.our_name(str(run_name))
         writer = self.writers.of(run_id)
         writer.set_name(name)
         if original is not None:
@@ -216,6 +215,3 @@ class Runs(Experiments):
                     self.models.remove(model["model_id"])
             name = f"{known.name[:200]} (removed {known.experiment_id})"
             self.store.edit_experiment(known.experiment_id, name=name, tags={words.TAG_GONE: "yes"})
-
-
-VIEWS: Final = {ViewType.ACTIVE_ONLY: "ACTIVE_ONLY", ViewType.DELETED_ONLY: "DELETED_ONLY", ViewType.ALL: "ALL"}

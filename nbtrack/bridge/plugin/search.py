@@ -13,15 +13,16 @@ from mlflow.utils.search_utils import SearchUtils
 
 from nbtrack import entities as ours
 from nbtrack.bridge.plugin import words
+from nbtrack.bridge.plugin.experiments import VIEWS
 from nbtrack.bridge.plugin.logs import Logs
-from nbtrack.bridge.plugin.place import check_max_results, translated
-from nbtrack.bridge.plugin.runs import VIEWS
+from nbtrack.bridge.plugin.place import check_max_results, invalid, translated
 from nbtrack.bridge.plugin.words import our_key
 from nbtrack.store.query import AGGREGATES
 
 _NO_HOLDERS: Final = f"tags.`{words.TAG_HOLDER}` is null"
 _NAMES: Final = {"metric": "metrics", "parameter": "params", "tag": "tags"}
 _SAME_ATTRIBUTES: Final = {"run_id", "run_name", "start_time", "end_time", "experiment_id"}
+_ORDERED_BY: Final = {*_NAMES, "attribute"}
 _NUMERIC: Final = {"start_time", "end_time"}
 _NO_LIMIT: Final = 10**9
 
@@ -40,14 +41,17 @@ class Search(Logs):
     ) -> tuple[list[theirs.Run], str | None]:
         limit = _NO_LIMIT if max_results is None else check_max_results(max_results, SEARCH_MAX_RESULTS_THRESHOLD)
         clauses = SearchUtils.parse_search_filter(filter_string) if filter_string else []
+        orders = [SearchUtils.parse_order_by_for_search_runs(clause) for clause in order_by or []]
+        for kind, _, _ in orders:
+            if kind not in _ORDERED_BY:
+                raise invalid(f"Invalid identifier type '{kind}'")
+        if len({(kind, SearchUtils.translate_key_alias(key)) for kind, key, _ in orders}) < len(orders):
+            raise MlflowException(f"`order_by` contains duplicate fields: {order_by}")
         for clause in clauses:
             _check_comparator(clause["type"], clause["key"], clause["comparator"].upper())
-        orders = [SearchUtils.parse_order_by_for_search_runs(clause) for clause in order_by or []]
-        if len({order[:2] for order in orders}) < len(orders):
-            raise MlflowException(f"`order_by` contains duplicate fields: {order_by}")
-        if not experiment_ids:
+        ids, view = self._ids(experiment_ids), VIEWS.get(run_view_type)
+        if not ids or view is None:
             return [], None
-        ids, view = [str(one) for one in experiment_ids], VIEWS[run_view_type]
         text, ordered = _conditions(clauses), _orders(orders)
         known: dict[str, ours.Experiment] = {}
         if text is None or ordered is None or self._odd(clauses, orders):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import mlflow.entities as theirs
 from mlflow.entities.logged_model_input import LoggedModelInput
 from mlflow.entities.logged_model_output import LoggedModelOutput
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NAME
 
 from nbtrack import entities as ours
@@ -68,8 +69,11 @@ def our_name(run_name: str) -> tuple[str, str | None]:
 
 
 def our_status(status: object) -> Status:
-    """Return a status of MLflow's, given as its number or its name."""
-    return theirs.RunStatus.to_string(status) if isinstance(status, int) else str(status)  # type: ignore[return-value]
+    """Return a status of MLflow's, given as its number; raises MlflowException."""
+    try:
+        return theirs.RunStatus.to_string(status)  # type: ignore[no-any-return]
+    except Exception as error:  # MLflow raises nothing more precise
+        raise MlflowException(str(error)) from None
 
 
 def our_dataset(given: theirs.DatasetInput) -> ours.DatasetInput:

@@ -110,6 +110,8 @@ class Writers:
         """Append one value; note where MLflow and we would not mean the same by the latest one."""
         key, place = metric.key, (run_id, metric.key)
         now = (metric.step or 0, metric.timestamp, metric.value)
+        if type(now[0]) is not int or type(now[1]) is not int:
+            now = (_whole(now[0]), int(now[1]), now[2])  # `time.time() * 1000` is a time, too
         with self._lock:  # MLflow's asynchronous logging writes from ten threads at once
             writer = self._own.get(run_id)
             if writer is None or writer.ended or run_id in self._trash:
@@ -182,6 +184,11 @@ class Writers:
 def _close(writers: ref[Writers]) -> None:
     if (found := writers()) is not None:
         found.close()
+
+
+def _whole(value: Any) -> Any:
+    """Return the whole number that a number of some other type is; what is none, as it is, for the store to refuse."""
+    return int(value) if value == int(value) else value
 
 
 def plain(value: Any) -> str:
