@@ -1,5 +1,5 @@
 /** What changed in a table, put into the table at hand. Pure. */
-import { columnId } from "./rows";
+import { columnId, keepTexts, placesOf } from "./rows";
 import type { Column, Runs } from "./wire";
 
 type Cell = Column["values"][number];
@@ -10,7 +10,7 @@ const NO_NUMBER = /^[A-HJ-MO-Za-hj-mo-z]/;
 
 /** Where each row of the new order was; -1 for a new one. */
 function origins(before: Runs, order: readonly string[]): number[] {
-  const place = new Map(before.run_ids.map((id, row) => [id, row]));
+  const place = placesOf(before.run_ids);
   return order.map((id) => place.get(id) ?? -1);
 }
 
@@ -51,9 +51,10 @@ function inOrder(columns: Column[], also: ReadonlySet<string>): Column[] {
  */
 export function merged(before: Runs, change: Runs, also: ReadonlySet<string>): Runs | null {
   const order = change.changed?.order ?? null;
-  const run_ids = order ?? before.run_ids;
-  const from = order === null ? null : origins(before, order);
-  const place = new Map(run_ids.map((id, row) => [id, row]));
+  const moved = order?.length !== before.run_ids.length || order.some((id, row) => id !== before.run_ids[row]);
+  const run_ids = order !== null && moved ? order : before.run_ids;
+  const from = run_ids === before.run_ids ? null : origins(before, run_ids);
+  const place = placesOf(run_ids);
   const rows = change.run_ids.map((id) => place.get(id) ?? -1);
   if (rows.includes(-1) || from?.some((old, row) => old < 0 && !rows.includes(row))) {
     return null;
@@ -96,7 +97,7 @@ export function merged(before: Runs, change: Runs, also: ReadonlySet<string>): R
       columns.push({ ...about, values, varies: values.some((value) => value !== values[0]), numeric });
     }
   }
-  return {
+  const after = {
     ...before,
     run_ids,
     columns: inOrder(columns, also),
@@ -105,4 +106,6 @@ export function merged(before: Runs, change: Runs, also: ReadonlySet<string>): R
     whole: order === null ? before.whole : change.whole,
     revision: change.revision,
   };
+  keepTexts(before, after, from, rows);
+  return after;
 }

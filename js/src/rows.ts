@@ -42,6 +42,15 @@ export function findColumn(runs: Runs, kind: Column["kind"], key: string): Colum
   return runs.columns.find((column) => column.kind === kind && column.key === key);
 }
 
+const places = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
+
+/** Where each run stands; looked at once as long as the ids are the same. */
+export function placesOf(run_ids: readonly string[]): ReadonlyMap<string, number> {
+  const known = places.get(run_ids) ?? new Map(run_ids.map((id, row) => [id, row]));
+  places.set(run_ids, known);
+  return known;
+}
+
 const attribute = (runs: Runs, key: string): readonly Value[] => findColumn(runs, "attribute", key)?.values ?? [];
 
 export function nameColumn(runs: Runs): ShownColumn {
@@ -146,6 +155,18 @@ function haystack(runs: Runs, row: number): string {
 
 const haystacks = new WeakMap<Runs, string[]>();
 
+/** Let `after` look for words in the texts of `before`, with new ones for the rows that `changed`; `from` says which. */
+export function keepTexts(before: Runs, after: Runs, from: readonly number[] | null, changed: readonly number[]): void {
+  const known = haystacks.get(before);
+  if (known !== undefined) {
+    const texts = from === null ? [...known] : from.map((old) => known[old] ?? "");
+    for (const row of changed) {
+      texts[row] = haystack(after, row);
+    }
+    haystacks.set(after, texts);
+  }
+}
+
 /** Rows that fit a filter of words (all must occur) and comparisons such as `accuracy>0.9`. */
 export function filterRows(runs: Runs, filter: string): number[] {
   const rows = runs.run_ids.map((_, row) => row);
@@ -187,12 +208,15 @@ function fits(runs: Runs, row: number, { key, operator, value }: Comparison): bo
   });
 }
 
-/** Rows in order of several keys; rows without a value come last either way, and equal rows stay as they were. */
+/** Rows in order of several keys; rows without a value come last either way, and equal rows in the order of the store. */
 export function sortRows(rows: readonly number[], columns: readonly ShownColumn[], keys: readonly SortKey[]): number[] {
   const known = keys.flatMap((key) => {
     const column = columns.find((one) => one.id === key.column);
     return column === undefined ? [] : [{ column, descending: key.descending }];
   });
+  if (known.length === 0) {
+    return [...rows];
+  }
   return [...rows].sort((a, b) => {
     for (const { column, descending } of known) {
       const order = compareValues(column.values[a], column.values[b], column.numeric, descending);
@@ -200,7 +224,7 @@ export function sortRows(rows: readonly number[], columns: readonly ShownColumn[
         return order;
       }
     }
-    return 0;
+    return a - b;
   });
 }
 

@@ -122,8 +122,46 @@ function choices() {
 
 export type Choices = ReturnType<typeof choices>;
 
+/** A computed list that stays the same object as long as the same things are in it: what is drawn of it stays, too. */
+function steadyList<T>(compute: () => T[], same: (a: T, b: T) => boolean = Object.is): ReadonlySignal<T[]> {
+  let kept: T[] = [];
+  return computed(() => {
+    const now = compute();
+    if (now.length !== kept.length || now.some((one, i) => !same(one, kept[i] as T))) {
+      kept = now;
+    }
+    return kept;
+  });
+}
+
+/** The rows of a whole table that fit, in the order asked for: sorted again only if what they are sorted by is another. */
+function rowsOf(my: Choices, { runs, fits }: Loader, columns: ReadonlySignal<ShownColumn[]>): ReadonlySignal<number[]> {
+  const found = steadyList(() => {
+    const table = runs.value;
+    if (table?.whole !== true) {
+      return table?.run_ids.map((_, row) => row) ?? []; // of a large table, the store did it all
+    }
+    const words = isQuery(my.filter.value) ? "" : my.filter.value;
+    return filterRows(table, words).filter((row) => fits.value?.has(table.run_ids[row] ?? "") !== false);
+  });
+  const sortedBy = steadyList(
+    () => {
+      const ids = new Set(my.sort.value.map((key) => key.column));
+      const all = runs.value?.whole === true ? [nameColumn(runs.value), ...columns.value] : [];
+      return all.filter((column) => ids.has(column.id));
+    },
+    (a, b) => a.id === b.id && a.values === b.values && a.numeric === b.numeric,
+  );
+  const sorted = computed(() => sortRows(found.value, sortedBy.value, my.sort.value));
+  return steadyList(() => {
+    const pinned = runs.value?.whole === true ? runs.value.run_ids.indexOf(my.layout.value.baseline ?? "") : -1;
+    return pinned < 0 ? sorted.value : [pinned, ...sorted.value.filter((row) => row !== pinned)];
+  });
+}
+
 /** What follows from the runs at hand and the user's choices. */
-function derive(my: Choices, { runs, fits, base, large, all, newest, groups: told }: Loader) {
+function derive(my: Choices, loader: Loader) {
+  const { runs, base, large, all, newest, groups: told } = loader;
   const baseline = computed(() => {
     const run_id = my.layout.value.baseline;
     const at = [runs.value, base.value].find((one) => run_id !== null && one?.run_ids.includes(run_id));
@@ -137,20 +175,7 @@ function derive(my: Choices, { runs, fits, base, large, all, newest, groups: tol
   const columns = computed(() =>
     runs.value === null ? [] : shownColumns(runs.value, my.showAll.value, my.layout.value, baseline.value),
   );
-  const rows = computed(() => {
-    const table = runs.value;
-    if (table === null) {
-      return [];
-    }
-    if (!table.whole) {
-      return table.run_ids.map((_, row) => row); // the store did it all
-    }
-    const words = isQuery(my.filter.value) ? "" : my.filter.value;
-    const found = filterRows(table, words).filter((row) => fits.value?.has(table.run_ids[row] ?? "") !== false);
-    const sorted = sortRows(found, [nameColumn(table), ...columns.value], my.sort.value);
-    const pinned = table.run_ids.indexOf(my.layout.value.baseline ?? "");
-    return pinned < 0 ? sorted : [pinned, ...sorted.filter((row) => row !== pinned)];
-  });
+  const rows = rowsOf(my, loader, columns);
   const groups = computed<GroupRow[] | null>(() => {
     const by = my.layout.value.group;
     const column = runs.value?.columns.find((one) => columnId(one) === by);
@@ -163,9 +188,9 @@ function derive(my: Choices, { runs, fits, base, large, all, newest, groups: tol
   const items = computed<Item[] | null>(() => (heads.value === null ? null : itemsOf(heads.value, my.open.value)));
   const fitting = computed(() => (large.value ? (runs.value?.total ?? 0) : rows.value.length));
   const count = computed(() => items.value?.length ?? fitting.value);
-  const selected = computed<ReadonlySet<string>>(
-    () => my.chosen.value ?? new Set(large.value ? newest.value : runs.value?.run_ids.slice(0, FIRST_DRAWN)),
-  );
+  const first = steadyList(() => [...(large.value ? newest.value : (runs.value?.run_ids.slice(0, FIRST_DRAWN) ?? []))]);
+  const marked = computed<ReadonlySet<string>>(() => new Set(first.value));
+  const selected = computed<ReadonlySet<string>>(() => my.chosen.value ?? marked.value);
   const total = computed(() => (large.value ? Math.max(all.value, fitting.value) : (runs.value?.run_ids.length ?? 0)));
   return { columns, rows, items, fitting, total, count, selected };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClient, wineRuns } from "../src/clients/fake";
+import { merged } from "../src/merge";
 import { bestRows, filterRows, nextSort, type ShownColumn, shownColumns, sortRows } from "../src/rows";
 import type { Runs } from "../src/wire";
 
@@ -72,4 +73,23 @@ test("nextSort goes best first, other way, off; with shift it adds a key", () =>
   assert.deepEqual(nextSort(twice, accuracy, false), []);
   assert.deepEqual(nextSort(once, name, true), [...once, { column: "attribute:run_name", descending: false }]);
   assert.deepEqual(nextSort(once, name, false), [{ column: "attribute:run_name", descending: false }]);
+});
+
+test("words are looked for in what a run says now, also where only what changed was told", async () => {
+  const before = await wine();
+  assert.deepEqual(filterRows(before, "n_estimators=100"), [0]);
+  const change: Runs = {
+    ...before,
+    run_ids: [before.run_ids[1] ?? ""],
+    columns: before.columns.map((one) => ({
+      ...one,
+      values: [one.key === "run_name" ? "renamed" : (one.values[1] ?? null)],
+    })),
+    revision: "next",
+    changed: { order: null },
+  };
+  const after = merged(before, change, new Set());
+  assert.ok(after);
+  assert.deepEqual(filterRows(after, "renamed"), [1]);
+  assert.deepEqual(filterRows(after, "n_estimators=100"), [0]);
 });

@@ -315,3 +315,27 @@ test("a new run appears above, and what was chosen, sorted and scrolled stays", 
   assert.deepEqual(names(root), ["fresh", "rf-1-0.1", "rf-1-0.5", "rf-100-0.5"]);
   assert.deepEqual([...state.selected.value], chosen);
 });
+
+test("when a run logs, its own cells alone are touched", async () => {
+  const runs = wineRuns();
+  const { root, client } = await table(runs);
+  const touched: Node[] = [];
+  const observer = new MutationObserver((found) => touched.push(...found.map((one) => one.target)));
+  observer.observe(root.querySelector('[role="grid"]') as Element, {
+    attributes: true,
+    characterData: true,
+    childList: true,
+    subtree: true,
+  });
+  client.change(runs[1]?.run_id ?? "", { metrics: { ...runs[1]?.metrics, accuracy: 0.7654 } });
+  await settle();
+  observer.disconnect();
+  assert.match(below(root, "accuracy").join(), /0\.7654?/);
+  const rows = touched.map((node) => (node instanceof Element ? node : node.parentElement)?.closest("[data-run]"));
+  assert.ok(touched.length > 0);
+  assert.deepEqual(
+    [...new Set(rows.map((row) => (row as HTMLElement | null)?.dataset.run))],
+    [runs[1]?.run_id],
+    "another row was touched",
+  );
+});

@@ -63,6 +63,13 @@ export class FakeClient implements Client {
     this.touch();
   }
 
+  /** Let a run log or change, and tell those who watch. */
+  change(run_id: string, part: Partial<FakeRun>): void {
+    const at = this.runs.findIndex((run) => run.run_id === run_id);
+    this.runs[at] = { ...(this.runs[at] as FakeRun), ...part };
+    this.touch();
+  }
+
   get watchers(): number {
     return this.listeners.size;
   }

@@ -232,6 +232,7 @@ export function Grid(props: GridProps) {
     items.unshift({ place: 0, item: { run: pinnedRow } });
   }
   const status = findColumn(runs, "attribute", "status")?.values ?? [];
+  const pictured = lay.columns.slice(...range).flatMap((column) => (column.kind === "curve" ? [column.key] : []));
   const curves = useCurves(
     client,
     items.flatMap(({ item }) =>
@@ -239,8 +240,8 @@ export function Grid(props: GridProps) {
         ? [{ run_id: runs.run_ids[item.run] ?? "", live: status[item.run] === "RUNNING" }]
         : [],
     ),
-    lay.columns.slice(...range).flatMap((column) => (column.kind === "curve" ? [column.key] : [])),
-    state.revision.value,
+    pictured,
+    pictured.length > 0 ? state.revision.value : 0,
   );
   // Tab must always find a way in, also when the focused row has been scrolled out of the page.
   const tabRow = keys.focus.row < 0 ? -1 : Math.max(first, Math.min(keys.focus.row, last - 1));

@@ -8,6 +8,7 @@ import type { State } from "../state";
 import { type GridColumns, groupName, LEAST_PX, label, titleOf } from "./GridColumns";
 import type { Cell } from "./GridKeys";
 import { Mark } from "./kit";
+import { steady } from "./steady";
 
 /** Where the pointer is dragged while a header's edge is held. */
 function dragWidth(event: PointerEvent, id: string, width: number, state: State): void {
@@ -59,7 +60,17 @@ function hintOf(column: ShownColumn): string {
     .join(" · ");
 }
 
-export function Header(props: HeaderProps) {
+function isSameHeader(a: HeaderProps, b: HeaderProps): boolean {
+  const [old, now] = [a.column, b.column];
+  return (
+    (["id", "kind", "key", "numeric", "better"] as const).every((part) => old[part] === now[part]) &&
+    (["index", "width", "state", "focused"] as const).every((part) => a[part] === b[part])
+  );
+}
+
+export const Header = steady(HeaderCell, isSameHeader);
+
+function HeaderCell(props: HeaderProps) {
   const { column, state, index } = props;
   const place = state.sort.value.findIndex((key) => key.column === column.id);
   const sorted: SortKey | undefined = state.sort.value[place];

@@ -47,8 +47,10 @@ type Format = (value: Value) => string;
 
 export function formatFor(column: ShownColumn): Format {
   switch (column.id) {
-    case "derived:start_time":
-      return (value) => (typeof value === "number" ? formatAgo(value) : "");
+    case "derived:start_time": {
+      const now = Date.now();
+      return (value) => (typeof value === "number" ? formatAgo(value, now) : "");
+    }
     case "derived:duration":
       return (value) => (typeof value === "number" ? formatDuration(value) : "");
   }
@@ -88,9 +90,13 @@ function widthOf(column: ShownColumn, format: Format): number {
 
 interface Measured {
   id: string;
+  at: number;
   format: Format;
   width: number;
 }
+
+/** How long a text such as "3 minutes ago" may stand. */
+const AGO_MS = 20_000;
 
 const measures = new WeakMap<readonly Value[], Measured>();
 const unseen = new Map<string, Measured>();
@@ -99,11 +105,12 @@ const unseen = new Map<string, Measured>();
 function measured(column: ShownColumn): Measured {
   const isEmpty = column.values.length === 0; // of a large table, most columns are out of sight
   const before = isEmpty ? unseen.get(column.id) : measures.get(column.values);
-  if (before?.id === column.id) {
+  const isOld = column.id === "derived:start_time" && Date.now() - (before?.at ?? 0) > AGO_MS;
+  if (before?.id === column.id && !isOld) {
     return before;
   }
   const format = formatFor(column);
-  const found = { id: column.id, format, width: widthOf(column, format) };
+  const found = { id: column.id, at: Date.now(), format, width: widthOf(column, format) };
   if (isEmpty) {
     unseen.set(column.id, found);
   } else {

@@ -1,5 +1,5 @@
 /** The rows of the grid: a run, the head of a group, and a place whose run is still on its way. */
-import { Component, type ComponentChildren } from "preact";
+import type { ComponentChildren } from "preact";
 import { toNumber } from "../format";
 import type { GroupRow } from "../groups";
 import { trans } from "../i18n";
@@ -10,6 +10,7 @@ import { type Curves, curveKey, RowCurve } from "./Curves";
 import { BodyCell, CellInput, isEditable, spreadText } from "./GridCells";
 import { type GridColumns, label } from "./GridColumns";
 import { type GridKeys, ROW_PX } from "./GridKeys";
+import { steady } from "./steady";
 
 export interface Writing {
   run_id: string;
@@ -57,25 +58,61 @@ interface RunRowProps extends Part {
 
 const HELD: ReadonlySet<string> = new Set(["INPUT", "BUTTON"]);
 
-const SAME = ["runs", "row", "place", "pinned", "best", "lay", "curves", "writing", "choose", "state"] as const;
+const SAME = ["place", "pinned", "writing", "choose", "state"] as const;
 
-/** A row is drawn anew only if something in it is another: while one scrolls, most rows stay as they are. */
-export class RunRow extends Component<RunRowProps> {
-  override shouldComponentUpdate(next: RunRowProps): boolean {
-    const { props } = this;
-    const focused = (one: RunRowProps): number => (one.tabRow === one.place ? one.keys.focus.column : -1);
-    return (
-      SAME.some((key) => next[key] !== props[key]) ||
-      next.range[0] !== props.range[0] ||
-      next.range[1] !== props.range[1] ||
-      focused(next) !== focused(props)
-    );
-  }
-
-  override render() {
-    return <RowCells {...this.props} />;
-  }
+/** What a row says of its run beside its cells. */
+function markOf({ runs, row }: RunRowProps): string {
+  return `${runs.run_ids[row]} ${runs.colors[row]} ${findColumn(runs, "attribute", "status")?.values[row]}`;
 }
+
+/** Whether a cell would be written as before. */
+function isSameCell(before: RunRowProps, now: RunRowProps, index: number): boolean {
+  const [old, column] = [before.lay.columns[index], now.lay.columns[index]];
+  if (old === undefined || column === undefined || old.id !== column.id) {
+    return old === column;
+  }
+  const [a, b] = [old.values[before.row], column.values[now.row]];
+  const [as, bs] = [before.lay.formats[index], now.lay.formats[index]];
+  const curve = column.kind === "curve" ? curveKey(now.runs.run_ids[now.row] ?? "", column.key) : null;
+  return (
+    a === b &&
+    (as === bs || as?.(a) === bs?.(b)) &&
+    old.numeric === column.numeric &&
+    old.better === column.better &&
+    before.lay.widths[index] === now.lay.widths[index] &&
+    (curve === null || before.curves.get(curve) === now.curves.get(curve)) &&
+    before.best(index).has(before.row) === now.best(index).has(now.row)
+  );
+}
+
+/** A row is drawn anew only if something in it is another: while one scrolls or a run logs, most rows stay as they are. */
+function isSameRow(before: RunRowProps, now: RunRowProps): boolean {
+  const focused = (one: RunRowProps): number => (one.tabRow === one.place ? one.keys.focus.column : -1);
+  const [first, last] = now.range;
+  if (
+    SAME.some((key) => now[key] !== before[key]) ||
+    first !== before.range[0] ||
+    last !== before.range[1] ||
+    focused(now) !== focused(before)
+  ) {
+    return false;
+  }
+  if (before.runs === now.runs && before.lay === now.lay && before.best === now.best && before.curves === now.curves) {
+    return before.row === now.row;
+  }
+  const left = (one: RunRowProps): number | undefined => one.lay.lefts[first];
+  if (markOf(before) !== markOf(now) || left(before) !== left(now) || !isSameCell(before, now, 0)) {
+    return false;
+  }
+  for (let index = first; index < last; index++) {
+    if (!isSameCell(before, now, index)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+export const RunRow = steady(RowCells, isSameRow);
 
 function RowCells(props: RunRowProps) {
   const { state, runs, choose, lay, keys, place, row, writing } = props;

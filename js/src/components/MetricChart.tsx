@@ -13,10 +13,12 @@ import { ErrorBanner } from "./ErrorBanner";
 import { ExportButtons, exported } from "./Figure";
 import { Button, Loading, Mark, useCall } from "./kit";
 import { useSame, useSeries } from "./series";
+import { sameIn, steady } from "./steady";
 
 /** More runs than this in one chart tell nobody anything. */
 const MOST_RUNS = 24;
 const MOST_CHARTS = 12;
+const NO_BANDS: readonly Band[] = [];
 
 /** How the series of a view are asked for; a plain view asks no more than what a widget brings along. */
 function seriesRequest(ids: string[], keys: string[], view: CurveView, zoom: Zoom | null): GetSeries {
@@ -59,11 +61,12 @@ interface CardProps {
 function useLines({ chart, client, state, runs, view, groups, bands }: CardProps, zoom: Zoom | null): readonly Line[] {
   const ids = chart.drawn.map((one) => one.run_id);
   const isZoomed = zoom !== null && chart.curve;
+  const revision = isZoomed ? state.revision.value : 0; // what is seen whole is drawn of what all charts asked for
   const finer = useSeries(
     client,
     runs,
     isZoomed && groups === null ? seriesRequest(ids, [chart.key], view, zoom) : null,
-    state.revision.value,
+    revision,
   ).series;
   const [low, high] = zoom ?? [];
   const finerBands = useCall(
@@ -71,7 +74,7 @@ function useLines({ chart, client, state, runs, view, groups, bands }: CardProps
     isZoomed && groups !== null
       ? { op: "bands", groups, keys: [chart.key], spread: view.spread, axis: view.axis, low, high }
       : null,
-    state.revision.value,
+    revision,
   ).answer?.bands;
   return useMemo(() => {
     if (groups !== null) {
@@ -86,7 +89,10 @@ function useLines({ chart, client, state, runs, view, groups, bands }: CardProps
   }, [chart, zoom, finer, finerBands, view, groups, bands]);
 }
 
-function ChartCard(props: CardProps) {
+/** A chart is drawn anew only if it is another: a table that changed elsewhere is none of its business. */
+const ChartCard = steady(DrawnCard, sameIn<CardProps>(["chart", "state", "client", "view", "groups", "bands"]));
+
+function DrawnCard(props: CardProps) {
   const { chart, state, client, view } = props;
   const [table, setTable] = useState(false);
   const [zoom, setZoom] = useState<Zoom | null>(null);
@@ -194,13 +200,13 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
   );
   const request =
     ids.length > 0 && keys.length > 0 ? seriesRequest([...ids], keys.slice(0, MOST_CHARTS), view, null) : null;
-  const { series, failure } = useSeries(client, runs, request, state.revision.value);
+  const { series, failure } = useSeries(client, runs, request, state.revision);
   const grouped = useCall(
     client,
     groups === null || request === null
       ? null
       : { op: "bands", groups, keys: keys.slice(0, MOST_CHARTS), spread: view.spread, axis: view.axis },
-    state.revision.value,
+    state.revision,
   );
   const found = useMemo(() => {
     const chosen = new Set(ids);
@@ -239,7 +245,7 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
             client={client}
             view={view}
             groups={groups}
-            bands={grouped.answer?.bands ?? []}
+            bands={grouped.answer?.bands ?? NO_BANDS}
           />
         ))}
         {shown.length > MOST_RUNS && (
@@ -260,7 +266,7 @@ export function MetricChart({ client, state }: ViewProps) {
   // Of a large table only what is in sight is at hand: the marked runs are asked for by their ids.
   const marked = large ? [...state.selected.value].slice(0, MOST_RUNS) : [];
   const asked = marked.length > 0 ? ({ op: "runs", run_ids: marked, limit: MOST_RUNS } as const) : null;
-  const told = useCall(client, asked, state.revision.value).answer;
+  const told = useCall(client, asked, state.revision).answer;
   const runs = large ? told : here;
   const shown = useMemo(
     () => (large ? [...(told?.run_ids ?? [])] : drawnRuns(state)),

@@ -1,4 +1,5 @@
 /** Small parts that all components share. */
+import { effect, type ReadonlySignal, untracked } from "@preact/signals";
 import type { ComponentChildren, JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type Client, failureOf } from "../client";
@@ -204,6 +205,24 @@ export function StatusLine({ state }: { state: State }) {
   );
 }
 
+/** `ask` now, and whenever the revision is another: a signal is followed without drawing anything anew before the answer. */
+export function onRevision(
+  revision: number | ReadonlySignal<number>,
+  ask: (isWanted: () => boolean) => void,
+): () => void {
+  let latest = 0;
+  const stop = effect(() => {
+    void (typeof revision === "number" || revision.value);
+    latest += 1;
+    const mine = latest;
+    untracked(() => ask(() => mine === latest));
+  });
+  return () => {
+    latest = -1;
+    stop();
+  };
+}
+
 export interface Called<A> {
   answer: A | null;
   failure: Failure | null;
@@ -213,7 +232,7 @@ export interface Called<A> {
 export function useCall<R extends AnyRequest>(
   client: Client,
   request: R | null,
-  revision: number,
+  revision: number | ReadonlySignal<number>,
 ): Called<Answers[R["op"]]> {
   const [called, setCalled] = useState<Called<Answers[R["op"]]> & { key: string }>({
     answer: null,
@@ -225,16 +244,14 @@ export function useCall<R extends AnyRequest>(
     if (request === null) {
       return;
     }
-    let wanted = true;
-    client.call(request).then(
-      (answer) => wanted && setCalled({ answer, failure: null, key }),
-      (error: unknown) =>
-        wanted &&
-        setCalled((before) => ({ answer: before.key === key ? before.answer : null, failure: failureOf(error), key })),
-    );
-    return () => {
-      wanted = false;
-    };
+    return onRevision(revision, (isWanted) => {
+      client.call(request).then(
+        (answer) => isWanted() && setCalled({ answer, failure: null, key }),
+        (error: unknown) =>
+          isWanted() &&
+          setCalled((was) => ({ answer: was.key === key ? was.answer : null, failure: failureOf(error), key })),
+      );
+    });
   }, [client, key, revision]);
   return called;
 }

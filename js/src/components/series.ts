@@ -1,9 +1,11 @@
 /** Asks for curves, and of those at hand only again for what may be longer by now. */
+import type { ReadonlySignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type Client, failureOf } from "../client";
-import { findColumn } from "../rows";
+import { findColumn, placesOf } from "../rows";
 import type { Failure, GetSeries, Runs, Series } from "../wire";
 import type { Chart } from "./ChartParts";
+import { onRevision } from "./kit";
 
 interface Held {
   /** The question without its runs, and what the table said of the run. */
@@ -40,26 +42,29 @@ export interface Asked {
 }
 
 /** The curves that `request` asks for, in its order; those of runs that have ended are asked for once. */
-export function useSeries(client: Client, runs: Runs, request: GetSeries | null, revision: number): Asked {
+export function useSeries(
+  client: Client,
+  runs: Runs,
+  request: GetSeries | null,
+  revision: number | ReadonlySignal<number>,
+): Asked {
   const held = useRef(new Map<string, Held>()).current;
   const [asked, setAsked] = useState<Asked>({ series: null, failure: null });
   const key = request === null ? "" : JSON.stringify(request);
   const signs = useMemo(() => {
-    const place = new Map(runs.run_ids.map((id, row) => [id, row]));
-    return (request?.run_ids ?? []).map((id) => signOf(runs, place.get(id) ?? -1, request?.keys ?? []));
+    const place = placesOf(runs.run_ids);
+    return request?.run_ids.map((id) => signOf(runs, place.get(id) ?? -1, request.keys)) ?? [];
   }, [runs, key]);
   useEffect(() => {
     if (request === null) {
       return;
     }
-    let wanted = true;
     const { run_ids, ...rest } = request;
     const about = JSON.stringify(rest);
     const isHeld = (id: string, i: number): boolean => {
       const known = held.get(id);
       return known?.about === about && known.sign === signs[i];
     };
-    const missing = run_ids.filter((id, i) => !isHeld(id, i));
     const tell = (): void => {
       const series = run_ids.flatMap((id) => held.get(id)?.series ?? []);
       setAsked((before) =>
@@ -68,33 +73,31 @@ export function useSeries(client: Client, runs: Runs, request: GetSeries | null,
           : { series, failure: null },
       );
     };
-    if (missing.length === 0) {
+    const hold = (asked: readonly string[], found: readonly Series[]): void => {
+      for (const [i, id] of run_ids.entries()) {
+        if (asked.includes(id)) {
+          const old = held.get(id);
+          const mine = found.filter((one) => one.run_id === id);
+          const series = sameOrNew(old?.about === about ? old.series : [], mine);
+          held.set(id, { about, sign: signs[i] ?? "", series });
+        }
+      }
+      for (const id of [...held.keys()].filter((id) => !run_ids.includes(id))) {
+        held.delete(id);
+      }
       tell();
-      return;
-    }
-    client.call({ ...request, run_ids: missing }).then(
-      ({ series }) => {
-        if (!wanted) {
-          return;
-        }
-        for (const [i, id] of run_ids.entries()) {
-          if (missing.includes(id)) {
-            const old = held.get(id);
-            const mine = series.filter((one) => one.run_id === id);
-            const shown = sameOrNew(old?.about === about ? old.series : [], mine);
-            held.set(id, { about, sign: signs[i] ?? "", series: shown });
-          }
-        }
-        for (const id of [...held.keys()].filter((id) => !run_ids.includes(id))) {
-          held.delete(id);
-        }
-        tell();
-      },
-      (error: unknown) => wanted && setAsked((before) => ({ ...before, failure: failureOf(error) })),
-    );
-    return () => {
-      wanted = false;
     };
+    return onRevision(revision, (isWanted) => {
+      const missing = run_ids.filter((id, i) => !isHeld(id, i));
+      if (missing.length === 0) {
+        tell();
+        return;
+      }
+      client.call({ ...request, run_ids: missing }).then(
+        ({ series }) => isWanted() && hold(missing, series),
+        (error: unknown) => isWanted() && setAsked((before) => ({ ...before, failure: failureOf(error) })),
+      );
+    });
   }, [client, key, revision, JSON.stringify(signs)]);
   return asked;
 }
