@@ -131,7 +131,7 @@ class FileStore(Store):
         return self._starter.new(str(experiment_id), run_name, tags, start_time_ms, run_id)
 
     def resume_run(self, run_id: str) -> FileRunWriter:
-        return self._starter.resumed(run_id)
+        return self._starter.resumed(run_id, self._next_edit_time())
 
     def edit_run(
         self,

@@ -57,8 +57,11 @@ class Starter:
                 raise AlreadyExistsError(f"run {run_id}: is in this store already. Use another id.") from None
         return self._writer(run_id, path, fd, header, size)
 
-    def resumed(self, run_id: str) -> FileRunWriter:
-        """Go on with a run that has ended or whose process died, in a log of its own; raises RunStateError."""
+    def resumed(self, run_id: str, at: int) -> FileRunWriter:
+        """Go on with a run that has ended or whose process died, in a log of its own; raises RunStateError.
+
+        `at` is now, but after each edit of this process, or one of this millisecond would end the run once more.
+        """
         folder, before = self._finder.get(run_id)
         if before.status == "RUNNING":
             raise RunStateError(
@@ -67,7 +70,7 @@ class Starter:
             )
         if before.deleted:
             raise RunStateError(f"run {run_id}: is in the trash. Restore it first.")
-        header = {"t": max(now_ms(), (before.end or 0) + 1), "run": run_id, "v": FORMAT_VERSION}
+        header = {"t": max(at, (before.end or 0) + 1), "run": run_id, "v": FORMAT_VERSION}
         header |= {"exp": before.exp, "name": before.name}
         with explained(f"run {run_id}", folder):
             path, fd, size = _open_further_log(folder, run_id, header)
