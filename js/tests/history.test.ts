@@ -93,12 +93,26 @@ test("CellHistory follows the cell, keeps the run that is looked at, and offers 
 test("the status item says what runs, else how the newest run ended", async () => {
   const client = new FakeClient([...CELL]);
   const root = host();
-  mountStatus(root, client, createState(client, { table: false }), {});
+  const shown: string[] = [];
+  const state = createState(client, { table: false });
+  mountStatus(root, client, state, { open: () => shown.push("all"), page: (run_id) => shown.push(run_id) });
   await settle();
   assert.match(find(root, "status-item").textContent ?? "", /fit: accuracy 0\.9/);
   client.add({ run_id: "e".repeat(32), run_name: "long", status: "RUNNING" });
   await settle();
   assert.equal(find(root, "status-item").textContent, "1 run is running");
+  find(root, "status-item").click();
+  await settle();
+  const listed = [...root.querySelectorAll<HTMLElement>('[data-nbt="recent-run"]')];
+  assert.match(listed[0]?.textContent ?? "", /Running.*long.*so far/);
+  assert.match(listed[1]?.textContent ?? "", /Finished.*fit.*accuracy 0\.9/);
+  listed[0]?.click();
+  await settle();
+  assert.equal(root.querySelector('[data-nbt="recent-runs"]'), null);
+  find(root, "status-item").click();
+  await settle();
+  find(root, "all-runs").click();
+  assert.deepEqual(shown, ["e".repeat(32), "all"]);
   client.runs[0] = { ...(client.runs[0] as FakeRun), status: "FAILED" };
   client.add({ run_id: "d".repeat(32), run_name: "<b>", status: "FAILED" });
   await settle();

@@ -391,5 +391,6 @@ def _verdict(found: Sequence[Difference], metrics: Sequence[Any], unknown: Seque
     top = [one for one in found if one.weight >= 0.5 and one.weight >= found[0].weight - 0.1][:3]
     if not top:
         return f"Only small differences: {in_words(found[0])}."
-    told = ", ".join(in_words(one) for one in top)
+    # Of many runs a chain of values would say less than the name of what differs.
+    told = ", ".join(in_words(one) if len(one.values) <= 3 else f"{one.kind} {one.key}" for one in top)
     return f"Most likely: {told}." if metrics else f"The metrics are the same in spite of: {told}."

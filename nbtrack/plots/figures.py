@@ -10,7 +10,7 @@ from nbtrack.plots.columns import START, Axis, RunColumns
 from nbtrack.plots.importance import importance_of
 from nbtrack.plots.palette import PALETTE, SCALE, SYMBOLS, color_indexes, color_of, plain, symbol_of
 from nbtrack.plots.spec import MOST_ROWS, Spec, Table, empty
-from nbtrack.reprs.numbers import format_number
+from nbtrack.reprs.numbers import clean, format_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,7 +168,7 @@ def scatter(columns: RunColumns, wanted: Sequence[str] = (), color_id: str = "",
     color = columns.axis(color_id) if color_id in columns else None
     rows = [i for i, (a, b) in enumerate(zip(x.numbers, y.numbers, strict=True)) if a is not None and b is not None]
     if not rows:
-        return empty("Scatter", f"No run has both {plain(x.label)} and {plain(y.label)}")
+        return empty("Scatter", f"No run has both {clean(x.label)} and {clean(y.label)}")
     told = [*axes, *([color] if color is not None else [])]
     trace = {
         "type": "scattergl" if len(rows) > MANY_POINTS else "scatter",

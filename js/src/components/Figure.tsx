@@ -10,6 +10,7 @@ import type { Failure, Figure as FigureData } from "../wire";
 import { DataTable } from "./DataTable";
 import { ErrorBanner } from "./ErrorBanner";
 import { Button, Loading } from "./kit";
+import { Menu, PopupButton } from "./Popup";
 
 const CONFIG = { displaylogo: false, displayModeBar: false, responsive: false } as const;
 
@@ -82,32 +83,33 @@ export function ExportButtons({
   save: (kind: "png" | "svg" | "html") => Promise<void>;
   state: State;
 }) {
-  const [busy, setBusy] = useState("");
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const start = (kind: "png" | "svg" | "html"): void => {
+    setFailure(null);
+    save(kind).then(
+      () => {
+        state.status.value = trans.__("Saved as %1", kind.toUpperCase());
+      },
+      (error: unknown) => setFailure(failureOf(error)),
+    );
+  };
   return (
     <>
-      {(["png", "svg", "html"] as const).map((kind) => (
-        <Button
-          key={kind}
-          name={`save-${kind}`}
-          kind="quiet"
-          busy={busy === kind}
-          label={kind.toUpperCase()}
-          title={trans.__("Save as %1", kind.toUpperCase())}
-          onClick={() => {
-            setBusy(kind);
-            save(kind)
-              .then(
-                () => {
-                  state.status.value = trans.__("Saved as %1", kind.toUpperCase());
-                },
-                (error: unknown) => {
-                  state.status.value = failureOf(error).message;
-                },
-              )
-              .finally(() => setBusy(""));
-          }}
-        />
-      ))}
+      <PopupButton name="save-figure" label={trans.__("Save")} title={trans.__("Save as PNG, SVG or HTML")}>
+        {(anchor, close) => (
+          <Menu
+            anchor={anchor}
+            label={trans.__("Save")}
+            close={close}
+            items={(["png", "svg", "html"] as const).map((kind) => ({
+              name: `save-${kind}`,
+              label: trans.__("Save as %1", kind.toUpperCase()),
+              act: () => start(kind),
+            }))}
+          />
+        )}
+      </PopupButton>
+      {failure && <ErrorBanner failure={failure} dismiss={() => setFailure(null)} />}
     </>
   );
 }
@@ -178,6 +180,7 @@ export function Figure({ client, state, figure, name, drawn }: Props) {
         <span class="nbt-grow" />
         {!empty && (
           <>
+            <ExportButtons state={state} save={(kind) => exported(kind, client, figure, host.current)} />
             <Button
               name="chart-table"
               kind="quiet"
@@ -185,7 +188,6 @@ export function Figure({ client, state, figure, name, drawn }: Props) {
               label={trans.__("Table")}
               onClick={() => setTable(!table)}
             />
-            <ExportButtons state={state} save={(kind) => exported(kind, client, figure, host.current)} />
           </>
         )}
       </figcaption>

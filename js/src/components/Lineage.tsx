@@ -141,7 +141,10 @@ function gpuFacts(value: unknown): [string, string][] {
 function Surroundings({ record }: { record: RunRecord }) {
   const facts: [string, string][] = [];
   if (record.python !== "") {
-    facts.push(["Python", record.python], [trans.__("platform"), record.platform]);
+    facts.push(["Python", record.python]);
+  }
+  if (record.platform !== "") {
+    facts.push([trans.__("platform"), record.platform]);
   }
   facts.push(
     ...record.git

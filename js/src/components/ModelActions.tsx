@@ -152,7 +152,7 @@ export function ModelActions({ client, state, run }: Props) {
   }, [intent]);
 
   if (model === undefined) {
-    return run.status === "RUNNING" ? null : (
+    return run.status !== "FINISHED" ? null : (
       <p class="nbt-note" data-nbt="no-model">
         {trans.__(
           "This run logged no model, so there is nothing to register or serve. %1 logs one.",

@@ -3,6 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import { formatCount } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
+import type { State } from "../state";
 import { Button, Icon, useCall } from "./kit";
 import { ModelVersions } from "./ModelVersions";
 import { RunCard } from "./RunCard";
@@ -28,14 +29,44 @@ export interface PanelProps {
   tab: Signal<Tab>;
   /** What is amiss between two environments; "" for nothing. */
   mismatch: Signal<string>;
-  /** Open the comparison in a place with room. */
-  compare: () => void;
+  /** Open the comparison of these runs, or of all, in a place with room. */
+  compare: (run_ids: string[] | null) => void;
   /** Open a page of its own with everything about a run. */
   page: (run_id: string) => void;
 }
 
+/** More than these are compared by opening all runs, not by their ids. */
+const MOST_COMPARED = 500;
+
+/** What a click compares: the marked runs, else those that the filter left, else all (null). */
+function compared(state: State): { ids: string[] | null; label: string; title: string } {
+  const { runs, chosen, rows, fitting, total } = state;
+  if (chosen.value !== null) {
+    const ids = [...chosen.value];
+    return {
+      ids,
+      label: trans._n("Compare the marked run", "Compare the %1 marked runs", ids.length),
+      title: trans.__("Open the marked runs in a tab of their own, with charts"),
+    };
+  }
+  const shown = runs.value?.whole === true ? rows.value.map((row) => runs.value?.run_ids[row] ?? "") : [];
+  if (fitting.value < total.value && shown.length <= MOST_COMPARED && runs.value?.whole === true) {
+    return {
+      ids: shown,
+      label: trans._n("Compare the run found", "Compare the %1 runs found", shown.length),
+      title: trans.__("Open the runs that fit the filter in a tab of their own, with charts"),
+    };
+  }
+  return {
+    ids: null,
+    label: trans._n("Compare %1 run", "Compare all %1 runs", total.value),
+    title: trans.__("Open all runs in a tab of their own, with charts; mark runs to open only those"),
+  };
+}
+
 function RunsTab({ client, state, compare, page }: ViewProps & Pick<PanelProps, "compare" | "page">) {
   const current = state.current.value;
+  const { ids, label, title } = compared(state);
   return (
     <div class="nbt-runs-tab">
       <RunTable client={client} state={state} compact={true} choose={true} />
@@ -43,18 +74,10 @@ function RunsTab({ client, state, compare, page }: ViewProps & Pick<PanelProps, 
         <div class="nbt-actions nbt-under">
           <Button
             name="compare-runs"
-            label={
-              state.chosen.value === null
-                ? trans._n("Compare %1 run", "Compare all %1 runs", state.total.value)
-                : trans._n("Compare the marked run", "Compare the %1 marked runs", state.chosen.value.size)
-            }
-            title={
-              state.chosen.value === null
-                ? trans.__("Open all runs in a tab of their own, with charts; mark runs to open only those")
-                : trans.__("Open the marked runs in a tab of their own, with charts")
-            }
-            disabled={state.chosen.value?.size === 0}
-            onClick={compare}
+            label={label}
+            title={title}
+            disabled={ids?.length === 0}
+            onClick={() => compare(ids)}
           />
         </div>
       )}

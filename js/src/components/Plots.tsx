@@ -176,7 +176,11 @@ function Drawn({
   );
   const { answer, failure } = useCall(client, request, state.revision.value);
   if (request === null) {
-    return <p class="nbt-note">{trans.__("Choose runs in the table to draw them.")}</p>;
+    return (
+      <p class="nbt-note">
+        {trans.__("Mark runs in the table to draw them: click the shape before a name, or press Space.")}
+      </p>
+    );
   }
   if (failure !== null) {
     return <ErrorBanner failure={failure} retry={state.refresh} />;

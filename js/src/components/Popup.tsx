@@ -43,7 +43,10 @@ export function Popup({ anchor, label, name, role = "dialog", close, children }:
   }, []);
   useEffect(() => {
     const outside = (event: Event): void => {
-      if (box.current !== null && !event.composedPath().includes(box.current)) {
+      const path = event.composedPath();
+      // A press on the button that opened it is followed by a click, which closes it.
+      const opener = path.some((one) => one instanceof Element && one.ariaExpanded === "true");
+      if (box.current !== null && !path.includes(box.current) && !opener) {
         close();
       }
     };

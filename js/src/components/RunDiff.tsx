@@ -153,7 +153,7 @@ function Many({ diff }: { diff: Diff }) {
             <tr key={`${one.kind} ${one.key}`} data-nbt="difference" data-kind={one.kind} data-key={one.key}>
               <td>{weightName(one.weight)}</td>
               <th scope="row" title={one.text}>
-                {kindName(one.kind)} {one.key}
+                {one.kind === "cell" ? kindName(one.kind) : `${kindName(one.kind)} ${one.key}`}
               </th>
               {diff.run_ids.map((id, i) => (
                 <td
@@ -181,7 +181,11 @@ export function RunDiff({ client, state, run_ids }: ViewProps & DiffProps) {
   const request = run_ids.length > 1 ? ({ op: "diff", run_ids } as const) : null;
   const { answer, failure } = useCall(client, request && { ...request, run_ids: [...run_ids] }, state.revision.value);
   if (request === null) {
-    return <p class="nbt-note">{trans.__("Mark two runs or more to see in what they differ.")}</p>;
+    return (
+      <p class="nbt-note">
+        {trans.__("Mark two runs or more to see in what they differ: click the shape before a name, or press Space.")}
+      </p>
+    );
   }
   if (failure !== null) {
     return <ErrorBanner failure={failure} retry={state.refresh} />;

@@ -99,12 +99,13 @@ function Running({
 function BrokenOff({ run, resume, state }: { run: RunDetail; resume: NonNullable<Control["resume"]>; state: State }) {
   const { busy, failure, run: act, clear } = useAction(state);
   const last = Math.max(-1, ...run.metrics.filter((metric) => metric.count > 1).map((metric) => metric.step));
+  const words = [
+    run.status === "CRASHED" ? trans.__("The kernel died while the cell ran.") : "",
+    last >= 0 ? trans.__("All values up to step %1 are kept.", last) : "",
+  ].filter((one) => one !== "");
   return (
     <div class="nbt-running" data-nbt="broken-off">
-      <span class="nbt-meta">
-        {run.status === "CRASHED" ? trans.__("The kernel died while the cell ran.") : ""}
-        {last >= 0 && ` ${trans.__("All values up to step %1 are kept.", last)}`}
-      </span>
+      {words.length > 0 && <span class="nbt-meta">{words.join(" ")}</span>}
       <Button
         name="resume"
         icon="play"

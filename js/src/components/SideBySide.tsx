@@ -36,7 +36,11 @@ export function SideBySide({ client, state }: ViewProps) {
   );
   const details = answers.filter((one): one is RunDetail => one !== null);
   if (ids.length === 0) {
-    return <p class="nbt-note">{trans.__("Choose runs in the table to see their files.")}</p>;
+    return (
+      <p class="nbt-note">
+        {trans.__("Mark runs in the table to see their files: click the shape before a name, or press Space.")}
+      </p>
+    );
   }
   if (details.length < ids.length) {
     return <Loading label={trans.__("Reading…")} />;

@@ -1,52 +1,128 @@
-/** One line for a status bar: what runs now, or how the newest run ended. */
-import { formatAlone, statusText, toNumber } from "../format";
-import { mainMetric } from "../history";
+/** One line for a status bar: what runs now, or how the newest run ended; a click lists the newest runs. */
+import { useRef, useState } from "preact/hooks";
+import { formatAlone, formatDuration, statusText, toNumber } from "../format";
 import { trans } from "../i18n";
 import { mounter, type ViewProps } from "../mount";
 import { findColumn } from "../rows";
-import { Icon, useCall } from "./kit";
+import type { Runs } from "../wire";
+import { Ago, Button, Icon, StatusBadge, useCall } from "./kit";
+import { type Anchor, anchorOf, Popup } from "./Popup";
+
+const LISTED = 6;
+const LONGEST_NAME = 24;
 
 export interface StatusProps {
+  /** Show all runs. */
   open: () => void;
+  /** Show everything about one. */
+  page: (run_id: string) => void;
 }
 
-export function StatusItem({ client, state, open }: ViewProps & StatusProps) {
+const textAt = (runs: Runs, key: string, row: number): string =>
+  String(findColumn(runs, "attribute", key)?.values[row] ?? "");
+
+/** The metric by which a run is judged, of those it has: "accuracy 0.95"; "" without one. */
+function resultOf(runs: Runs, row: number): string {
+  const had = runs.columns.filter((column) => column.kind === "metric" && toNumber(column.values[row]) !== null);
+  const metric = had.find((column) => column.better !== null) ?? had[0];
+  const value = toNumber(metric?.values[row]);
+  return metric === undefined || value === null ? "" : `${metric.key} ${formatAlone(value)}`;
+}
+
+/** What to say of the runs: the running ones, else how the newest ended. */
+function said(newest: Runs, running: number): string {
+  if (running > 0) {
+    return trans._n("%1 run is running", "%1 runs are running", running);
+  }
+  const [name, status] = [textAt(newest, "run_name", 0), textAt(newest, "status", 0)];
+  const short = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name;
+  const result = status === "FINISHED" ? resultOf(newest, 0) : "";
+  return `${short}: ${result === "" ? statusText(status).toLowerCase() : result}`;
+}
+
+function Line({ runs, row, show }: { runs: Runs; row: number; show: () => void }) {
+  const status = textAt(runs, "status", row);
+  const started = Number(textAt(runs, "start_time", row));
+  const ended = toNumber(findColumn(runs, "attribute", "end_time")?.values[row]);
+  const name = textAt(runs, "run_name", row);
+  return (
+    <li>
+      <button type="button" data-nbt="recent-run" data-first={row === 0 ? "" : undefined} title={name} onClick={show}>
+        <StatusBadge status={status} />
+        <b>{name === "" ? trans.__("(no name)") : name}</b>
+        <span class="nbt-value">{resultOf(runs, row)}</span>
+        <span class="nbt-meta">
+          {status === "RUNNING" ? (
+            trans.__("%1 so far", formatDuration(Date.now() - started))
+          ) : (
+            <Ago at={ended ?? started} />
+          )}
+        </span>
+      </button>
+    </li>
+  );
+}
+
+interface RecentProps extends StatusProps {
+  anchor: Anchor;
+  newest: Runs;
+  close: () => void;
+}
+
+function Recent({ anchor, newest, close, open, page }: RecentProps) {
+  const leave = (then: () => void) => () => {
+    close();
+    then();
+  };
+  return (
+    <Popup anchor={anchor} label={trans.__("Newest runs")} name="recent-runs" close={close}>
+      <ul class="nbt-recent">
+        {newest.run_ids.map((run_id, row) => (
+          <Line key={run_id} runs={newest} row={row} show={leave(() => page(run_id))} />
+        ))}
+      </ul>
+      <div class="nbt-actions nbt-recent-all">
+        <Button name="all-runs" label={trans.__("Show all runs")} onClick={leave(open)} />
+      </div>
+    </Popup>
+  );
+}
+
+export function StatusItem({ client, state, open, page }: ViewProps & StatusProps) {
   const revision = state.revision.value;
   const running = useCall(client, { op: "runs", filter: "status = 'RUNNING'", columns: [], limit: 1 }, revision).answer;
-  const newest = useCall(client, { op: "runs", limit: 1 }, revision).answer;
+  const newest = useCall(client, { op: "runs", limit: LISTED }, revision).answer;
+  const button = useRef<HTMLButtonElement>(null);
+  const [anchor, setAnchor] = useState<Anchor | null>(null);
   if (newest === null || newest.run_ids.length === 0) {
     return null;
   }
   const count = running?.total ?? 0;
-  const name = String(findColumn(newest, "attribute", "run_name")?.values[0] ?? "");
-  const status = String(findColumn(newest, "attribute", "status")?.values[0] ?? "");
-  const metric = mainMetric(newest);
-  const value = toNumber(metric?.values[0]);
-  const said =
-    count > 0
-      ? trans._n("%1 run is running", "%1 runs are running", count)
-      : [
-          `${name.length > 24 ? `${name.slice(0, 23)}…` : name}:`,
-          status === "FINISHED" && metric !== null && value !== null
-            ? `${metric.key} ${formatAlone(value)}`
-            : statusText(status).toLowerCase(),
-        ].join(" ");
+  const [name, status] = [textAt(newest, "run_name", 0), textAt(newest, "status", 0)];
   return (
-    <button
-      type="button"
-      class="nbt-status-item"
-      data-nbt="status-item"
-      title={trans.__("Newest run: %1. Click for all runs.", `${name} (${statusText(status)})`)}
-      onClick={open}
-    >
-      {count > 0 ? (
-        <span class="nbt-spinner" aria-hidden="true" />
-      ) : (
-        <Icon name={status === "FINISHED" ? "check" : status === "RUNNING" ? "play" : "warn"} />
+    <>
+      <button
+        ref={button}
+        type="button"
+        class="nbt-status-item"
+        data-nbt="status-item"
+        aria-haspopup="dialog"
+        aria-expanded={anchor !== null}
+        title={trans.__("Newest run: %1. Click for the newest runs.", `${name} (${statusText(status)})`)}
+        onClick={() => setAnchor(anchor === null ? anchorOf(button.current) : null)}
+      >
+        {count > 0 ? (
+          <span class="nbt-spinner" aria-hidden="true" />
+        ) : (
+          <Icon name={status === "FINISHED" ? "check" : status === "RUNNING" ? "play" : "warn"} />
+        )}
+        <span>{said(newest, count)}</span>
+      </button>
+      {anchor !== null && (
+        <Recent anchor={anchor} newest={newest} close={() => setAnchor(null)} open={open} page={page} />
       )}
-      <span>{said}</span>
-    </button>
+    </>
   );
 }
 
-export const mount = mounter<StatusProps>(StatusItem, { open: () => undefined });
+export const mount = mounter<StatusProps>(StatusItem, { open: () => undefined, page: () => undefined });

@@ -183,7 +183,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       page: (place, run_id) => tabs.page(place, run_id, panel.state.known(run_id)?.name),
       compare: (place, run_ids) => tabs.compare(place, run_ids),
     });
-    const status = new StatusLine(surroundings, () => void app.commands.execute(CommandIds.openPanel));
+    const status = new StatusLine(surroundings, {
+      open: () => void app.commands.execute(CommandIds.openPanel),
+      page: (place, run_id) => tabs.page(place, run_id, panel.state.known(run_id)?.name),
+    });
     const parts: Parts = { app, tracker, panel, inspector, status, settings, surroundings };
     addToShell(parts, restorer, bar);
     followNotebook(parts);

@@ -157,7 +157,7 @@ export class RunsPanel extends Follower {
     return mountPanel(this.node, this.client, state, {
       tab: this.tab,
       mismatch: this.mismatch,
-      compare: () => this.acts.compare(this.place, state.chosen.value === null ? null : [...state.chosen.value]),
+      compare: (run_ids) => this.acts.compare(this.place, run_ids),
       page: (run_id) => this.acts.page(this.place, run_id, state.known(run_id)?.name),
     });
   }
@@ -272,7 +272,7 @@ export class StatusLine extends Follower {
 
   constructor(
     surroundings: Surroundings,
-    private readonly open: () => void,
+    private readonly acts: { open: () => void; page: (place: Place, run_id: string) => void },
   ) {
     super(surroundings);
     this.removeClass("nbt-host");
@@ -284,6 +284,9 @@ export class StatusLine extends Follower {
   }
 
   protected mountView(): () => void {
-    return mountStatus(this.node, this.client, this.state, { open: this.open });
+    return mountStatus(this.node, this.client, this.state, {
+      open: this.acts.open,
+      page: (run_id) => this.acts.page(this.place, run_id),
+    });
   }
 }
