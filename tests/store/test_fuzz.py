@@ -163,6 +163,12 @@ class Copy:
         shutil.copytree(corpus, root, copy_function=shutil.copyfile)
         self.root = root
         self.good = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        self._seen = {path: self._look(path) for path in self.good}
+
+    @staticmethod
+    def _look(path: Path) -> tuple[int, ...]:
+        info = path.lstat()
+        return info.st_ino, info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
     def restore(self) -> None:
         """Put every file back as it was."""
@@ -170,11 +176,12 @@ class Copy:
             if path not in self.good and not path.is_dir():
                 path.unlink()
         for path, data in self.good.items():
-            if not path.exists() or path.stat().st_size != len(data) or path.read_bytes() != data:
+            if not path.exists() or self._look(path) != self._seen[path]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if path.exists():
                     path.chmod(0o644)
                 path.write_bytes(data)
+                self._seen[path] = self._look(path)
 
 
 @pytest.mark.parametrize("kind", KINDS)

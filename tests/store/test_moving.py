@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from click.testing import CliRunner
 
 from nbtrack.cli import cli
 from nbtrack.errors import InvalidInputError
-from nbtrack.store import FileStore, open_store
+from nbtrack.store import FileStore, moving, open_store
 from nbtrack.store.layout import MOVED_FILE
 from nbtrack.store.moving import move_store
 
@@ -22,17 +21,22 @@ from .promises.base import make_run
 WRITER = """
 import sys, time
 from nbtrack.store import open_store
-until, ids = time.monotonic() + float(sys.argv[2]), []
+until = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < until:
     writer = open_store(sys.argv[1]).create_run("0", "r")
     for step in range(20):
         writer.log_metric("m", step / 2)
     writer.log_artifact(writer.run_id.encode(), "a.txt")
     writer.end()
-    ids.append(writer.run_id)
+    print(writer.run_id, flush=True)
     time.sleep(0.02)
-print("\\n".join(ids))
 """
+
+
+@pytest.fixture
+def nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is about to begin a run, so that none has to be waited for."""
+    monkeypatch.setattr(moving, "QUIET_S", 0.05)
 
 
 @pytest.fixture
@@ -50,6 +54,7 @@ def contents(root: str) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in files if "index" not in p.relative_to(root).parts}
 
 
+@pytest.mark.usefixtures("nobody_writes")
 def test_moved_store_is_equal_and_found_from_the_old_place(source: FileStore, tmp_path: Path) -> None:
     before = contents(source.root)
     report = move_store(source.root, str(tmp_path / "new"))
@@ -63,11 +68,11 @@ def test_moved_store_is_equal_and_found_from_the_old_place(source: FileStore, tm
 
 
 def test_nothing_is_lost_while_processes_write(source: FileStore, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", WRITER, source.root, "4"]
+    words = [sys.executable, "-c", WRITER, source.root, "2"]
     writers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    time.sleep(1.5)
+    written = [writer.stdout.readline().strip() for writer in writers if writer.stdout is not None]
     move_store(source.root, str(tmp_path / "new"), wait_s=30)
-    written = [run_id for writer in writers for run_id in writer.communicate(timeout=60)[0].split()]
+    written += [run_id for writer in writers for run_id in writer.communicate(timeout=60)[0].split()]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     move_store(source.root, str(tmp_path / "new"))
     store = FileStore(tmp_path / "new")
@@ -78,6 +83,7 @@ def test_nothing_is_lost_while_processes_write(source: FileStore, tmp_path: Path
     assert list(store.check()) == []
 
 
+@pytest.mark.usefixtures("nobody_writes")
 def test_run_that_is_still_written_is_named_and_follows(source: FileStore, tmp_path: Path) -> None:
     writer = source.create_run("0", "live")
     writer.log_metric("m", 1.0)
@@ -89,6 +95,7 @@ def test_run_that_is_still_written_is_named_and_follows(source: FileStore, tmp_p
     assert len(FileStore(tmp_path / "new").get_metric_history(writer.run_id, "m")) == 2
 
 
+@pytest.mark.usefixtures("nobody_writes")
 def test_commit_made_in_the_old_folder_meanwhile_comes_on_top(source: FileStore, tmp_path: Path) -> None:
     move_store(source.root, str(tmp_path / "new"))
     FileStore(tmp_path / "new").append_commit("clf", {"action": "edit", "note": "new"})
@@ -112,6 +119,7 @@ def test_folder_that_holds_something_else_is_refused(source: FileStore, tmp_path
     assert not (tmp_path / "old" / MOVED_FILE).exists()
 
 
+@pytest.mark.usefixtures("nobody_writes")
 def test_command_moves_and_answers_in_json(source: FileStore, tmp_path: Path) -> None:
     words = ["store", "move", str(tmp_path / "new"), "--store", source.root]
     done = CliRunner().invoke(cli, words)
