@@ -54,8 +54,8 @@ export class Loader {
   readonly runs: Signal<Runs | null> = signal(null);
   /** Whether the table is fetched block by block. */
   readonly large = signal(false);
-  /** The newest runs of a large table: what is drawn until the user chooses, wherever the table is scrolled to. */
-  readonly newest: Signal<readonly string[]> = signal([]);
+  /** The first runs of a large table: what is drawn until the user chooses, wherever the table is scrolled to. */
+  readonly first: Signal<readonly string[]> = signal([]);
   /** How many runs a large table has before any filter. */
   readonly all = signal(0);
   /** The runs that fit the query; null for all. */
@@ -155,9 +155,9 @@ export class Loader {
       await this.blocks.load();
       if (this.question().filter === (this.options.query ?? "")) {
         this.all.value = this.blocks.runs.value?.total ?? 0;
-        if (this.blocks.runs.value?.offset === 0 && this.my.sort.value.length === 0) {
-          this.newest.value = this.blocks.runs.value.run_ids.slice(0, FIRST_DRAWN);
-        }
+      }
+      if (this.blocks.runs.value?.offset === 0) {
+        this.first.value = this.blocks.runs.value.run_ids.slice(0, FIRST_DRAWN);
       }
       this.my.filterFailure.value = null;
     } catch (error) {

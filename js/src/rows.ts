@@ -27,6 +27,8 @@ export const columnId = (column: { kind: string; key: string }): string => `${co
 export const NAME_ID = "attribute:run_name";
 export const NOTE_ID = "tag:nbtrack.note";
 
+/** A column that fewer than one run in so many has is rare. */
+const RARE = 5;
 const ORDER: readonly ColumnKind[] = ["metric", "curve", "param", "tag", "derived", "attribute"];
 /** Attributes that the name column, its mark or the derived columns already say. */
 const SAID: ReadonlySet<string> = new Set([
@@ -72,6 +74,20 @@ interface Candidate extends ShownColumn {
   usual: boolean;
 }
 
+const rarities = new WeakMap<readonly Value[], boolean>();
+
+/** Whether few of the runs at hand have a value: such a column stands behind the others of its kind. */
+function isRare(values: readonly Value[]): boolean {
+  const known = rarities.get(values);
+  if (known !== undefined) {
+    return known;
+  }
+  const there = values.filter((value) => value !== null && value !== undefined).length;
+  const rare = there > 0 && there * RARE < values.length;
+  rarities.set(values, rare);
+  return rare;
+}
+
 /** Everything that could be shown beside the name, in its own order. */
 export function candidates(runs: Runs, layout: Layout = PLAIN): Candidate[] {
   const found: Candidate[] = [];
@@ -102,9 +118,12 @@ export function candidates(runs: Runs, layout: Layout = PLAIN): Candidate[] {
     return typeof from === "number" && typeof to === "number" ? to - from : null;
   });
   found.push({ ...derived("start_time", start), usual: true }, { ...derived("duration", durations), usual: false });
+  // Of a large table only some rows are at hand: what is rare among them may be common elsewhere.
+  const rank = (column: Candidate): number =>
+    2 * ORDER.indexOf(column.kind) + (runs.whole && isRare(column.values) ? 1 : 0);
   return found
-    .map((column, index) => ({ column, index }))
-    .sort((a, b) => ORDER.indexOf(a.column.kind) - ORDER.indexOf(b.column.kind) || a.index - b.index)
+    .map((column, index) => ({ column, index, rank: rank(column) }))
+    .sort((a, b) => a.rank - b.rank || a.index - b.index)
     .map(({ column }) => column);
 }
 

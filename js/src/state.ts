@@ -161,7 +161,7 @@ function rowsOf(my: Choices, { runs, fits }: Loader, columns: ReadonlySignal<Sho
 
 /** What follows from the runs at hand and the user's choices. */
 function derive(my: Choices, loader: Loader) {
-  const { runs, base, large, all, newest, groups: told } = loader;
+  const { runs, base, large, all, groups: told } = loader;
   const baseline = computed(() => {
     const run_id = my.layout.value.baseline;
     const at = [runs.value, base.value].find((one) => run_id !== null && one?.run_ids.includes(run_id));
@@ -188,7 +188,11 @@ function derive(my: Choices, loader: Loader) {
   const items = computed<Item[] | null>(() => (heads.value === null ? null : itemsOf(heads.value, my.open.value)));
   const fitting = computed(() => (large.value ? (runs.value?.total ?? 0) : rows.value.length));
   const count = computed(() => items.value?.length ?? fitting.value);
-  const first = steadyList(() => [...(large.value ? newest.value : (runs.value?.run_ids.slice(0, FIRST_DRAWN) ?? []))]);
+  const first = steadyList(() =>
+    large.value
+      ? [...loader.first.value]
+      : rows.value.slice(0, FIRST_DRAWN).map((row) => runs.value?.run_ids[row] ?? ""),
+  );
   const marked = computed<ReadonlySet<string>>(() => new Set(first.value));
   const selected = computed<ReadonlySet<string>>(() => my.chosen.value ?? marked.value);
   const total = computed(() => (large.value ? Math.max(all.value, fitting.value) : (runs.value?.run_ids.length ?? 0)));

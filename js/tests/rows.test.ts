@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClient, wineRuns } from "../src/clients/fake";
+import { FakeClient, type FakeRun, wineRuns } from "../src/clients/fake";
 import { merged } from "../src/merge";
 import { bestRows, filterRows, nextSort, type ShownColumn, shownColumns, sortRows } from "../src/rows";
 import type { Runs } from "../src/wire";
@@ -92,4 +92,15 @@ test("words are looked for in what a run says now, also where only what changed 
   assert.ok(after);
   assert.deepEqual(filterRows(after, "renamed"), [1]);
   assert.deepEqual(filterRows(after, "n_estimators=100"), [0]);
+});
+
+test("a metric that few runs have stands behind those that most have", async () => {
+  const runs: FakeRun[] = Array.from({ length: 12 }, (_, i) => ({
+    run_id: String(i).padStart(32, "0"),
+    run_name: `run-${i}`,
+    metrics: i === 0 ? { aaa: 1, loss: 0.5 } : { loss: i },
+    params: { lr: "3", ...(i === 1 ? { early: "1" } : {}) } as Record<string, string>,
+  }));
+  const keys = shownColumns(await new FakeClient(runs).call({ op: "runs" }), true).map((one) => one.key);
+  assert.deepEqual(keys.slice(0, 4), ["loss", "aaa", "lr", "early"]);
 });

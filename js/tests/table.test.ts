@@ -339,3 +339,24 @@ test("when a run logs, its own cells alone are touched", async () => {
     "another row was touched",
   );
 });
+
+test("until the user chooses, what is drawn are the first rows as they are filtered and sorted", async () => {
+  const runs: FakeRun[] = Array.from({ length: 20 }, (_, i) => ({
+    run_id: String(i).padStart(32, "0"),
+    run_name: i % 2 === 0 ? `even-${i}` : `odd-${i}`,
+    metrics: { accuracy: i / 20 },
+  }));
+  const { state } = await table(runs);
+  state.filter.value = "odd";
+  state.sort.value = [{ column: "metric:accuracy", descending: true }];
+  await settle();
+  const drawn = [...state.selected.value].map((id) => state.known(id)?.name);
+  assert.deepEqual(
+    drawn,
+    [19, 17, 15, 13, 11, 9, 7, 5].map((i) => `odd-${i}`),
+  );
+  state.toggle(runs[0]?.run_id ?? "");
+  state.filter.value = "even-4";
+  await settle();
+  assert.equal(state.selected.value.size, 9, "what was chosen stays");
+});
