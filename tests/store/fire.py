@@ -181,8 +181,7 @@ def kill_rounds(root: str, acks: str, rounds: str, writers: str, first_round: st
         ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         if slow or set(ends) != {-signal.SIGKILL}:
             raise SystemExit(f"round {number}: a writer ended by itself or got stuck: {ends}, {[f.name for f in slow]}")
-        dead += [run for file in files if (run := last_run(file))]
-        dead = list(dict.fromkeys([*dead, *picked]))
+        dead = list(dict.fromkeys([*dead, *(run for file in files if (run := last_run(file))), *picked]))
     return {"rounds": int(rounds), "kills": int(rounds) * int(writers)}
 
 

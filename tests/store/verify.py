@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from nbtrack.entities import Run
 from nbtrack.errors import DamageWarning
 from nbtrack.store import FileStore
 from nbtrack.store.base import Store
@@ -96,11 +97,12 @@ def missing_of(store: Store, run_id: str, acks: list[list[Any]]) -> list[str]:
         lost.append(f"{run_id}: shown {run.info.status}, expected {statuses}")
     sessions = sum(op in {"create", "resume"} for op, *_ in acks) + 1
     for key, expected in values.items():
-        lost += _missing_values(store, run_id, key, expected, sessions)
+        lost += _missing_values(store, run, key, expected, sessions)
     return lost
 
 
-def _missing_values(store: Store, run_id: str, key: str, expected: list[float], sessions: int) -> list[str]:
+def _missing_values(store: Store, run: Run, key: str, expected: list[float], sessions: int) -> list[str]:
+    run_id = run.run_id
     history = store.get_metric_history(run_id, key)
     found = history.value.tolist()
     at = 0
@@ -113,7 +115,7 @@ def _missing_values(store: Store, run_id: str, key: str, expected: list[float], 
         return [f"{run_id}: {key} has {len(found)} values, {len(expected)} were logged"]
     if history.step.tolist() != list(range(len(found))):
         return [f"{run_id}: {key} counts {history.step.tolist()[:20]}…"]
-    summary = store.get_run(run_id).summaries[key]
+    summary = run.summaries[key]
     if (summary.last, summary.count, summary.max) != (found[-1], len(found), max(found)):
         return [f"{run_id}: {key} summary {summary}"]
     return []
