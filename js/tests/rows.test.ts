@@ -98,7 +98,7 @@ test("a metric that few runs have stands behind those that most have", async () 
   const runs: FakeRun[] = Array.from({ length: 12 }, (_, i) => ({
     run_id: String(i).padStart(32, "0"),
     run_name: `run-${i}`,
-    metrics: i === 0 ? { aaa: 1, loss: 0.5 } : { loss: i },
+    metrics: { loss: i, ...(i === 0 ? { aaa: 1 } : {}) } as Record<string, number>,
     params: { lr: "3", ...(i === 1 ? { early: "1" } : {}) } as Record<string, string>,
   }));
   const keys = shownColumns(await new FakeClient(runs).call({ op: "runs" }), true).map((one) => one.key);
