@@ -76,7 +76,8 @@ function VersionRow({ client, state, model, version }: VersionProps) {
   const uri = `models:/${model.name}/${version.version}`;
   const [asked, setAsked] = useState(false);
   const servers = useServers(client, state, asked ? [uri] : [], action.busy === "serve");
-  const unready = servers.filter((server) => server.status !== "ready"); // those that are have a tab of their own
+  const unready = servers.filter((server) => server.status !== "ready");
+  const ready = servers.filter((server) => server.status === "ready"); // they have a tab of their own
   const serve = (): void => {
     setAsked(true);
     void action.run("serve", () => client.call({ op: "serve", model_uri: uri }), servedText);
@@ -131,6 +132,15 @@ function VersionRow({ client, state, model, version }: VersionProps) {
       )}
       {unready.map((server) => (
         <ServerView key={server.server_id} client={client} state={state} server={server} />
+      ))}
+      {ready.map((server) => (
+        <p key={server.server_id} class="nbt-note" data-nbt="served-at">
+          {trans.__("It answers at")}{" "}
+          <a href={server.url} target="_blank" rel="noreferrer noopener">
+            {server.url}
+          </a>
+          {trans.__("; try it and stop it under Servers.")}
+        </p>
       ))}
       {action.failure && <ErrorBanner failure={action.failure} dismiss={action.clear} />}
       {target !== null && (
