@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from nbtrack.bridge.foreign import (
@@ -22,7 +23,7 @@ from nbtrack.registry.ledger import ledger
 from nbtrack.registry.sources import find_source
 from nbtrack.store import FileStore
 from nbtrack.store.base import Store
-from nbtrack.store.bulk import EndedRun, add_ended_run, checked_key, known_runs
+from nbtrack.store.bulk import EndedRun, EndedRuns, are_good_keys, checked_key, known_runs
 from nbtrack.store.collecting import no_collecting
 
 Progress = Callable[[int, int], None]
@@ -79,16 +80,20 @@ class _Import:
         known = known_runs(self.store)
         total, done = self.source.count(), 0
         self.named = {one.key: one for one in self.source.experiments()}
-        for run in self.source.runs(frozenset(known)):
-            done += 1
-            if progress is not None and (done % _TELL_EVERY == 0 or done == total):
-                progress(done, total)
-            if run is None:
-                continue
-            try:
-                self._add_run(run)
-            except (NbtrackError, OSError, ValueError) as error:
-                self.report.problems.append(f"run {run.run_id}: left out; {error}")
+        with EndedRuns(self.store) as written:
+            for run in self.source.runs(frozenset(known)):
+                done += 1
+                if progress is not None and (done % _TELL_EVERY == 0 or done == total):
+                    progress(done, total)
+                if run is None:
+                    continue
+                try:
+                    self._add_run(run, written)
+                except (NbtrackError, OSError, ValueError) as error:
+                    self.report.problems.append(f"run {run.run_id}: left out; {error}")
+        for ended, failure in written.failed:
+            self.report.problems.append(f"run {ended.run_id}: left out; {failure}")
+            self._count(ended, -1)
         for one in self.named.values():
             if one.tags:  # it has something to say even without runs
                 self._experiment_id(one.key)
@@ -128,7 +133,7 @@ class _Import:
             self.store.edit_experiment(made, deleted=True)
         return made
 
-    def _add_run(self, run: ForeignRun) -> None:
+    def _add_run(self, run: ForeignRun, written: EndedRuns) -> None:
         report = self.report
         tags = {_TAGS.get(key, key): value for key, value in run.tags.items()}
         if run.user:
@@ -148,16 +153,24 @@ class _Import:
         )
         if not self.dry_run:
             ended.artifacts = self._artifacts(run)
-            add_ended_run(self.store, ended)
-            if run.deleted:
-                self.store.edit_run(run.run_id, deleted=True)
-        report.runs += 1
-        report.deleted += run.deleted
-        report.params += len(ended.params)
-        report.tags += len(ended.tags)
-        report.metric_values += sum(map(len, ended.metrics.values()))
-        report.inputs += len(run.inputs)
-        report.artifacts += len(run.artifacts) if self.dry_run else len(ended.artifacts)
+            written.add(ended, partial(self._delete, run.run_id) if run.deleted else None)
+        else:
+            report.deleted += run.deleted
+            report.artifacts += len(run.artifacts)
+        self._count(ended, 1)
+
+    def _delete(self, run_id: str) -> None:
+        self.store.edit_run(run_id, deleted=True)
+        self.report.deleted += 1
+
+    def _count(self, run: EndedRun, sign: int) -> None:
+        report = self.report
+        report.runs += sign
+        report.params += sign * len(run.params)
+        report.tags += sign * len(run.tags)
+        report.metric_values += sign * sum(map(len, run.metrics.values()))
+        report.inputs += sign * len(run.inputs)
+        report.artifacts += sign * len(run.artifacts)
 
     def _artifacts(self, run: ForeignRun) -> list[Artifact]:
         found = []
@@ -271,8 +284,10 @@ def clean_name(name: str) -> str:
         return shown or "run"
 
 
-def _good(given: Mapping[str, Any], report: ImportReport) -> dict[str, Any]:
+def _good(given: Mapping[str, Any], report: ImportReport) -> Mapping[str, Any]:
     """Leave out what no key of ours can name."""
+    if are_good_keys(given):
+        return given
     found = {}
     for key, value in given.items():
         try:

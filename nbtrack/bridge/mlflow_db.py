@@ -149,10 +149,10 @@ class MlflowDatabase(Source):
             "end_time",
             "lifecycle_stage",
             "user_id",
+            "artifact_uri",
         )
         params, tags = self._texts("params"), self._texts("tags")
-        metrics = Merged(self._rows("metrics", ("run_uuid", "key", "value", "timestamp", "step", "is_nan"), "run_uuid"))
-        places: dict[str, str | None] = dict(self._rows("runs", ("run_uuid", "artifact_uri")))
+        metrics = Merged(self._points())
         for row in self._rows("runs", columns, "run_uuid"):
             key = row[0]
             run_id = _run_id(str(key))
@@ -160,15 +160,27 @@ class MlflowDatabase(Source):
                 self.report.known += 1
                 yield None
                 continue
-            run = _run_of(run_id, row)
-            run.params, run.tags = params.of(key), tags.of(key)
+            run = _run_of(run_id, row, params.of(key), tags.of(key))
             run.metrics = points_of(metrics.of(key))
-            run.name = run.tags.pop("mlflow.runName", "") or run.name
             if run_id != key:
                 run.tags["nbtrack.mlflow.run_id"] = str(key)
-            run.inputs = inputs.get(key, [])
-            self._add_files(run, str(key), places.get(key) or "")
+            if key in inputs:
+                run.inputs = inputs[key]
+            if row[-1] or self._models_of:
+                self._add_files(run, str(key), row[-1] or "")
             yield run
+
+    def _points(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the points of metrics as ``(run, key, ms, value or None, step)``, numbers for sure."""
+        known = self._columns.get("metrics", set())
+        if not {"run_uuid", "key", "value"} <= known:
+            return iter(())
+        at, step, is_nan = (name if name in known else "0" for name in ("timestamp", "step", "is_nan"))
+        return self._db.execute(
+            f"select run_uuid, key, cast(ifnull({at}, 0) as integer),"  # noqa: S608 - names of this file
+            f" case when {is_nan} then null else cast(value as real) end, cast(ifnull({step}, 0) as integer)"
+            " from metrics order by run_uuid"
+        )
 
     def _texts(self, table: str) -> Texts:
         """Return the texts of every run, each run's as one JSON object: a row for each of them costs twice as much."""
@@ -359,17 +371,19 @@ class MlflowDatabase(Source):
         return None, None
 
 
-def _run_of(run_id: str, row: tuple[Any, ...]) -> ForeignRun:
-    _, experiment, name, status, start, end, stage, user = row
+def _run_of(run_id: str, row: tuple[Any, ...], params: dict[str, str], tags: dict[str, str]) -> ForeignRun:
+    _, experiment, name, status, start, end, stage, user, _ = row
     return ForeignRun(
         run_id=run_id,
         experiment=str(experiment),
-        name=str(name or run_id[:8]),
+        name=tags.pop("mlflow.runName", "") or str(name or run_id[:8]),
         status=_STATUSES.get(str(status), "KILLED"),  # RUNNING cannot be true of a run that is only read here
         start_time_ms=int(start or 0),
         end_time_ms=None if end is None else int(end),
         deleted=stage == "deleted",
         user=str(user or ""),
+        params=params,
+        tags=tags,
     )
 
 

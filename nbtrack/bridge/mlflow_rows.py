@@ -58,14 +58,17 @@ class Merged:
 
 
 def points_of(rows: list[tuple[Any, ...]]) -> dict[str, list[Point]]:
+    """Return the points by their keys; rows are those of ``(run, key, ms, value or None, step)``."""
     found: dict[str, list[Point]] = {}
-    for _, key, value, at, step, is_nan in rows:
-        point = (int(at or 0), nan if is_nan or value is None else float(value), int(step or 0))
+    several = False
+    for _, key, at, value, step in rows:
+        point = (at, nan if value is None else value, step)
         if key in found:
             found[key].append(point)
+            several = True
         else:
             found[key] = [point]
-    for points in found.values():
-        if len(points) > 1:
+    if several:
+        for points in found.values():
             points.sort(key=_STEP)  # the latest is that of the highest step, as in MLflow
     return found

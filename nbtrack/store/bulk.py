@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import isfinite
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from nbtrack.store.file_store import FileStore
 
 Point = tuple[int, float, int]  # ms since 1970 UTC, value, step
+_BATCH_BYTES: Final = 1 << 17
+_good_keys: set[str] = set()
+_MAX_KEYS: Final = 8192
 _FLAGS: Final = (
     os.O_WRONLY
     | os.O_CREAT
@@ -54,7 +58,7 @@ class EndedRun:
 
 
 def known_runs(store: FileStore) -> set[str]:
-    """Return the ids of all runs of a store, from the names of its files alone."""
+    """Return the ids of all runs of a store, from their files; an empty one is what is left of a killed import."""
     found: set[str] = set()
     try:
         days = os.listdir(f"{store.root}/{RUNS}")
@@ -62,13 +66,13 @@ def known_runs(store: FileStore) -> set[str]:
         return found
     for day in days:
         try:
-            names = os.listdir(f"{store.root}/{RUNS}/{day}")
+            with os.scandir(f"{store.root}/{RUNS}/{day}") as entries:
+                for entry in entries:
+                    parts = split_run_file(entry.name)
+                    if parts is not None and not parts[1] and entry.stat(follow_symlinks=False).st_size:
+                        found.add(parts[0])
         except OSError:
             continue
-        for name in names:
-            parts = split_run_file(name)
-            if parts is not None and not parts[1]:
-                found.add(parts[0])
     return found
 
 
@@ -82,41 +86,132 @@ def add_ended_run(store: FileStore, run: EndedRun) -> None:
     InvalidInputError
         If a name or key of it is not acceptable; nothing is written then.
     """
+    _put(_path_of(store, run), _log_of(run))
+
+
+class EndedRuns:
+    """Puts very many runs into a store, from a thread of its own while the caller reads on.
+
+    Making a file keeps the system busy for longer than all that is done in Python for it. To be used in a ``with``
+    statement, at whose end all is written.
+
+    Parameters
+    ----------
+    store
+        Where they go.
+    """
+
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
+        self._batch: list[tuple[str, bytes, EndedRun, Callable[[], None] | None]] = []
+        self._size = 0
+        self._queue: Queue[list[tuple[str, bytes, EndedRun, Callable[[], None] | None]] | None] = Queue(4)
+        self._thread = Thread(target=self._work, name="nbtrack-import", daemon=True)
+        self.failed: list[tuple[EndedRun, Exception]] = []
+
+    def __enter__(self) -> EndedRuns:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._queue.put(self._batch)
+        self._queue.put(None)
+        self._thread.join()
+
+    def add(self, run: EndedRun, then: Callable[[], None] | None = None) -> None:
+        """Have a run written, and `then` called; what goes wrong with that is in `failed` at the end.
+
+        Raises
+        ------
+        InvalidInputError
+            If a name or key of it is not acceptable; it is left out then.
+        """
+        data = _log_of(run)
+        self._batch.append((_path_of(self._store, run), data, run, then))
+        self._size += len(data)
+        if self._size > _BATCH_BYTES:
+            self._queue.put(self._batch)
+            self._batch, self._size = [], 0
+
+    def _work(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            for path, data, run, then in batch:
+                try:
+                    _put(path, data)
+                    if then is not None:
+                        then()
+                except Exception as error:  # whatever it is: it is this run's, the next may do
+                    self.failed.append((run, error))
+
+
+def _path_of(store: FileStore, run: EndedRun) -> str:
     day = day_of_id(check_run_id(run.run_id)) or day_of(check_time("start time", run.start_time_ms))
-    path = f"{store.root}/{RUNS}/{day}/{run.run_id}{LOG_SUFFIX}"
-    data = _log_of(run)
-    with explained(f"run {run.run_id}", path):
-        try:
-            fd = _open(path)
-        except FileExistsError:
-            raise AlreadyExistsError(f"run {run.run_id}: is in this store already.") from None
-        try:
-            write_all(fd, data)
-        except BaseException:
-            os.unlink(path)
-            raise
-        finally:
-            os.close(fd)
+    return f"{store.root}/{RUNS}/{day}/{run.run_id}{LOG_SUFFIX}"
 
 
-def _open(path: str) -> int:
+def _put(path: str, data: bytes) -> None:
     try:
-        return os.open(path, _FLAGS, 0o666)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return os.open(path, _FLAGS, 0o666)
+        fd = os.open(path, _FLAGS, 0o666)
+    except OSError as error:
+        fd = _open_otherwise(path, error)
+    try:
+        written = os.write(fd, data)
+        if written != len(data):
+            write_all(fd, memoryview(data)[written:])
+    except BaseException as error:
+        os.unlink(path)
+        if isinstance(error, OSError):
+            with explained(f"run {_run_in(path)}", path):
+                raise
+        raise
+    finally:
+        os.close(fd)
 
 
-@lru_cache(maxsize=8192)
+def _open_otherwise(path: str, error: OSError) -> int:
+    """Open a log whose folder is not there yet, or which a killed import has left empty."""
+    with explained(f"run {_run_in(path)}", path):
+        if isinstance(error, FileNotFoundError):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return os.open(path, _FLAGS, 0o666)
+        if not isinstance(error, FileExistsError):
+            raise error
+        if os.lstat(path).st_size:
+            raise AlreadyExistsError(f"run {_run_in(path)}: is in this store already.") from None
+        return os.open(path, _FLAGS & ~(os.O_CREAT | os.O_EXCL))
+
+
+def _run_in(path: str) -> str:
+    return os.path.basename(path).removesuffix(LOG_SUFFIX)
+
+
+def are_good_keys(keys: Mapping[str, Any]) -> bool:
+    """Return whether all are known to be good keys of params, metrics and tags, without looking at each of them."""
+    return _good_keys.issuperset(keys)
+
+
 def checked_key(key: str) -> str:
     """Return a key that may name a param, metric or tag; checked once, though ten thousand runs have it."""
-    return check_key(key)
+    if key not in _good_keys:
+        if len(_good_keys) >= _MAX_KEYS:
+            _good_keys.clear()
+        _good_keys.add(check_key(key))
+    return key
+
+
+def _clean_texts(texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Return texts by good keys as a log may hold them: most often just what was given."""
+    try:
+        if are_good_keys(texts) and "".join(texts.values()).isascii():
+            return texts
+    except TypeError:  # not all of them are text
+        pass
+    return {checked_key(key): clean_text(value) for key, value in texts.items()}
 
 
 def _log_of(run: EndedRun) -> bytes:
     base = run.start_time_ms
-    params = {checked_key(key): clean_text(value) for key, value in run.params.items()}
-    tags = {checked_key(key): clean_text(value) for key, value in run.tags.items()}
+    params, tags = _clean_texts(run.params), _clean_texts(run.tags)
     told = b',"params":%b' % dumps(params) if params else b""  # as JSON, which stands in the log twice
     tagged = b',"tags":%b' % dumps(tags) if tags else b""
     name, experiment = dumps(check_run_name(run.run_name)), dumps(run.experiment_id)
@@ -127,14 +222,21 @@ def _log_of(run: EndedRun) -> bytes:
         log.add(b'{"t":0%b}\n' % told)
     last: dict[str, list[Any]] = {}
     single: dict[tuple[int, int], dict[str, float | str]] = {}
+    if not are_good_keys(run.metrics):
+        for key in run.metrics:
+            checked_key(key)
     for key, points in run.metrics.items():
         if len(points) == 1:  # logged together, most likely: one line
             at, value, step = points[0]
             shown = value if isfinite(value) else to_json_number(value)
-            single.setdefault((at - base, step), {})[checked_key(key)] = shown
-            last[key] = [step, at - base, shown, shown, shown, 1, step, step]
+            at -= base
+            if (at, step) in single:
+                single[at, step][key] = shown
+            else:
+                single[at, step] = {key: shown}
+            last[key] = [step, at, shown, shown, shown, 1, step, step]
         elif points:
-            last[checked_key(key)] = log.add_points(key, points, base)
+            last[key] = log.add_points(key, points, base)
     for (at, step), values in single.items():
         log.add(dumps((at, step, values), None, NEWLINE))
     for record in _records(run):

@@ -239,3 +239,24 @@ def test_database_that_is_damaged_further_on_gives_what_came_before(late: Path, 
     )
     assert report.runs == len(store.search_runs(max_results=5000)) > 1000
     assert not list(store.check())
+
+
+def test_run_whose_file_a_killed_import_left_empty_is_imported_again(first: Path, store: Store, tmp_path: Path) -> None:
+    import_runs(first, store)
+    (log,) = (tmp_path / "store" / "runs").glob(f"*/{RUN}.jsonl")
+    whole = log.read_bytes()
+    log.write_bytes(b"")
+    report = import_runs(first, store)
+    assert (report.runs, report.known) == (1, 1)
+    assert log.read_bytes() == whole
+
+
+def test_run_that_cannot_be_written_is_told_and_not_counted(first: Path, store: Store, tmp_path: Path) -> None:
+    with sqlite3.connect(first) as db:
+        db.execute("update runs set start_time = 86400000 where run_uuid = ?", (GONE,))
+    (tmp_path / "store" / "runs").mkdir(exist_ok=True)
+    (tmp_path / "store" / "runs" / "1970-01-02").write_text("a file in the place of the folder")
+    report = import_runs(first, store)
+    assert [found.run_id for found in store.search_runs()] == [RUN]
+    assert (report.runs, report.deleted, report.params) == (1, 0, 1)
+    assert any(problem.startswith(f"run {GONE}: left out") for problem in report.problems)
