@@ -1,4 +1,7 @@
-"""``POST nbtrack/api/call`` answers one request of the user interface, ``GET nbtrack/api/health`` says who is here."""
+"""``POST nbtrack/api/call`` answers one request of the user interface, ``GET nbtrack/api/health`` says who is here.
+
+``GET nbtrack/api/stores`` lists the stores that may be shown together.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tornado import web
 
 from nbtrack._version import __version__
 from nbtrack.errors import StoreError
-from nbtrack.lab.place import OutsideRootError, find_store
+from nbtrack.lab.place import OutsideRootError, find_stores, stores_below
 
 # Whoever may read and write the notebooks of this server may do so with the runs beside them.
 AUTH_RESOURCE = "contents"
@@ -26,7 +29,7 @@ _importing = Lock()
 class Call(msgspec.Struct, forbid_unknown_fields=True):
     """One question: `request` as in ``nbtrack.wire.messages``, for the store of the notebook at `path`.
 
-    `stores` names several, which are then read as one.
+    `stores` names several, which are then read as one; an empty name is the notebook's own.
     """
 
     request: msgspec.Raw
@@ -45,8 +48,7 @@ def reply_to(call: Call, root: Path) -> bytes:
         from nbtrack.wire.answer import answer_json
 
     try:
-        hints: list[str | None] = [*call.stores] or [call.store]
-        uris = [find_store(root, call.path, hint) for hint in hints]
+        uris = find_stores(root, call.path, call.stores or [call.store or ""])
     except StoreError as error:
         return failure_json("no_store", str(error))
     return answer_json(lambda: open_stores(uris), bytes(call.request), owner="jupyter")
@@ -93,8 +95,21 @@ class HealthHandler(APIHandler):  # type: ignore[misc]
         await self.finish({"ok": True, "version": __version__})
 
 
+class StoresHandler(APIHandler):  # type: ignore[misc]
+    """Says which stores lie below the folder that the server shows."""
+
+    auth_resource = AUTH_RESOURCE
+
+    @web.authenticated
+    @authorized  # type: ignore[untyped-decorator]
+    async def get(self) -> None:
+        """Answer with their paths, relative to that folder."""
+        root = Path(self.settings["server_root_dir"]).expanduser()
+        await self.finish({"ok": True, "stores": await asyncio.to_thread(stores_below, root)})
+
+
 def add_handlers(app: Any) -> None:
     """Add our handlers to a Jupyter server's web application, below its base URL."""
     base = app.settings["base_url"]
-    handlers = [("call", CallHandler), ("health", HealthHandler)]
+    handlers = [("call", CallHandler), ("health", HealthHandler), ("stores", StoresHandler)]
     app.add_handlers(".*$", [(url_path_join(base, "nbtrack", "api", name), handler) for name, handler in handlers])

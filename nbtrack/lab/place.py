@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from nbtrack.errors import InvalidInputError, StoreNotFoundError
 from nbtrack.store import ENVIRONMENT_VARIABLE, FOLDER_NAME, in_use, to_path
 from nbtrack.store.layout import STORE_FILE
 
 _SERVERS = ("http://", "https://")
+# A look around for stores is a courtesy: it ends after so many folders, and goes no deeper.
+_MOST_FOLDERS: Final = 2000
+_MOST_STORES: Final = 100
+_DEEPEST: Final = 5
+_NO_WORK: Final = frozenset({"node_modules", "site-packages", "__pycache__", "mlruns"})
 
 
 class OutsideRootError(InvalidInputError):
@@ -74,7 +82,6 @@ def _named_server(url: str) -> str:
 def find_store(root: Path, notebook: str, hint: str | None = None) -> str:
     """Return the folder of the store that a notebook uses, or the address of its team's server.
 
-
     Parameters
     ----------
     root
@@ -107,3 +114,47 @@ def find_store(root: Path, notebook: str, hint: str | None = None) -> str:
     raise StoreNotFoundError(
         f"store: there is none in {folder.name!r} or above. Run a cell that starts with %%track, and there will be."
     )
+
+
+def find_stores(root: Path, notebook: str, hints: Sequence[str]) -> list[str]:
+    """Return several stores that are shown together, each once; an empty hint is the notebook's own.
+
+    One that is not there is left out, for it may come back; raises StoreNotFoundError if none is there.
+    """
+    found: dict[str, None] = {}
+    missing: StoreNotFoundError | None = None
+    for hint in hints:
+        try:
+            found[find_store(root, notebook, hint or None)] = None
+        except StoreNotFoundError as error:
+            missing = error
+    if missing is not None and not found:
+        raise missing
+    return list(found)
+
+
+def stores_below(root: Path) -> list[str]:
+    """Return the stores in a folder and below it, as paths relative to it, those that lie highest first.
+
+    Hidden folders, links and folders of libraries are passed over, and no more than 2,000 folders are looked into.
+    """
+    found: list[str] = []
+    waiting = deque([(root, 0)])
+    looked = 0
+    while waiting and looked < _MOST_FOLDERS and len(found) < _MOST_STORES:
+        folder, depth = waiting.popleft()
+        looked += 1
+        if _is_store(folder / FOLDER_NAME):
+            found.append((folder / FOLDER_NAME).relative_to(root).as_posix())
+        if depth < _DEEPEST:
+            waiting.extend((below, depth + 1) for below in _folders_in(folder))
+    return found
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
+    except OSError:
+        return []  # nobody may look into it: then there is nothing to show
+    return [folder / name for name in names if not name.startswith(".") and name not in _NO_WORK]

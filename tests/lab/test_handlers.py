@@ -99,7 +99,14 @@ async def test_health_answers_with_our_version(jp_fetch: Any) -> None:
     assert reply == {"ok": True, "version": __version__}
 
 
-@pytest.mark.parametrize(("method", "name"), [("POST", "call"), ("GET", "health")])
+async def test_stores_answers_with_those_below_the_root(jp_fetch: Any, jp_root_dir: Path) -> None:
+    (jp_root_dir / "final").mkdir()
+    make_store(jp_root_dir / "final", "a")
+    reply = json.loads((await jp_fetch("nbtrack", "api", "stores")).body)
+    assert reply == {"ok": True, "stores": ["final/.nbtrack"]}
+
+
+@pytest.mark.parametrize(("method", "name"), [("POST", "call"), ("GET", "health"), ("GET", "stores")])
 async def test_every_handler_without_token_answers_403(jp_fetch: Any, method: str, name: str) -> None:
     body = call({"op": "runs"}) if method == "POST" else None
     with pytest.raises(HTTPClientError, match="403"):
@@ -114,7 +121,7 @@ async def test_every_route_of_ours_is_in_the_test_above(jp_serverapp: Any) -> No
         if "nbtrack" in getattr(getattr(rule.matcher, "regex", None), "pattern", "")
     }
     proxy = {name for name in ours if "(" in name}  # to a model server: test_proxy.py tries it without a token
-    assert ours - proxy == {"call", "health"}
+    assert ours - proxy == {"call", "health", "stores"}
     assert len(proxy) == 1
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nbtrack.errors import StoreNotFoundError
-from nbtrack.lab.place import OutsideRootError, find_store, notebook_folder
+from nbtrack.lab.place import OutsideRootError, find_store, find_stores, notebook_folder, stores_below
 
 from .conftest import make_store
 
@@ -80,3 +80,25 @@ def test_notebook_folder_of_a_path_that_escapes_raises(tmp_path: Path, path: str
 
 def test_notebook_folder_of_an_absolute_path_stays_in_the_root(tmp_path: Path) -> None:
     assert notebook_folder(tmp_path, "/etc/passwd") == tmp_path / "etc"
+
+
+def test_find_stores_returns_each_once_and_leaves_out_what_is_not_there(tmp_path: Path) -> None:
+    for name in ("a", "b", "empty"):
+        (tmp_path / name).mkdir()
+    make_store(tmp_path / "a", "a")
+    make_store(tmp_path / "b", "b")
+    both = [str(tmp_path / name / ".nbtrack") for name in ("a", "b")]
+    assert find_stores(tmp_path, "a/x.ipynb", ["", "../b/.nbtrack", "../a/.nbtrack"]) == both
+    assert find_stores(tmp_path, "empty/x.ipynb", ["", "../b/.nbtrack"]) == both[1:]
+    with pytest.raises(StoreNotFoundError, match="starts with %%track"):
+        find_stores(tmp_path, "empty/x.ipynb", ["", "../gone/.nbtrack"])
+
+
+def test_stores_below_finds_those_of_folders_and_none_of_links_libraries_or_hidden_ones(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "a" / "deep", root / "node_modules", root / ".hidden", outside):
+        folder.mkdir(parents=True)
+        make_store(folder, "run")
+    make_store(root, "run")
+    (root / "link").symlink_to(outside, target_is_directory=True)
+    assert stores_below(root) == [".nbtrack", "a/deep/.nbtrack"]
