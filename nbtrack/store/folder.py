@@ -109,7 +109,7 @@ def open_new_log(path: str, header: dict[str, Any]) -> tuple[int, int]:
     try:
         header.update(liveness.identity())
         if liveness.lock(fd):
-            header["lock"] = True
+            header |= {"lock": True, "dev": os.fstat(fd).st_dev}
         line = seal(header)
         write_all(fd, line)
     except BaseException:

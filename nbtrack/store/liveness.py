@@ -1,7 +1,8 @@
 """Tells whether the process that writes a log still lives: from facts where there are facts, never from a guess alone.
 
 1. A lock that is held proves life. The kernel drops a writer's lock when it dies, so on the same machine a free lock
-   proves its end: also across containers, and when the process lives on but has let go of the log.
+   proves its end: also across containers, and when the process lives on but has let go of the log. Only through
+   another mount of the same share its locks may not be seen: there a free one proves nothing.
 2. Without locks, but with the same boot and process namespace, the process table says it: pid *and* start time.
 3. For another host, a free lock is believed only if the log's modification time, which the writer touches every
    `BEAT_S` seconds, has not moved for three beats of the reader's own clock.
@@ -131,6 +132,14 @@ def _beats(path: str) -> bool:
     return now - since <= 3 * BEAT_S
 
 
+def _is_other_mount(header: Mapping[str, Any], path: str) -> bool:
+    """Return whether the log is seen through another mount than that which its writer, on this machine, writes to."""
+    try:
+        return header.get("dev") not in {None, os.stat(path).st_dev}
+    except OSError:
+        return False
+
+
 def verdict(header: Mapping[str, Any], path: str) -> tuple[bool, bool]:
     """Return ``(alive, final)`` for the writer that `header` describes: final is what can never turn out otherwise."""
     me = identity()
@@ -139,7 +148,8 @@ def verdict(header: Mapping[str, Any], path: str) -> tuple[bool, bool]:
         return True, False
     same_boot = bool(header.get("boot")) and header.get("boot") == me["boot"]
     same_machine = (header.get("host"), header.get("machine")) == (me["host"], me["machine"])
-    if held is not None and (same_boot or same_machine):
+    tells = not _is_other_mount(header, path) if same_boot else same_machine
+    if held is not None and tells:
         return False, True
     if same_boot and header.get("ns") == me["ns"] and header.get("start"):
         alive = process_start(int(header["pid"])) == header["start"]

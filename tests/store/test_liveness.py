@@ -70,6 +70,21 @@ def test_writer_before_the_last_boot_is_crashed(tmp_path: Path) -> None:
     assert status(tmp_path, run_id) == "CRASHED"
 
 
+def test_lock_that_is_free_proves_nothing_through_another_mount(tmp_path: Path) -> None:
+    """Each mount of a share by a program of its own (FUSE) may have its own locks."""
+    mine, _ = put_log(tmp_path, {})
+    assert status(tmp_path, mine) == "CRASHED"
+    for changes, age_s, expected in (
+        ({"dev": 1}, 7200, "RUNNING"),  # this very process: it lives
+        ({"dev": 1, "start": "1"}, 0, "CRASHED"),  # the process table knows that it does not
+        ({"dev": 1, "ns": "another"}, 0, "RUNNING"),  # in another container: its heart beats
+        ({"dev": 1, "ns": "another"}, 7200, "CRASHED"),
+        ({"dev": 1, "boot": "the-boot-before"}, 0, "CRASHED"),
+    ):
+        run_id, _ = put_log(tmp_path, changes, age_s)
+        assert status(tmp_path, run_id) == expected, changes
+
+
 def test_writer_on_another_host_is_believed_while_its_log_is_young(tmp_path: Path) -> None:
     for lock in (True, False):
         run_id, log = put_log(tmp_path, {**ELSEWHERE, "lock": lock})
