@@ -55,20 +55,43 @@ _KEYS: Final[dict[str, str]] = {
     r"|\b(?:pplx|xai|nvapi|tvly|tvly-dev|HRKU|tskey-auth|ATATT3|jina)[-_]"
     r"(?=[A-Za-z-]*\d)[A-Za-z0-9]{12,}[A-Za-z0-9_-]{12,}"
     r"|\bdp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9]{40,}",
+    "azure-client-secret": r"(?<![\w~.-])[A-Za-z0-9_~.-]{3}\dQ~[A-Za-z0-9_~.-]{31,34}",
+    "azure-devops-token": r"\b[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b",
+    "terraform-token": r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{60,}",
+    "databricks-secret": r"\bdose[0-9a-f]{32}\b",
+    "mailchimp-key": r"\b[0-9a-f]{32}-us\d{1,2}\b",
+    "dropbox-token": r"\bsl\.(?:u\.)?[A-Za-z0-9_-]{100,}",
+    "dynatrace-token": r"\bdt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{64}",
+    "webhook": r"https://(?:(?:canary\.|ptb\.)?discord(?:app)?\.com/api/webhooks|[\w-]+\.webhook\.office\.com)/[\w/@-]+",
+    "asana-token": r"\b[12]/\d{10,}(?:/\d{10,})?:[0-9a-f]{32}\b",
+    "braintree-token": r"\baccess_token\$\w+\$[0-9a-z]{16}\$[0-9a-f]{32}",
+    "cloudflare-key": r"\bv1\.0-[0-9a-f]{24}-[0-9a-f]{100,}",
+    "fly-token": r"\bfm[12][ar]?_[A-Za-z0-9+/=_-]{60,}",
+    "ngrok-token": r"\b[12][A-Za-z0-9]{26}_[A-Za-z0-9]{21}\b",
+    "service-uuid": r"\b(?:sdk|pat-(?:na|eu|ap)\d|sk-lf)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "service-key": r"\b(?:KGAT|rubygems|bkua|pnu|esecret|sntryu|csk|fc|pul|sess|xkeysib|tfp|nfp|rpa|ph[xc]|rnd"
+    r"|dckr_oat|vercel_blob_rw|CCIPAT|sq0[a-z]{3})[_-](?=[A-Za-z]*\d)[A-Za-z0-9_-]{20,}"
+    r"|\b(?:oy2(?=[a-z0-9]{43}\b)|AKCp(?=\w{40})|LTAI(?=\w{17,21}\b)|ATBB(?=\w{28,}\b)|AQVN(?=[\w-]{35,38}\b)|GOOG1(?=\w{20})"
+    r"|ops_eyJ(?=\w{40})|sntrys_eyJ(?=\w{40})|hf_oauth_eyJ(?=\w{40}))[A-Za-z0-9_.=+/-]+",
+    # A word or two in front, then letters of both cases and digits, drawn by lot: most services make their keys so.
+    "token": r"(?<![\w/.-])(?:(?:[a-z][a-z0-9]{1,11}|[A-Z][A-Z0-9]{1,11})[_-]){1,3}"
+    r"(?=[A-Z0-9]*[a-z])(?=[a-z0-9]*[A-Z])(?=(?:[A-Za-z]*\d+[A-Za-z]){2})[A-Za-z0-9]{22,}[A-Za-z0-9_.-]*"
+    r"|\bcio(?=[A-Za-z]*\d)(?=[a-z0-9]*[A-Z])[A-Za-z0-9]{32}\b",
     "url-key": r"(?<=[?&])(?:api_?)?(?:key|token|access_token|auth|code|secret)=(?=[^&\s'\"]*\d)[^&\s'\"<>]{16,}",
     "azure-key": r"(?i:\b(?:AccountKey|SharedAccessKey)=)[A-Za-z0-9+/]{20,}={0,2}",
     "azure-sas": r"(?<=[?&])sig=[A-Za-z0-9%+/_-]{20,}={0,2}",
     "authorization": r"(?i:\b(?:bearer|basic)\s+)(?=[A-Za-z0-9._~+/-]*\d)[A-Za-z0-9._~+/-]{16,}=*"
-    r"|(?i:\btoken\s+)(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{32,}",
+    r"|(?i:\b(?:token|apikey|bot|deepgram)\s+)(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{32,}",
 }
 _ALL: Final = re.compile("|".join(f"(?P<k{i}>{shape})" for i, shape in enumerate(_KEYS.values())))
 _KINDS: Final = tuple(_KEYS)
-_HINT: Final = re.compile(r"[A-Za-z0-9+/_=-]{16}|-----BEGIN|hooks\.slack")
+# A line with none of these holds no key: 16 signs with a digit among them, or 20 letters.
+_HINT: Final = re.compile(r"(?=[A-Za-z+/_=.~$-]{0,15}\d)[A-Za-z0-9+/_=.~$-]{16}|[A-Za-z]{20}|-----BEGIN|hooks\.slack")
 
 _URL: Final = re.compile(r"(?P<head>\b[a-zA-Z][a-zA-Z0-9+.-]{1,30}://[^\s/:@'\"<>]*:)(?P<secret>[^\s/@'\"<>{}]+)(?=@)")
 _NAMED: Final = (
     r"[A-Za-z0-9_.-]*(?:passw(?:or)?d|passwd|passphrase|pwd|secret|credentials?|api[_-]?key|apikey|access[_-]?key"
-    r"|account[_-]?key|private[_-]?key|secret[_-]?key|signing[_-]?key|encryption[_-]?key|auth[_-]?key|license[_-]?key"
+    r"|account[_-]?key|subscription[_-]?key|private[_-]?key|secret[_-]?key|signing[_-]?key|encryption[_-]?key|auth[_-]?key|license[_-]?key"
     r"|(?:access|auth|api|bearer|refresh|session|secret|bot|id|hf|gh|github|gitlab|slack|wandb|jwt|csrf|oauth|personal)"
     r"[_-]?token)[A-Za-z0-9_-]*"
 )
@@ -136,7 +159,7 @@ class Redactor:
     def source(self, text: str) -> str:
         """Return program text without secrets: names, calls and look-ups stay, so that it still reads and runs."""
         if _HINT.search(text):
-            text = _ALL.sub(self._key, text)
+            text = self._without_keys(text)
         if "://" in text:
             text = _URL.sub(lambda m: m["head"] + self._mark("url-password"), text)
         if _NAME_HINT.search(text):
@@ -148,6 +171,12 @@ class Redactor:
             text = _MAYBE.sub(self._quoted, text)
             text = _PAIR.sub(self._quoted, text)
         return text
+
+    def _without_keys(self, text: str) -> str:
+        if "-----BEGIN" in text:  # the only keys of several lines
+            return _ALL.sub(self._key, text)
+        lines = text.splitlines(keepends=True)
+        return "".join(_ALL.sub(self._key, line) if _HINT.search(line) else line for line in lines)
 
     def _quoted(self, match: re.Match[str]) -> str:
         secret = match["secret"]

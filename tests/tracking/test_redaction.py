@@ -16,6 +16,10 @@ def word(length: int, letters: str = string.ascii_letters + string.digits) -> st
     return "".join(_random.choice(letters) for _ in range(length - 1)) + "7"
 
 
+def mixed(length: int) -> str:
+    return word(length - 8) + "aB3dE5fG"
+
+
 HEX = "0123456789abcdef"
 UPPER = string.ascii_uppercase + string.digits
 URLSAFE = string.ascii_letters + string.digits + "_-"
@@ -63,6 +67,29 @@ SECRETS = {
     "service-token nvidia": "nvapi-" + word(64),
     "service-token doppler": "dp.pt." + word(43),
     "service-token elevenlabs": "sk_" + word(48, HEX),
+    "token wandb": "wandb_v1_" + word(30) + "_" + word(46),
+    "token supabase": "sb_secret_" + mixed(22) + "_" + word(8),
+    "token together": "tgp_v1_" + mixed(43),
+    "token contentful": "CFPAT-" + mixed(43),
+    "service-key kaggle": "KGAT_" + word(32, HEX),
+    "service-key square": "sq0atp-" + word(22),
+    "service-key firecrawl": "fc-" + word(32, HEX),
+    "service-key brevo": "xkeysib-" + word(64, HEX) + "-" + word(16),
+    "service-key alibaba": "LTAI5t" + word(18),
+    "service-key bitbucket": "ATBB" + word(32),
+    "service-key sentry": "sntrys_eyJ" + word(120) + "_" + word(43),
+    "service-uuid": "pat-na1-" + "-".join(word(n, HEX) for n in (8, 4, 4, 4, 12)),
+    "azure-client-secret": word(3) + "8Q~" + word(34),
+    "azure-devops-token": word(76) + "AZDO" + word(4),
+    "terraform-token": word(14) + ".atlasv1." + word(67, URLSAFE),
+    "databricks-secret": "dose" + word(32, HEX),
+    "mailchimp-key": word(32, HEX) + "-us12",
+    "dropbox-token": "sl." + word(140, URLSAFE),
+    "dynatrace-token": "dt0c01." + word(24, UPPER) + "." + word(64, UPPER),
+    "webhook": "https://discord.com/api/webhooks/" + word(18, string.digits) + "/" + word(68, URLSAFE),
+    "asana-token": "2/" + word(16, "123456789") + "/" + word(16, "123456789") + ":" + word(32, HEX),
+    "cloudflare-key": "v1.0-" + word(24, HEX) + "-" + word(146, HEX),
+    "ngrok-token": "2" + word(26) + "_" + word(21),
     "private-key": "-----BEGIN RSA PRIVATE KEY-----\n" + word(64) + "\n" + word(64) + "\n-----END RSA PRIVATE KEY-----",
 }
 
@@ -109,6 +136,7 @@ def test_redact_key_of_known_shape_is_taken_out_wherever_it_stands(kind, form):
         ('ssh_pass = "hunter2"', 'ssh_pass = "[redacted:password]"'),
         ("!curl -u ana:hunter2 https://x", "!curl -u ana:[redacted:password] https://x"),
         ('get("https://x/y?key=abcdef0123456789&z=1")', 'get("https://x/y?[redacted:url-key]&z=1")'),
+        ('{"Ocp-Apim-Subscription-Key": "abcdef"}', '{"Ocp-Apim-Subscription-Key": "[redacted:password]"}'),
         ('f("Authorization: Bearer abcdef0123456789abcd")', 'f("Authorization: Bearer [redacted:authorization]")'),
     ],
 )
@@ -142,6 +170,10 @@ def test_redact_source_keeps_the_code_around_the_secret(text, expected):
         "xai_explanations_for_model_2024_v2 = fw_learn_pipeline_version_2_final_run",
         "# secret sauce: bagging; key: value pairs",
         'first_pass = "abc"',
+        'name = "my_GradientBoostingRegressor_run_2024_11_30T10_00_00"',
+        "model_Conv2DTransposeLayerNormalizationBlock = best_XGBClassifier2024FinalVersion",
+        'load_model("checkpoints/epoch_12-step_30000-val_loss_0.1234.ckpt")',
+        'AutoModel.from_pretrained("sentence-transformers/all-MiniLM-L6-v2")',
     ],
 )
 def test_redact_leaves_ordinary_code_as_it_is(text):
