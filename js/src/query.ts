@@ -5,7 +5,7 @@ import type { CatalogColumn } from "./wire";
 
 const FIELD = String.raw`(?:metrics?|params?|parameters?|tags?|attributes?|attr|run)\s*\.`;
 const CALL = String.raw`(?:last|min|max|count|step|min_step|max_step|number|at_min|at_max)\s*\(`;
-const ATTRIBUTE = String.raw`(?:run_id|run_name|name|status|experiment_id|start_time|end_time|duration|user_id|user)\s*(?:[=!<>]|like\b|ilike\b|in\b|is\b|not\b)`;
+const ATTRIBUTE = String.raw`(?:run_id|run_name|name|status|experiment_id|start_time|end_time|duration|user_id|user|store)\s*(?:[=!<>]|like\b|ilike\b|in\b|is\b|not\b)`;
 const QUERY = new RegExp(String.raw`^[\s(]*(?:not[\s(]+)*(?:${FIELD}|${CALL}|${ATTRIBUTE})`, "i");
 
 /** Whether a filter is written in the language of `search_runs`, rather than as words. */
@@ -13,7 +13,11 @@ export const isQuery = (text: string): boolean => QUERY.test(text);
 
 export const quoted = (text: string): string => `'${text.replace(/\\/g, "\\\\").replace(/'/g, "''")}'`;
 
-const ATTRIBUTES = ["run_name", "status", "start_time", "end_time", "duration", "user_id"] as const;
+const ATTRIBUTES: readonly string[] = ["run_name", "status", "start_time", "end_time", "duration", "user_id"];
+/** What a run lies in; only several stores together know it. */
+const STORE = "store";
+const ofStores = (columns: readonly CatalogColumn[]): readonly string[] =>
+  columns.some((one) => one.kind === "attribute" && one.key === STORE) ? [STORE] : [];
 const OPERATORS = ["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "IS NOT NULL", "IS NULL"] as const;
 const STATUSES = ["RUNNING", "FINISHED", "FAILED", "KILLED", "CRASHED"] as const;
 const MOST_OFFERED = 12;
@@ -64,7 +68,7 @@ export interface Known {
 }
 
 const isField = (text: string): boolean =>
-  /^(metrics?|params?|tags?|attributes?)\./i.test(text) || (ATTRIBUTES as readonly string[]).includes(text);
+  /^(metrics?|params?|tags?|attributes?)\./i.test(text) || [...ATTRIBUTES, STORE].includes(text);
 const isOperator = (text: string): boolean => /^(=|!=|<=|>=|<|>|like|ilike|in|null)$/i.test(text);
 const isJoin = (text: string): boolean => /^(and|or|not|\(|,)$/i.test(text);
 
@@ -75,7 +79,7 @@ function fields(known: Known): Offer[] {
     .sort((a, b) => rank(a) - rank(b));
   return [
     ...columns.map((column) => ({ text: fieldOf(column.kind, column.key), hint: column.kind as string })),
-    ...ATTRIBUTES.map((text) => ({ text: text as string, hint: "run" })),
+    ...[...ATTRIBUTES, ...ofStores(known.columns)].map((text) => ({ text, hint: "run" })),
   ];
 }
 
@@ -153,7 +157,9 @@ export function wordsAsQuery(filter: string, columns: readonly CatalogColumn[]):
     )
     .slice(0, MOST_SEARCHED)
     .map((column) => fieldOf(column.kind, column.key));
-  const parts = words.map((word) => `(${["run_name", "status", ...texts].map((one) => like(one, word)).join(" OR ")})`);
+  const parts = words.map(
+    (word) => `(${["run_name", "status", ...ofStores(columns), ...texts].map((one) => like(one, word)).join(" OR ")})`,
+  );
   for (const { key, operator, value } of comparisons) {
     const column = columns.find((one) => one.key.toLowerCase() === key && one.numeric);
     if (column === undefined) {

@@ -128,3 +128,15 @@ test("asText writes a table that says the same in every form, and that nothing r
   assert.match(asText(sheet, "dataframe"), /"x_1": \[0\.5, float\("nan"\), -0\.25\],/);
   assert.match(asText(sheet, "dataframe"), /"a\|b": \["say \\"hi\\", ok", None, "-1"\],/);
 });
+
+test("several stores together are filtered by the store, and only they offer it", () => {
+  assert.ok(isQuery("store = 'final'"));
+  const store = { kind: "attribute", key: "store", count: 4, varies: true, numeric: false, better: null } as const;
+  const values = (): string[] => ["final", "tuning"];
+  const offered = (text: string, columns: (typeof store)[]): string[] =>
+    complete(text, text.length, { columns, values }).offers.map((one) => one.text);
+  assert.deepEqual(offered("stor", [store]), ["store"]);
+  assert.deepEqual(offered("stor", []), []);
+  assert.deepEqual(offered("store = ", [store]), ["'final'", "'tuning'"]);
+  assert.match(wordsAsQuery("fin", [store]), /store ILIKE '%fin%'/);
+});

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nbtrack.errors import InvalidInputError, NotFoundError, StoreReadOnlyError
 from nbtrack.reprs.compare import STORE_COLUMN
 from nbtrack.store.base import GcPreview, MetricHistory, Problem, Progress, RunColumn, RunTable, RunWriter, Store
-from nbtrack.store.query import parse_order
+from nbtrack.store.joined_query import JoinedFilter, clauses_of, column_of, orders_of
+from nbtrack.store.views import RunChanges, SavedView
 
 if TYPE_CHECKING:
     from nbtrack.entities import Experiment, Run, ViewType
     from nbtrack.store.base import ColumnKind
     from nbtrack.store.overview import Overview
-    from nbtrack.store.query import Field, Order
+    from nbtrack.store.query import Order
 
-_PLAIN: Final = re.compile(r"[A-Za-z_]\w*")
 _T = TypeVar("_T")
 
 
@@ -126,22 +125,29 @@ class JoinedStore(Store):
         keys: Sequence[tuple[ColumnKind, str]] | None = None,
     ) -> RunTable:
         """Return the runs of all stores that fit as columns, with the attribute ``store``: what holds each run."""
-        orders = parse_order(order_by)
-        computed = [key for key in map(_key_of, (order.field for order in orders)) if key[1].endswith(")")]
-        sorted_by = [_key_of(order.field) for order in orders if order.field.kind != "attribute"]
+        orders = orders_of(order_by, self._metrics)
+        fits = JoinedFilter(filter_string)
+        computed = [key for key in map(column_of, (order.field for order in orders)) if key[1].endswith(")")]
+        sorted_by = [column_of(order.field) for order in orders if order.field.kind != "attribute"]
         wanted = None if keys is None else list(dict.fromkeys([*keys, *sorted_by]))
+        # A store knows the ids of its experiments, which have another order than their names.
+        by_name = any(order.field.key == "experiment_id" for order in orders)
         most = None if max_results is None else offset + max_results
+        page: dict[str, Any] = {"order_by": clauses_of(orders), "max_results": None if by_name else most}
+        page |= {"view": view, "run_ids": run_ids}
         tables: list[tuple[str, RunTable]] = []
         for name, one in zip(self.names, self.stores, strict=True):
-            ids = self._ids_in(one, experiment_ids)
-            if ids is None:
+            known = {found.name: found.experiment_id for found in one.list_experiments("ALL")}
+            ids = [known[asked] for asked in experiment_ids or () if asked in known]
+            if experiment_ids and not ids:
                 continue
-            table = one.run_table(ids, filter_string, order_by, most, 0, view, run_ids, wanted)
+            within = (ids, fits.within(name, known))
+            table = one.run_table(*within, **page, keys=wanted)
             if keys is None and computed:  # what no plain table has
-                more = one.run_table(ids, filter_string, order_by, most, 0, view, run_ids, computed)
+                more = one.run_table(*within, **page, keys=computed)
                 table = replace(table, columns=[*table.columns, *(c for c in more.columns if c.kind == "metric")])
             self._homes.update(dict.fromkeys(table.run_ids, one))
-            tables.append((name, _with_names(table, one)))
+            tables.append((name, _with_names(table, known)))
         joined = _joined(tables, self.revision())
         rows = _in_order(joined, orders)[offset:most]
         left_out = set(computed if keys is None else sorted_by) - set(keys or ())
@@ -152,12 +158,40 @@ class JoinedStore(Store):
         ]
         return RunTable([joined.run_ids[row] for row in rows], columns, joined.total, joined.revision)
 
-    def _ids_in(self, store: Store, names: Sequence[str] | None) -> list[str] | None:
-        """Return the ids that experiments of these names have in a store; [] for all, None if it has none of them."""
-        if not names:
-            return []
-        known = {one.name: one.experiment_id for one in store.list_experiments("ALL")}
-        return [known[name] for name in names if name in known] or None
+    def _metrics(self) -> set[str]:
+        """Return the keys of all metrics."""
+        found = [column for one in self.stores for column in one.run_catalog(view="ALL").columns]
+        return {column.key for column in found if column.kind == "metric"}
+
+    def changes_since(self, revision: str) -> RunChanges | None:
+        """Return which runs of any store are others than at a revision; None if all must be asked for."""
+        parts = revision.split("+")
+        if len(parts) != len(self.stores):
+            return None
+        found: list[RunChanges] = []
+        for part, one in zip(parts, self.stores, strict=True):
+            changes = one.changes_since(part)
+            if changes is None:
+                return None
+            found.append(changes)
+        changed = [run_id for changes in found for run_id in changes.run_ids]
+        now = "+".join(changes.revision for changes in found)
+        return RunChanges(changed, any(changes.moved for changes in found), now)
+
+    # -- views of the table: kept in the first store -------------------------------------------------------------------
+    def list_views(self) -> list[SavedView]:
+        """Return the saved views of all stores, of each name that of the first store."""
+        found: dict[str, SavedView] = {}
+        for one in self.stores:
+            for view in one.list_views():
+                found.setdefault(view.name, view)
+        return sorted(found.values(), key=lambda view: view.name)
+
+    def save_view(self, name: str, view: Mapping[str, Any] | None, user: str = "") -> None:
+        """Save a view in the first store; None takes it away wherever it is kept."""
+        kept = [one for one in self.stores if any(known.name == name for known in one.list_views())]
+        for one in self.stores[:1] if view is not None or not kept else kept:
+            one.save_view(name, view, user)
 
     def get_metric_history(self, run_id: str, key: str) -> MetricHistory:
         """Return every value of one metric of a run."""
@@ -249,21 +283,9 @@ class JoinedStore(Store):
         self._refuse()
 
 
-def _metric(key: str) -> str:
-    return f"metrics.{key}" if _PLAIN.fullmatch(key) else f"metrics.`{key}`"
-
-
-def _key_of(field: Field) -> tuple[ColumnKind, str]:
-    """Return what :meth:`Store.run_table` calls the column that an order is about."""
-    if field.aggregate and field.kind == "metric":
-        parts = [_metric(field.key), *([_metric(field.by)] if field.by else [])]
-        return "metric", f"{field.aggregate}({', '.join(parts)})"
-    return field.kind, field.key
-
-
-def _with_names(table: RunTable, store: Store) -> RunTable:
-    """Return the table with the names of experiments in the place of their ids."""
-    names = {one.experiment_id: one.name for one in store.list_experiments("ALL")}
+def _with_names(table: RunTable, experiments: Mapping[str, str]) -> RunTable:
+    """Return the table with the names of `experiments`, ids by name, in the place of their ids."""
+    names = {key: name for name, key in experiments.items()}
     columns = [
         replace(column, values=[names.get(one, one) for one in column.values])
         if (column.kind, column.key) == ("attribute", "experiment_id")
@@ -302,7 +324,7 @@ def _in_order(table: RunTable, orders: Sequence[Order]) -> list[int]:
     rows = sorted(range(len(table.run_ids)), key=lambda row: -(started[row] or 0))
     for order in reversed(orders):
         field = order.field
-        values = table.run_ids if field.key == "run_id" else columns.get(_key_of(field), [None] * len(rows))
+        values = table.run_ids if field.key == "run_id" else columns.get(column_of(field), [None] * len(rows))
         as_number = field.kind == "metric" or field.aggregate == "number"
         keyed = [_sort_value(value, as_number=as_number) for value in values]
         rows.sort(key=lambda row, keyed=keyed: keyed[row][1], reverse=order.descending)  # type: ignore[misc]

@@ -15,7 +15,7 @@ and never evaluated as code; its length and depth are limited.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeAlias
 
 from nbtrack.errors import FilterSyntaxError
@@ -147,9 +147,12 @@ def _unquote(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL) if "\\" in inner else inner
 
 
-class _Parser:
-    def __init__(self, text: str, what: str = "filter") -> None:
+class Parser:
+    """Reads a filter, column or order; `also` are attributes that only several stores together have."""
+
+    def __init__(self, text: str, what: str = "filter", also: Collection[str] = ()) -> None:
         self.what = what
+        self.also = also
         self.text = text
         self.tokens = _tokens(text, what)
         self.at = 0
@@ -250,13 +253,12 @@ class _Parser:
         return Field("metric", wanted.key, name, by.key)
 
     def attribute(self, name: str) -> Field:
-        known = ATTRIBUTES.get(name.lower())
+        known = ATTRIBUTES.get(name.lower(), name if name in self.also else None)
         if known is None:
             self.at -= 1
-            self.fail(
-                f"{name!r} is no attribute of a run (those are {', '.join(sorted(set(ATTRIBUTES.values())))});"
-                " write metrics.KEY, params.KEY or tags.KEY for what was logged"
-            )
+            names = ", ".join(sorted({*ATTRIBUTES.values(), *self.also}))
+            what = f"{name!r} is no attribute of a run (those are {names})"
+            self.fail(f"{what}; write metrics.KEY, params.KEY or tags.KEY for what was logged")
         return Field("attribute", known)
 
     def comparison(self) -> Node:
@@ -338,29 +340,29 @@ def parse_filter(text: str) -> Node | None:
     """
     if not text or (isinstance(text, str) and text.isspace()):
         return None
-    parser = _Parser(text)
+    parser = Parser(text)
     node = parser.expression()
     if parser.peek() is not None:
         parser.fail("expected AND, OR or the end")
     return node
 
 
-def parse_field(text: str) -> Field:
+def parse_field(text: str, also: Collection[str] = ()) -> Field:
     """Return what one expression such as ``"min(metrics.loss)"`` stands for; raises FilterSyntaxError."""
-    parser = _Parser(text, "column")
+    parser = Parser(text, "column", also)
     field = parser.field()
     if parser.peek() is not None:
         parser.fail("expected the end")
     return field
 
 
-def parse_order(clauses: Sequence[str]) -> list[Order]:
+def parse_order(clauses: Sequence[str], also: Collection[str] = ()) -> list[Order]:
     """Return what ``order_by`` clauses such as ``"metrics.acc DESC"`` state; raises FilterSyntaxError."""
     if isinstance(clauses, str):
         clauses = [clauses]
     found: list[Order] = []
     for clause in clauses:
-        parser = _Parser(clause, "order_by")
+        parser = Parser(clause, "order_by", also)
         field = parser.field()
         descending = parser.word("desc")
         if not descending:

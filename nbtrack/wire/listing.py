@@ -12,6 +12,7 @@ import numpy as np
 from nbtrack import plots
 from nbtrack.entities import ViewType
 from nbtrack.errors import InvalidInputError, NotFoundError
+from nbtrack.reprs.compare import STORE_COLUMN
 from nbtrack.store.base import ColumnKind, RunColumn, RunTable, Store
 from nbtrack.store.catalog import is_number
 from nbtrack.store.query import parse_field
@@ -71,11 +72,11 @@ def _view(deleted: bool) -> ViewType:
     return "DELETED_ONLY" if deleted else "ACTIVE_ONLY"
 
 
-def _keys(columns: Iterable[str]) -> list[tuple[ColumnKind, str]]:
+def _keys(columns: Iterable[str], also: Sequence[str] = ()) -> list[tuple[ColumnKind, str]]:
     """Return what `run_table` calls keys: a kind and a key, or a metric's expression as it stands."""
     found: list[tuple[ColumnKind, str]] = []
     for text in columns:
-        field = parse_field(text)
+        field = parse_field(text, also)
         found.append((field.kind, text if field.aggregate else field.key))
     return found
 
@@ -203,7 +204,7 @@ def _spread(values: np.ndarray[Any, np.dtype[np.float64]]) -> m.Spread:
 
 
 def group_runs(store: Store, request: m.GroupRuns) -> m.Groups:
-    keys = _keys([request.by, *request.metrics])
+    keys = _keys([request.by, *request.metrics], [STORE_COLUMN] if len(store.parts()) > 1 else [])
     if any(kind != "metric" for kind, _ in keys[1:]):
         raise InvalidInputError(f"groups: expected metrics such as metrics.acc, got {request.metrics!r}.")
     table = store.run_table(

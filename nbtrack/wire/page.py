@@ -52,7 +52,7 @@ POLICY: Final = (
 def _details(store: Store, run_ids: list[str]) -> list[m.RunDetail]:
     found = []
     for run_id in run_ids:
-        detail = get_run(store, GetRun(run_id))
+        detail = get_run(store.holding(run_id), GetRun(run_id))
         kept = {key: value for key, value in detail.capture.items() if key not in CODE}
         files = [file for file in detail.artifacts if PurePosixPath(file.path).suffix.lower() in PICTURES]
         found.append(msgspec.structs.replace(detail, capture=kept, artifacts=files))
@@ -66,7 +66,7 @@ def _pictures(store: Store, details: list[m.RunDetail]) -> tuple[list[dict[str, 
         files = []
         for file in detail.artifacts:
             if file.size_bytes <= min(room, ONE_PICTURE_BYTES):
-                content = get_artifact(store, p.GetArtifact(detail.run_id, file.path))
+                content = get_artifact(store.holding(detail.run_id), p.GetArtifact(detail.run_id, file.path))
                 found.append({"run_id": detail.run_id, **msgspec.to_builtins(content)})
                 room -= file.size_bytes
                 files.append(file)
@@ -109,7 +109,8 @@ def _part(name: str) -> str:
 def _title(store: Store, request: p.MakeReport) -> str:
     if request.title:
         return clean(request.title)
-    about = request.experiment if request.experiment not in {None, "Default"} else Path(store.uri).parent.name
+    where = store.name if len(store.parts()) > 1 else Path(store.uri).parent.name
+    about = request.experiment if request.experiment not in {None, "Default"} else where
     return clean(f"{about or store.name}: runs and models")
 
 

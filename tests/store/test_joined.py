@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nbtrack
-from nbtrack.errors import InvalidInputError, NotFoundError, StoreNotFoundError, StoreReadOnlyError
+from nbtrack.errors import FilterSyntaxError, InvalidInputError, NotFoundError, StoreNotFoundError, StoreReadOnlyError
 from nbtrack.store import open_store, open_stores
 from nbtrack.store.base import Store
 from nbtrack.wire import answer_json
@@ -73,6 +73,9 @@ def test_runs_of_all_stores_stand_in_one_table_newest_first(both: Store) -> None
         (["number(params.lr) DESC", "attributes.start_time"], ["t1", "f1", "t2", "f2"]),
         (["min(metrics.loss)"], ["t2", "f1", "t1", "f2"]),
         (["attributes.run_name"], ["f1", "f2", "t1", "t2"]),
+        (["metrics.loss.min DESC"], ["t1", "f1", "t2", "f2"]),
+        (["attributes.store DESC", "run_name"], ["t1", "t2", "f1", "f2"]),
+        (["experiment_id", "start_time"], ["t1", "f1", "t2", "f2"]),
     ],
 )
 def test_order_holds_across_the_stores_page_by_page(both: Store, order_by: list[str], expected: list[str]) -> None:
@@ -88,6 +91,74 @@ def test_filter_and_experiment_hold_in_all_stores(both: Store, tmp_path: Path) -
     open_store(tmp_path / "final" / ".nbtrack").create_experiment("only here")
     assert names(both, experiment_ids=["only here"]) == []
     assert {one.name for one in both.list_experiments()} == {"Default", "wine", "only here"}
+
+
+@pytest.mark.parametrize(
+    ("filter_string", "expected"),
+    [
+        ("store = 'final'", ["f2", "f1"]),
+        ("attributes.store != 'final' and metrics.loss.min < 0.4", ["t2"]),
+        ("not (store in ('final', 'x') or params.lr = '0.1')", ["t2"]),
+        ("store like 'tun%' or metrics.accuracy > 0.5", ["f2", "t2", "t1"]),
+        ("store not like 'tun%' AND experiment_id = 'wine'", ["f2", "f1"]),
+        ("experiment_id in ('nothing')", []),
+        ("store is not null and params.rows is null", ["f2", "t2", "t1"]),
+        ("params.store = 'final'", []),
+    ],
+)
+def test_filter_knows_the_stores_and_experiments_by_name(both: Store, filter_string: str, expected: list[str]) -> None:
+    assert names(both, filter_string=filter_string) == expected
+    assert both.run_catalog(filter_string=filter_string).total == len(expected)
+
+
+def test_filter_that_cannot_be_read_says_so_as_in_one_store(both: Store, tmp_path: Path) -> None:
+    with pytest.raises(FilterSyntaxError, match="expected AND, OR or the end"):
+        names(both, filter_string="store = 'final' store")
+    with pytest.raises(FilterSyntaxError, match="store"):
+        names(both, filter_string="shop = 'final'")
+    with pytest.raises(FilterSyntaxError, match="'store' is no attribute"):
+        names(open_store(tmp_path / "final" / ".nbtrack"), filter_string="store = 'final'")
+
+
+def test_a_metric_of_that_very_name_comes_before_the_minimum_of_another(tmp_path: Path) -> None:
+    fill(tmp_path / "a", [("a1", 1, {}, {"loss": 1.0, "loss.min": 9.0})], "e")
+    fill(tmp_path / "b", [("b1", 2, {}, {"loss": 5.0, "loss.min": 3.0})], "e")
+    stores = open_stores([tmp_path / "a", tmp_path / "b"])
+    assert names(stores, order_by=["metrics.loss.min"]) == ["b1", "a1"]
+    assert names(stores, order_by=["min(metrics.loss)"]) == ["a1", "b1"]
+
+
+def test_groups_views_and_the_report_are_those_of_all_stores(both: Store, tmp_path: Path) -> None:
+    def asked(**request: Any) -> Any:
+        reply = json.loads(answer_json(both, json.dumps(request).encode()))
+        assert reply["ok"], reply
+        return reply["answer"]
+
+    groups = asked(op="groups", by="store", metrics=["min(metrics.loss)"])["groups"]
+    assert {(one["value"], one["count"], one["metrics"][0]["min"]) for one in groups} == {
+        ("final", 2, 0.4),
+        ("tuning", 2, 0.3),
+    }
+    open_store(tmp_path / "final" / ".nbtrack").save_view("theirs", {"a": 2})
+    asked(op="save_view", name="ours", view={"a": 1})
+    assert [one["name"] for one in asked(op="views")["views"]] == ["ours", "theirs"]
+    asked(op="save_view", name="theirs", view=None)
+    assert [one.name for one in open_store(tmp_path / "tuning" / ".nbtrack").list_views()] == ["ours"]
+    assert [one["name"] for one in asked(op="views")["views"]] == ["ours"]
+    page = asked(op="report")
+    assert all(name in page["html"] for name in ("t1", "f2", "tuning + final"))
+
+
+def test_only_what_changed_in_one_of_the_stores_is_told(both: Store, final: list[str]) -> None:
+    def asked(**more: Any) -> Any:
+        return json.loads(answer_json(both, json.dumps({"op": "runs", **more}).encode()))["answer"]
+
+    before = asked()
+    both.edit_run(final[0], run_name="renamed")
+    told = asked(since=before["revision"])
+    assert (told["changed"], told["run_ids"]) == ({"order": None}, [final[0]])
+    assert told["revision"] == both.revision()
+    assert both.changes_since("of another store") is None
 
 
 def test_run_is_answered_and_changed_by_the_store_it_lies_in(
