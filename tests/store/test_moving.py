@@ -21,8 +21,9 @@ from .promises.base import make_run
 WRITER = """
 import sys, time
 from nbtrack.store import open_store
-until = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < until:
+until, count = time.monotonic() + float(sys.argv[2]), 0
+while time.monotonic() < until or count < 5:
+    count += 1
     writer = open_store(sys.argv[1]).create_run("0", "r")
     for step in range(20):
         writer.log_metric("m", step / 2)
