@@ -69,8 +69,10 @@ _KEYS: Final[dict[str, str]] = {
     "fly-token": r"\bfm[12][ar]?_[A-Za-z0-9+/=_-]{60,}",
     "ngrok-token": r"\b[12][A-Za-z0-9]{26}_[A-Za-z0-9]{21}\b",
     "service-uuid": r"\b(?:sdk|pat-(?:na|eu|ap)\d|sk-lf)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    "service-key": r"\b(?:KGAT|rubygems|bkua|pnu|esecret|sntryu|csk|fc|pul|sess|xkeysib|tfp|nfp|rpa|ph[xc]|rnd"
-    r"|dckr_oat|vercel_blob_rw|CCIPAT|sq0[a-z]{3})[_-](?=[A-Za-z]*\d)[A-Za-z0-9_-]{20,}"
+    "service-key": r"(?<![\w.-])(?:(?:KGAT_|fc-)[0-9a-f]{32}\b|vercel_blob_rw_\w{20,}"
+    r"|(?:pul-|rubygems_|bkua_|sntryu_|xkeysib-)[0-9a-f]{40,}[\w-]*"
+    r"|(?:csk-|pnu_|esecret_|sess-|tfp_|nfp_|rpa_|ph[xc]_|rnd_|dckr_oat_|CCIPAT_|sq0[a-z]{3}-)"
+    r"(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{8}[A-Za-z0-9]{12,}[\w-]*)"
     r"|\b(?:oy2(?=[a-z0-9]{43}\b)|AKCp(?=\w{40})|LTAI(?=\w{17,21}\b)|ATBB(?=\w{28,}\b)|AQVN(?=[\w-]{35,38}\b)|GOOG1(?=\w{20})"
     r"|ops_eyJ(?=\w{40})|sntrys_eyJ(?=\w{40})|hf_oauth_eyJ(?=\w{40}))[A-Za-z0-9_.=+/-]+",
     # A word or two in front, then letters of both cases and digits, drawn by lot: most services make their keys so.

@@ -170,6 +170,7 @@ def test_redact_source_keeps_the_code_around_the_secret(text, expected):
         "xai_explanations_for_model_2024_v2 = fw_learn_pipeline_version_2_final_run",
         "# secret sauce: bagging; key: value pairs",
         'first_pass = "abc"',
+        'platform = "Linux-6.18.44-fc-x86_64-with-glibc2.36"',
         'name = "my_GradientBoostingRegressor_run_2024_11_30T10_00_00"',
         "model_Conv2DTransposeLayerNormalizationBlock = best_XGBClassifier2024FinalVersion",
         'load_model("checkpoints/epoch_12-step_30000-val_loss_0.1234.ckpt")',
