@@ -173,17 +173,41 @@ test("Panel switches tabs by click and by arrow keys", async () => {
   const root = host();
   const client = new FakeClient(wineRuns());
   const tab = signal<Tab>("runs");
-  let compared = 0;
-  mountPanel(root, client, createState(client), {
+  const compared: (string[] | null)[] = [];
+  const more = signal<string[]>([]);
+  const state = createState(client);
+  mountPanel(root, client, state, {
     tab,
-    compare: () => {
-      compared += 1;
+    compare: (run_ids) => compared.push(run_ids),
+    stores: {
+      more,
+      list: () => Promise.resolve({ all: ["final/.nbtrack", "tuning/.nbtrack"], own: "tuning/.nbtrack" }),
+      choose: (chosen) => {
+        more.value = chosen;
+      },
     },
   });
   await settle();
   assert.match(find(root, "tab-runs").textContent ?? "", /Runs3/);
   await click(root, "compare-runs");
-  assert.equal(compared, 1);
+  const [first] = client.runs;
+  state.filter.value = first?.run_name ?? "";
+  await settle();
+  assert.match(find(root, "compare-runs").textContent ?? "", /the run found/);
+  await click(root, "compare-runs");
+  assert.deepEqual(compared, [null, [first?.run_id]]);
+  state.filter.value = "";
+  await click(root, "choose-stores");
+  const boxes = [...root.querySelectorAll<HTMLInputElement>('[data-nbt="store-choice"] input')];
+  assert.deepEqual(
+    boxes.map((box) => [box.checked, box.disabled]),
+    [
+      [true, true],
+      [false, false],
+    ],
+  );
+  boxes[1]?.click();
+  assert.deepEqual(more.value, ["final/.nbtrack"]);
   await click(root, "tab-models");
   assert.match(find(root, "empty").textContent ?? "", /No registered models/);
   await press(find(root, "tab-models"), "ArrowRight");

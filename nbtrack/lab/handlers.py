@@ -18,7 +18,7 @@ from tornado import web
 
 from nbtrack._version import __version__
 from nbtrack.errors import StoreError
-from nbtrack.lab.place import OutsideRootError, find_stores, stores_below
+from nbtrack.lab.place import OutsideRootError, find_store, find_stores, stores_below
 
 # Whoever may read and write the notebooks of this server may do so with the runs beside them.
 AUTH_RESOURCE = "contents"
@@ -59,6 +59,17 @@ def failure_json(code: str, message: str) -> bytes:
     return msgspec.json.encode({"ok": False, "error": {"code": code, "message": message}})
 
 
+def listed_stores(root: Path, notebook: str, hint: str) -> dict[str, Any]:
+    """Return what the stores handler answers; raises OutsideRootError only."""
+    stores = stores_below(root)
+    try:
+        own = find_store(root, notebook, hint or None)
+    except StoreError:
+        own = ""
+    named = {str(root / one): one for one in stores}
+    return {"ok": True, "stores": stores, "own": named.get(own, "")}
+
+
 class CallHandler(APIHandler):  # type: ignore[misc]
     """Answers requests of the user interface."""
 
@@ -96,16 +107,23 @@ class HealthHandler(APIHandler):  # type: ignore[misc]
 
 
 class StoresHandler(APIHandler):  # type: ignore[misc]
-    """Says which stores lie below the folder that the server shows."""
+    """Says which stores lie below the folder that the server shows, and which of them a notebook uses."""
 
     auth_resource = AUTH_RESOURCE
 
     @web.authenticated
     @authorized  # type: ignore[untyped-decorator]
     async def get(self) -> None:
-        """Answer with their paths, relative to that folder."""
+        """Answer with their paths, relative to that folder, and with that of the notebook `path`, "" for none there."""
         root = Path(self.settings["server_root_dir"]).expanduser()
-        await self.finish({"ok": True, "stores": await asyncio.to_thread(stores_below, root)})
+        path, hint = self.get_query_argument("path", ""), self.get_query_argument("store", "")
+        try:
+            reply = await asyncio.to_thread(listed_stores, root, path, hint)
+        except OutsideRootError as error:
+            self.set_status(403)
+            await self.finish(failure_json("forbidden", str(error)))
+            return
+        await self.finish(reply)
 
 
 def add_handlers(app: Any) -> None:

@@ -102,8 +102,13 @@ async def test_health_answers_with_our_version(jp_fetch: Any) -> None:
 async def test_stores_answers_with_those_below_the_root(jp_fetch: Any, jp_root_dir: Path) -> None:
     (jp_root_dir / "final").mkdir()
     make_store(jp_root_dir / "final", "a")
-    reply = json.loads((await jp_fetch("nbtrack", "api", "stores")).body)
-    assert reply == {"ok": True, "stores": ["final/.nbtrack"]}
+    (jp_root_dir / "tuning").mkdir()
+    make_store(jp_root_dir / "tuning", "b")
+    reply = json.loads((await jp_fetch("nbtrack", "api", "stores", params={"path": "tuning/x.ipynb"})).body)
+    assert reply == {"ok": True, "stores": ["final/.nbtrack", "tuning/.nbtrack"], "own": "tuning/.nbtrack"}
+    assert json.loads((await jp_fetch("nbtrack", "api", "stores")).body)["own"] == ""
+    with pytest.raises(HTTPClientError, match="403"):
+        await jp_fetch("nbtrack", "api", "stores", params={"path": "../x.ipynb"})
 
 
 @pytest.mark.parametrize(("method", "name"), [("POST", "call"), ("GET", "health"), ("GET", "stores")])

@@ -9,6 +9,7 @@ import { ModelVersions } from "./ModelVersions";
 import { RunCard } from "./RunCard";
 import { RunTable } from "./RunTable";
 import { ServerList } from "./ServeCard";
+import { type StoreChoice, StorePicker } from "./StorePicker";
 import { TabList } from "./TabList";
 
 export type Tab = "runs" | "models" | "servers";
@@ -29,6 +30,8 @@ export interface PanelProps {
   tab: Signal<Tab>;
   /** What is amiss between two environments; "" for nothing. */
   mismatch: Signal<string>;
+  /** Which stores are shown together; null where there is one for good. */
+  stores: StoreChoice | null;
   /** Open the comparison of these runs, or of all, in a place with room. */
   compare: (run_ids: string[] | null) => void;
   /** Open a page of its own with everything about a run. */
@@ -106,7 +109,7 @@ function RunsTab({ client, state, compare, page }: ViewProps & Pick<PanelProps, 
   );
 }
 
-export function Panel({ client, state, tab, mismatch, compare, page }: ViewProps & PanelProps) {
+export function Panel({ client, state, tab, mismatch, stores, compare, page }: ViewProps & PanelProps) {
   const info = useCall(client, { op: "info" }, state.revision.value).answer;
   const servers = useCall(client, { op: "servers" }, state.revision.value).answer;
   const counts: Readonly<Record<Tab, number>> = {
@@ -118,9 +121,10 @@ export function Panel({ client, state, tab, mismatch, compare, page }: ViewProps
     <div class="nbt-panel">
       <div class="nbt-panel-head">
         <span class="nbt-store" title={info?.uri ?? ""}>
-          {info ? storeName(info.uri) : state.failure.value?.code === "no_store" ? trans.__("No store yet") : "nbtrack"}
+          {info ? info.name : state.failure.value?.code === "no_store" ? trans.__("No store yet") : "nbtrack"}
         </span>
         {info && !info.writable && <span class="nbt-chip">{trans.__("read-only")}</span>}
+        {stores !== null && <StorePicker choice={stores} />}
         <Button
           name="refresh"
           kind="quiet"
@@ -153,28 +157,10 @@ export function Panel({ client, state, tab, mismatch, compare, page }: ViewProps
   );
 }
 
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-
-/** The folder that holds the store: what a person calls it. */
-function storeName(uri: string): string {
-  const parts = uri
-    .replace(/[\\/]+$/, "")
-    .split(/[\\/]/)
-    .map(decoded);
-  const last = parts.pop() ?? uri;
-  const folder = parts.pop();
-  return last === ".nbtrack" && folder ? folder : last;
-}
-
 export const mount = mounter<PanelProps>(Panel, {
   tab: signal<Tab>("runs"),
   mismatch: signal(""),
+  stores: null,
   compare: () => undefined,
   page: () => undefined,
 });

@@ -20,6 +20,7 @@ const ICONS = {
   play: "M5 3l8 5l-8 5z",
   refresh: "M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3",
   search: "M7 2.5a4.5 4.5 0 1 1 0 9a4.5 4.5 0 1 1 0-9zM10.3 10.3L13.5 13.5",
+  stack: "M8 2.5l6 3l-6 3l-6-3zM2 8.5l6 3l6-3M2 11.5l6 3l6-3",
   stop: "M4 4h8v8h-8z",
   undo: "M3 6h6.5a3.5 3.5 0 0 1 0 7H6M3 6l3-3M3 6l3 3",
   warn: "M8 2.5l6 11H2zM8 6.5v3M8 11.5v.01",

@@ -24,7 +24,11 @@ interface Parts {
 }
 
 const NO_ARGS = { type: "object", properties: {} } as const;
-const PLACE = { path: { type: "string" }, store: { type: ["string", "null"] } } as const;
+const PLACE = {
+  path: { type: "string" },
+  store: { type: ["string", "null"] },
+  stores: { type: "array", items: { type: "string" } },
+} as const;
 
 /** Commands that only make sense where a run was clicked on, or with one as argument. */
 const OF_A_RUN: ReadonlySet<string> = new Set([CommandIds.restoreRun]);
@@ -89,8 +93,9 @@ function addPlaces({ app, panel, inspector }: Parts): void {
 const textOr = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
 /** The place that a command was told of, else the panel's. */
-function placeOf({ path, store }: { path?: unknown; store?: unknown }, panel: RunsPanel): Place {
-  return typeof path === "string" ? { path, store: textOr(store) } : panel.place;
+function placeOf({ path, store, stores }: Partial<Record<keyof Place, unknown>>, panel: RunsPanel): Place {
+  const several = Array.isArray(stores) ? { stores: stores.map(String) } : {};
+  return typeof path === "string" ? { path, store: textOr(store), ...several } : panel.place;
 }
 
 function addComparison({ app: { commands }, panel, tabs }: Parts): void {

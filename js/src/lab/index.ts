@@ -6,8 +6,7 @@ import { INotebookTracker, NotebookActions, type NotebookPanel } from "@jupyterl
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator } from "@jupyterlab/translation";
-import type { Signal } from "@preact/signals";
-import { effect } from "@preact/signals";
+import { computed, effect, type Signal } from "@preact/signals";
 import { ServerClient } from "../clients/server";
 import { setTranslator } from "../i18n";
 import type { Control } from "../live";
@@ -18,7 +17,7 @@ import { VIEW_RANK, viewFactory } from "./mime";
 import { namedStore, WidgetLife } from "./outputs";
 import { InspectorPanel, RunsPanel, StatusLine, type Surroundings } from "./panel";
 import { reattach } from "./reattach";
-import { type Settings, settingsOf } from "./settings";
+import { keepStores, type Settings, settingsOf } from "./settings";
 import { Tabs } from "./tabs";
 import { CommandIds, PLUGIN_ID } from "./tokens";
 import { mismatchOf } from "./versions";
@@ -105,17 +104,23 @@ function watchNotebook(parts: Parts, notebook: NotebookPanel, tell: (loaded: Loa
   });
 }
 
-/** Show the runs of the store that the notebook in front uses. */
+/** The notebook's own store and those beside it, as the server is asked for them: by their paths from the notebook. */
+function storesBeside(path: string, store: string | null, more: readonly string[]): string[] | undefined {
+  const up = "../".repeat(path.split("/").length - 1);
+  return more.length === 0 ? undefined : [store ?? "", ...more.map((one) => up + one)];
+}
+
+/** Show the runs of the store that the notebook in front uses, and of those that the user wants to see beside it. */
 function followNotebook({ app, tracker, panel, inspector, status, settings }: Parts): void {
   const follow = (): void => {
     const notebook = tracker.currentWidget;
     const path = app.serviceManager.contents.localPath(notebook?.context.path ?? "");
     const named = notebook === null ? null : namedStore(notebook);
     const store = named ?? (settings.value.store || null);
-    if (notebook !== null || settings.value.store !== "") {
-      for (const follower of [panel, inspector, status]) {
-        follower.follow({ path, store });
-      }
+    if (notebook !== null || settings.value.store !== "" || settings.value.stores.length > 0) {
+      inspector.follow({ path, store });
+      status.follow({ path, store });
+      panel.follow({ path, store, stores: storesBeside(path, store, settings.value.stores) });
     }
   };
   tracker.currentChanged.connect(() => {
@@ -177,6 +182,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const panel = new RunsPanel(surroundings, {
       compare: (place, run_ids) => tabs.compare(place, run_ids),
       page: (place, run_id, name) => tabs.page(place, run_id, name),
+      stores: {
+        more: computed(() => settings.value.stores),
+        choose: (stores) => keepStores(registry, settings, stores),
+      },
     });
     const inspector = new InspectorPanel(surroundings, {
       track: () => void app.commands.execute(CommandIds.toggleTrack),

@@ -10,6 +10,7 @@ import { mount as mountCompare } from "../components/Compare";
 import { mount as mountPanel, type Tab } from "../components/Panel";
 import { mount as mountPage } from "../components/RunDetail";
 import { mount as mountStatus } from "../components/StatusItem";
+import type { StoreChoice } from "../components/StorePicker";
 import { trans } from "../i18n";
 import { createState, type State } from "../state";
 import { connect, type LabClient } from "./server";
@@ -112,6 +113,7 @@ abstract class Follower extends Host {
     const moved =
       folderOf(place.path) !== folderOf(before.path) ||
       place.store !== before.store ||
+      place.stores?.join("\n") !== before.stores?.join("\n") ||
       (this.eachNotebook && place.path !== before.path);
     this.place = place;
     if (moved) {
@@ -138,6 +140,7 @@ export class RunsPanel extends Follower {
     private readonly acts: {
       compare: (place: Place, run_ids: string[] | null) => void;
       page: (place: Place, run_id: string, name: string | undefined) => void;
+      stores: Pick<StoreChoice, "more" | "choose">;
     },
   ) {
     super(surroundings);
@@ -157,6 +160,7 @@ export class RunsPanel extends Follower {
     return mountPanel(this.node, this.client, state, {
       tab: this.tab,
       mismatch: this.mismatch,
+      stores: { ...this.acts.stores, list: () => this.client.stores(this.place) },
       compare: (run_ids) => this.acts.compare(this.place, run_ids),
       page: (run_id) => this.acts.page(this.place, run_id, state.known(run_id)?.name),
     });

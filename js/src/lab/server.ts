@@ -1,7 +1,11 @@
 /** A client of our handlers in jupyter_server, with JupyterLab's own address, token and XSRF cookie. */
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
+import { CallError } from "../client";
 import { type Place, ServerClient } from "../clients/server";
+import type { Stores } from "../components/StorePicker";
+import { trans } from "../i18n";
+import type { Failure } from "../wire";
 
 export interface ConnectOptions {
   settings: ServerConnection.ISettings;
@@ -27,6 +31,18 @@ export class LabClient extends ServerClient {
 
   href(path: string): string {
     return URLExt.join(this.settings.baseUrl, path);
+  }
+
+  /** The stores below the folder that the server shows, and which of them a notebook uses. */
+  async stores({ path, store }: Place): Promise<Stores> {
+    const query = URLExt.objectToQueryString({ path, store: store ?? "" });
+    const url = URLExt.join(this.settings.baseUrl, "nbtrack", "api", "stores") + query;
+    const response = await ServerConnection.makeRequest(url, {}, this.settings);
+    const { stores, own, error } = (await response.json()) as { stores?: string[]; own?: string; error?: Failure };
+    if (!response.ok || stores === undefined) {
+      throw new CallError(error ?? { code: "unreachable", message: trans.__("The Jupyter server did not tell them.") });
+    }
+    return { all: stores, own: own ?? "" };
   }
 
   /** The version of nbtrack in the server's environment. */

@@ -8,9 +8,9 @@ import { ComparePanel, PagePanel, type Surroundings } from "./panel";
 import { COMPARE_ID, CommandIds, PAGE_ID, runsIcon } from "./tokens";
 
 /** The same place and runs have the same name, also after a reload: that is how JupyterLab puts a tab back where it was. */
-function nameOf({ path, store }: Place, run_ids: readonly string[] | null): string {
+function nameOf({ path, store, stores }: Place, run_ids: readonly string[] | null): string {
   let hash = 5381;
-  for (const character of JSON.stringify([path, store, run_ids])) {
+  for (const character of JSON.stringify([path, store, run_ids, stores])) {
     hash = (hash * 33 + (character.codePointAt(0) ?? 0)) % 2 ** 48;
   }
   return hash.toString(36);
