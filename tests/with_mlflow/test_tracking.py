@@ -266,6 +266,21 @@ def test_store_that_was_moved_gives_out_its_new_place(uri: str, tmp_path: Path) 
     assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/a.txt") == "hello"
 
 
+def test_artifacts_are_found_below_their_run_and_nowhere_else(uri: str) -> None:
+    with mlflow.start_run() as run:
+        mlflow.log_text("x", "a.txt")
+        mlflow.log_text("x", "d/b.txt")
+    client = mlflow.MlflowClient()
+    for whole in (".", "./", None):
+        assert [one.path for one in client.list_artifacts(run.info.run_id, whole)] == ["a.txt", "d"]
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="."))
+    assert (folder / "d" / "b.txt").read_text() == "x"
+    for bad in ("..", "d/../../a.txt"):
+        with pytest.raises(MlflowException, match="leads out of the artifacts") as error:
+            client.list_artifacts(run.info.run_id, bad)
+        assert code_of(error) == "INVALID_PARAMETER_VALUE"
+
+
 @pytest.mark.parametrize("uri", ["nbtrack://host/path", "nbtrack:///x?y=1"])
 def test_uri_that_names_no_folder_is_refused(uri: str) -> None:
     with pytest.raises(MlflowException, match="expected nbtrack:///path/to/store"):

@@ -15,9 +15,17 @@ from mlflow.store.artifact.artifact_repo import verify_artifact_path
 
 from nbtrack.bridge.model_files import ModelFiles
 from nbtrack.bridge.plugin import words
-from nbtrack.bridge.plugin.place import missing, split, split_proxied, translated
+from nbtrack.bridge.plugin.place import invalid, missing, split, split_proxied, translated
 from nbtrack.bridge.plugin.writers import writers_of
 from nbtrack.store import open_store
+
+
+def _plain(path: str | None) -> str:
+    """Return a path without what says nothing, as the dot of a whole run; raises MlflowException if it leads out."""
+    parts = [part for part in (path or "").split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise invalid(f"Invalid path: {path!r} leads out of the artifacts. Use a path below them, without '..'.")
+    return "/".join(parts)
 
 
 class ArtifactRepository(AbstractRepository):  # type: ignore[misc]
@@ -33,7 +41,7 @@ class ArtifactRepository(AbstractRepository):  # type: ignore[misc]
     # -- places ----------------------------------------------------------------------------------------------------
     def _place(self, path: str | None) -> tuple[str, str, bool]:
         """Return ``(run, path in it, whether the models that are logged there are out of sight)``."""
-        path = (path or "").strip("/")
+        path = _plain(path)
         kind, of, rest = self._kind, self._id, posixpath.join(self._prefix, path).strip("/")
         if not of:
             kind, of, rest = split_proxied(path)
@@ -76,7 +84,7 @@ class ArtifactRepository(AbstractRepository):  # type: ignore[misc]
         skip = len(full) + 1 if full else 0
         return [
             FileInfo(
-                posixpath.join((path or "").strip("/"), one.path[skip:]),
+                posixpath.join(_plain(path), one.path[skip:]),
                 one.is_dir,
                 self._size(one.is_dir, one.size_bytes),
             )
