@@ -287,8 +287,8 @@ class Store(TableViews):
     ) -> dict[str, Any]:
         """The same as numpy arrays by MLflow's column names: what a DataFrame of very many runs is made of.
 
-        Texts are arrays of objects with None where there is none; ``metrics.…`` are float64 with NaN; ``start_time``
-        and ``end_time`` are int64 milliseconds, -1 where a run has not ended.
+        Texts are arrays of objects with None where there is none, or `CodedTexts`; ``metrics.…`` are float64 with NaN;
+        ``start_time`` and ``end_time`` are int64 milliseconds, -1 where a run has not ended.
         """
         import numpy as np
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from math import isnan
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -326,6 +326,25 @@ class Texts:
             if code < self._base_size and self._starts[code] == at and self._starts[code + 1] == at + len(wanted) + 1:
                 found.append(code)
             at = blob.find(wanted, at + 1)
+        return found
+
+
+class CodedTexts(NamedTuple):
+    """A text a row, as codes into few different texts; -1 where there is none."""
+
+    texts: list[str]
+    codes: Array
+
+    def objects(self) -> Array:
+        """Return the texts as an array of objects, None where there is none."""
+        texts = np.empty(len(self.texts) + 1, dtype=object)
+        texts[:-1] = self.texts
+        found: Array = texts[self.codes]
+        return found
+
+    def tolist(self) -> list[str | None]:
+        """Return the texts, None where there is none."""
+        found: list[str | None] = self.objects().tolist()
         return found
 
 

@@ -136,8 +136,17 @@ def _as_frame(columns: dict[str, Any]) -> pd.DataFrame:
         stamps = np.where(ms < 0, np.iinfo(np.int64).min, ms)  # the least integer is pandas' "no time"
         return pd.DatetimeIndex(stamps.view("datetime64[ms]")).tz_localize("UTC")
 
+    usual = pd.Series([""]).dtype  # of texts: numpy's of objects before pandas 3
+
+    def texts(values: Any) -> Any:
+        if isinstance(values, np.ndarray):
+            return values
+        if isinstance(usual, np.dtype):
+            return values.objects()
+        return pd.array(values.texts, dtype=usual).take(values.codes, allow_fill=True)
+
     first = ("run_id", "run_name", "experiment_id", "status", "artifact_uri")
-    data = {key: columns[key] for key in first}
+    data = {key: texts(columns[key]) for key in first}
     data |= {key: times(columns[key]) for key in ("start_time", "end_time")}
-    data |= {key: values for key, values in columns.items() if key not in data}
+    data |= {key: texts(values) for key, values in columns.items() if key not in data}
     return pd.DataFrame(data, copy=False)

@@ -46,6 +46,16 @@ def test_search_runs_has_mlflows_columns_newest_first(store, three):
     assert abs(frame["start_time"][0] - pd.Timestamp.now("UTC")) < pd.Timedelta("1min")
 
 
+def test_search_runs_gives_texts_that_many_runs_share_as_any_others(store, three):
+    for run_id in three[:2]:
+        store.edit_run(run_id, params={"opt": "adam"})
+    frame = nbtrack.search_runs()
+    assert frame["params.opt"].isna().tolist() == [True, False, False]
+    assert frame["params.opt"][1:].tolist() == ["adam", "adam"]
+    assert frame["status"].tolist() == ["FINISHED"] * 3
+    assert {str(frame[key].dtype) for key in ("params.opt", "status", "run_id")} == {str(pd.Series(["x"]).dtype)}
+
+
 def test_search_runs_filters_orders_and_limits(store, three):
     assert nbtrack.search_runs(filter_string="metrics.acc > 0.85")["run_name"].tolist() == ["b"]
     assert nbtrack.search_runs(order_by=["metrics.acc DESC"], max_results=1)["run_name"].tolist() == ["b"]

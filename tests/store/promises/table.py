@@ -135,8 +135,8 @@ class TablePromises(Promises):
                 assert [numbers[r] for r in ordered[: len(numbers)]] == sorted(numbers.values(), reverse=True)
 
     def test_run_frame_holds_what_the_table_holds(self, store: Store) -> None:
-        make_run(store, "a", params={"p": "ü"}, metrics={"m": math.nan}, tags={"t": "1"}, start=T0)
-        make_run(store, "b", metrics={"m": 2.0, "k": math.inf}, start=T0 + 1)
+        make_run(store, "a", params={"p": "ü", "same": "x"}, metrics={"m": math.nan}, tags={"t": "1"}, start=T0)
+        make_run(store, "b", params={"same": "x"}, metrics={"m": 2.0, "k": math.inf}, start=T0 + 1)
         make_run(store, "live", status=None, start=T0 + 2)
         for reader in (store, self.fresh(store)):
             table, frame = reader.run_table(), reader.run_frame()
