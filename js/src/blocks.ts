@@ -6,8 +6,12 @@ import { merged } from "./merge";
 import { columnId, type SortKey } from "./rows";
 import type { Catalog, Column, Runs } from "./wire";
 
-/** What is asked for at once, in rows; what is seen lies in its middle. */
+/** What is asked for at once, in rows; what is seen lies in its middle, or will when the answer is there. */
 const BLOCK_ROWS = 200;
+/** The same while one scrolls so fast that more rows go by than that. */
+const MOST_ROWS = 1000;
+/** After so long without a step, nobody scrolls any more. */
+const REST_MS = 120;
 /** The next block is asked for when fewer rows than this are left before what is seen ends. */
 const SPARE_ROWS = 40;
 const CATALOG_MS = 10_000;
@@ -49,6 +53,44 @@ const fieldOfId = (id: string): string => fieldOf(id.slice(0, id.indexOf(":")), 
 
 type Known = Pick<Catalog, "columns"> | Pick<Runs, "columns">;
 
+/** How far one will have scrolled on when an answer comes: how fast rows go by, times how long answers take. */
+export class Motion {
+  private at = 0;
+  private row = 0;
+  /** Rows a ms, of the last two steps. */
+  private speeds: [number, number] = [0, 0];
+  private took = 50;
+
+  moved(row: number, now: number): void {
+    const past = now - this.at;
+    if (row !== this.row) {
+      this.speeds = past > REST_MS ? [0, 0] : [this.speeds[1], (row - this.row) / Math.max(past, 1)];
+      [this.at, this.row] = [now, row];
+    }
+  }
+
+  answered(ms: number): void {
+    this.took = 0.6 * this.took + 0.4 * ms;
+  }
+
+  /** In rows; 0 at rest and for a mere jump, after which one looks. */
+  ahead(now: number): number {
+    const [before, last] = this.speeds;
+    if (now - this.at > REST_MS || before * last <= 0) {
+      return 0;
+    }
+    const rows = Math.min(Math.abs(before), Math.abs(last)) * this.took;
+    return Math.sign(last) * Math.min(Math.round(rows), MOST_ROWS - BLOCK_ROWS);
+  }
+}
+
+/** Which rows to ask for: those that one sees from the answer on until the next could be there. */
+export function rowsToAsk(seen: Pick<Seen, "first" | "last">, ahead: number, total: number): [number, number] {
+  const middle = Math.floor((seen.first + seen.last) / 2) + Math.round(1.5 * ahead);
+  const rows = Math.min(MOST_ROWS, BLOCK_ROWS + Math.ceil(Math.abs(ahead) / 100) * 100);
+  return [Math.max(0, Math.min(middle - rows / 2, (total || Number.POSITIVE_INFINITY) - rows)), rows];
+}
+
 export class Blocks {
   /** The runs at hand: all columns, of which those that were fetched have values. */
   readonly runs: Signal<Runs | null> = signal(null);
@@ -63,6 +105,7 @@ export class Blocks {
   private filled: { runs: Runs; ids: ReadonlySet<string> } | null = null;
   private stale = true;
   private loading: Promise<void> | null = null;
+  private readonly motion = new Motion();
 
   constructor(
     private readonly client: Client,
@@ -79,6 +122,7 @@ export class Blocks {
   /** Say what is in sight; asks for what is missing. */
   async look(seen: Seen): Promise<void> {
     this.seen = seen;
+    this.motion.moved(seen.first, performance.now());
     await this.fetch();
   }
 
@@ -104,14 +148,15 @@ export class Blocks {
   private async run(): Promise<void> {
     let asked = "";
     while (this.stale || !this.covers()) {
-      const wanted = JSON.stringify([this.seen, this.subject(), this.question().sort]);
+      const rows = rowsToAsk(this.seen, this.motion.ahead(performance.now()), this.runs.value?.total ?? 0);
+      const wanted = JSON.stringify([this.seen, rows, this.subject(), this.question().sort]);
       if (!this.stale && wanted === asked) {
         return; // the store has no more than that
       }
       asked = wanted;
       this.stale = false;
       try {
-        await this.once();
+        await this.once(...rows);
       } catch (error) {
         this.stale = true; // the next look tries again
         throw error;
@@ -139,22 +184,22 @@ export class Blocks {
     );
   }
 
-  private async once(): Promise<void> {
+  private async once(offset: number, limit: number): Promise<void> {
     const { filter, experiment, run_ids, deleted, sort } = this.question();
     const about = this.subject();
-    const middle = Math.floor((this.seen.first + this.seen.last) / 2);
-    const offset = Math.max(0, middle - BLOCK_ROWS / 2);
     const columns = [...new Set(this.seen.columns.filter(isLoadable).map(fieldOfId))];
     const asked = { filter, experiment, run_ids, deleted };
     const known = this.catalog;
     const numeric = (id: string): boolean => known.columns.some((one) => columnId(one) === id && one.numeric);
     const order_by = orderBy(sort, numeric);
-    const question = { op: "runs", ...asked, order_by, limit: BLOCK_ROWS, offset, columns } as const;
+    const question = { op: "runs", ...asked, order_by, limit, offset, columns } as const;
     const same = this.block?.question === JSON.stringify(question) ? this.block.block : null;
+    const from = performance.now();
     let block = await this.client.call(same === null ? question : { ...question, since: same.revision });
     if (same !== null && block.changed !== null) {
       block = merged(same, block, new Set(columns)) ?? (await this.client.call(question));
     }
+    this.motion.answered(performance.now() - from);
     this.block = { question: JSON.stringify(question), block, columns };
     this.runs.value = joined(this.catalog, block, columns);
     if (this.about !== about || Date.now() - this.catalogAt >= CATALOG_MS) {

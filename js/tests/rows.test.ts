@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Motion, rowsToAsk } from "../src/blocks";
 import { FakeClient, type FakeRun, wineRuns } from "../src/clients/fake";
 import { merged } from "../src/merge";
 import { bestRows, filterRows, nextSort, type ShownColumn, shownColumns, sortRows } from "../src/rows";
@@ -103,4 +104,24 @@ test("a metric that few runs have stands behind those that most have", async () 
   }));
   const keys = shownColumns(await new FakeClient(runs).call({ op: "runs" }), true).map((one) => one.key);
   assert.deepEqual(keys.slice(0, 4), ["loss", "aaa", "lr", "early"]);
+});
+
+test("while one scrolls fast, more rows are asked for, ahead of those in sight; after a jump, those in sight", () => {
+  const motion = new Motion();
+  motion.moved(0, 1000);
+  motion.moved(20_000, 1016);
+  assert.equal(motion.ahead(1016), 0, "a jump");
+  motion.moved(20_160, 1032);
+  motion.moved(20_320, 1048);
+  const ahead = motion.ahead(1048);
+  assert.ok(ahead > 300 && ahead <= 800, String(ahead));
+  const [offset, rows] = rowsToAsk({ first: 20_320, last: 20_350 }, ahead, 50_000);
+  assert.ok(rows > 500 && rows <= 1000 && rows % 100 === 0, String(rows));
+  assert.ok(offset > 20_320 && offset <= 20_320 + ahead, String(offset));
+  assert.ok(offset + rows >= 20_350 + 2 * ahead);
+  motion.moved(20_000, 1064);
+  assert.equal(motion.ahead(1064), 0, "another way");
+  assert.equal(motion.ahead(1400), 0, "at rest");
+  assert.deepEqual(rowsToAsk({ first: 49_950, last: 49_999 }, 800, 50_000), [49_000, 1000]);
+  assert.deepEqual(rowsToAsk({ first: 0, last: 40 }, 0, 0), [0, 200]);
 });

@@ -286,10 +286,15 @@ export function Grid(props: GridProps) {
         onKeyDown={keys.onKeyDown}
       >
         <Head {...part} compact={props.compact} />
-        <div class="nbt-grid-body" role="rowgroup" style={{ height: `${count * ROW_PX}px` }}>
+        <div
+          class="nbt-grid-body"
+          role="rowgroup"
+          data-nbt-large={runs.whole ? undefined : ""}
+          style={{ height: `${count * ROW_PX}px` }}
+        >
           {items.map(({ place, item }) =>
             item === null ? (
-              <ComingRow key={`coming ${place}`} place={place} lay={lay} />
+              <ComingRow key={`coming ${place}`} place={place} />
             ) : "run" in item ? (
               <RunRow
                 {...part}

@@ -10,7 +10,7 @@ import { type Curves, curveKey, RowCurve } from "./Curves";
 import { BodyCell, CellInput, isEditable, spreadText } from "./GridCells";
 import { type GridColumns, label } from "./GridColumns";
 import { type GridKeys, ROW_PX } from "./GridKeys";
-import { steady } from "./steady";
+import { sameIn, steady } from "./steady";
 
 export interface Writing {
   run_id: string;
@@ -251,8 +251,14 @@ export function GroupHead(props: GroupHeadProps) {
   );
 }
 
-/** A row of a large table that has not come yet. */
-export function ComingRow({ place, lay }: { place: number; lay: GridColumns }) {
+/** A row of a large table that has not come yet: the ground of the table shows the shapes of cells there. */
+export const ComingRow = steady(Coming, sameIn<ComingProps>(["place"]));
+
+interface ComingProps {
+  place: number;
+}
+
+function Coming({ place }: ComingProps) {
   return (
     <div
       role="row"
@@ -261,8 +267,8 @@ export function ComingRow({ place, lay }: { place: number; lay: GridColumns }) {
       aria-rowindex={place + 2}
       aria-busy="true"
     >
-      <div role="rowheader" class="nbt-cell nbt-name" style={{ width: `${lay.widths[0] ?? 0}px` }}>
-        <span class="nbt-none">…</span>
+      <div role="rowheader" class="nbt-hidden">
+        {trans.__("Reading…")}
       </div>
     </div>
   );
