@@ -25,6 +25,8 @@ export interface ShownColumn {
 export const columnId = (column: { kind: string; key: string }): string => `${column.kind}:${column.key}`;
 
 export const NAME_ID = "attribute:run_name";
+/** Where a run lies; only runs of several stores have it. */
+const STORE_ID = "attribute:store";
 export const NOTE_ID = "tag:nbtrack.note";
 
 /** A column that fewer than one run in so many has is rare. */
@@ -118,9 +120,9 @@ export function candidates(runs: Runs, layout: Layout = PLAIN): Candidate[] {
     return typeof from === "number" && typeof to === "number" ? to - from : null;
   });
   found.push({ ...derived("start_time", start), usual: true }, { ...derived("duration", durations), usual: false });
-  // Of a large table only some rows are at hand: what is rare among them may be common elsewhere.
+  // Of a large table only some rows are at hand, and its store has put what is rare last.
   const rank = (column: Candidate): number =>
-    2 * ORDER.indexOf(column.kind) + (runs.whole && isRare(column.values) ? 1 : 0);
+    column.id === STORE_ID ? -1 : 2 * ORDER.indexOf(column.kind) + (runs.whole && isRare(column.values) ? 1 : 0);
   return found
     .map((column, index) => ({ column, index, rank: rank(column) }))
     .sort((a, b) => a.rank - b.rank || a.index - b.index)

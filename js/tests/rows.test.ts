@@ -125,3 +125,10 @@ test("while one scrolls fast, more rows are asked for, ahead of those in sight; 
   assert.deepEqual(rowsToAsk({ first: 49_950, last: 49_999 }, 800, 50_000), [49_000, 1000]);
   assert.deepEqual(rowsToAsk({ first: 0, last: 40 }, 0, 0), [0, 200]);
 });
+
+test("where runs lie in several stores, the store comes first", async () => {
+  const runs = await wine();
+  const store = { kind: "attribute", key: "store", varies: true, numeric: false, better: null } as const;
+  const several = { ...runs, columns: [...runs.columns, { ...store, values: ["a", "b", "a"] }] };
+  assert.equal(shownColumns(several, false)[0]?.id, "attribute:store");
+});

@@ -14,7 +14,7 @@ from nbtrack.entities import ViewType
 from nbtrack.errors import InvalidInputError, NotFoundError
 from nbtrack.reprs.compare import STORE_COLUMN
 from nbtrack.store.base import ColumnKind, RunColumn, RunTable, Store
-from nbtrack.store.catalog import is_number
+from nbtrack.store.catalog import ColumnInfo, RunCatalog, is_number
 from nbtrack.store.query import parse_field
 from nbtrack.tracking.directions import better_direction
 from nbtrack.tracking.user import user_name
@@ -22,6 +22,7 @@ from nbtrack.wire import tables as m
 from nbtrack.wire.base import number
 
 MOST_RUNS: Final = 100_000
+RARE: Final = 5  # a column that fewer than one run in so many has is rare, as in js/src/rows.ts
 MOST_GROUPS: Final = 1000
 MOST_CHANGED: Final = 200  # runs; more are told as quickly with all others
 
@@ -92,6 +93,12 @@ def _columns(store: Store, table: RunTable) -> list[m.Column]:
     return found
 
 
+def _common_first(catalog: RunCatalog) -> list[ColumnInfo]:
+    """Return the columns of each kind as they are, but those that few of the runs have last."""
+    kinds = list(dict.fromkeys(column.kind for column in catalog.columns))
+    return sorted(catalog.columns, key=lambda one: (kinds.index(one.kind), one.count * RARE < catalog.total))
+
+
 def _too_many(store: Store, request: m.ListRuns, within: list[str] | None) -> m.Runs | None:
     if not request.max_cells:
         return None
@@ -99,7 +106,7 @@ def _too_many(store: Store, request: m.ListRuns, within: list[str] | None) -> m.
     width = len(catalog.columns) if request.columns is None else len(request.columns)
     if catalog.total <= request.limit and catalog.total * width <= request.max_cells:
         return None
-    columns = [m.Column(c.kind, c.key, [], c.varies, c.numeric, _better(c.kind, c.key)) for c in catalog.columns]
+    columns = [m.Column(c.kind, c.key, [], c.varies, c.numeric, _better(c.kind, c.key)) for c in _common_first(catalog)]
     return m.Runs([], columns, [], catalog.total, catalog.revision, 0, False)
 
 
@@ -191,7 +198,7 @@ def get_catalog(store: Store, request: m.GetCatalog) -> m.Catalog:
     )
     columns = [
         m.CatalogColumn(one.kind, one.key, one.count, one.varies, one.numeric, _better(one.kind, one.key))
-        for one in catalog.columns
+        for one in _common_first(catalog)
     ]
     return m.Catalog(columns=columns, total=catalog.total, revision=catalog.revision)
 

@@ -108,3 +108,16 @@ def test_views_are_saved_under_the_users_name(store: Store, monkeypatch: pytest.
     assert [(one["name"], one["view"], one["user"]) for one in views] == [("best", {"version": 1, "sort": []}, "ada")]
     assert ask(store, "views")["views"] == views
     assert ask(store, "save_view", name="best", view=None)["views"] == []
+
+
+def test_columns_that_few_runs_have_are_told_last(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store")
+    for number in range(12):
+        run = store.create_run("0")
+        run.log_metrics({"loss": float(number), **({"aaa": 1.0} if number == 3 else {})})
+        run.log_params({"lr": number})
+        run.end()
+    reply = json.loads(answer_json(store, b'{"op": "catalog"}'))["answer"]
+    assert [one["key"] for one in reply["columns"] if one["kind"] in {"param", "metric"}] == ["lr", "loss", "aaa"]
+    refused = json.loads(answer_json(store, b'{"op": "runs", "max_cells": 5}'))["answer"]
+    assert [one["key"] for one in refused["columns"] if one["kind"] == "metric"] == ["loss", "aaa"]

@@ -259,6 +259,11 @@ export function Charts({ client, state, runs, shown }: ChartsProps) {
   );
 }
 
+/** The runs in the colours that the table gave them: asked for by themselves, they would have others. */
+function inColors(told: Runs, state: State): Runs {
+  return { ...told, colors: told.run_ids.map((id, row) => state.known(id)?.color ?? told.colors[row] ?? 0) };
+}
+
 /** The metrics of the runs that are marked in the table. */
 export function MetricChart({ client, state }: ViewProps) {
   const here = state.runs.value;
@@ -267,7 +272,7 @@ export function MetricChart({ client, state }: ViewProps) {
   const marked = large ? [...state.selected.value].slice(0, MOST_RUNS) : [];
   const asked = marked.length > 0 ? ({ op: "runs", run_ids: marked, limit: MOST_RUNS } as const) : null;
   const told = useCall(client, asked, state.revision).answer;
-  const runs = large ? told : here;
+  const runs = useMemo(() => (large ? told && inColors(told, state) : here), [large, told, here]);
   const shown = useMemo(
     () => (large ? [...(told?.run_ids ?? [])] : drawnRuns(state)),
     [runs, state.rows.value, state.selected.value],
