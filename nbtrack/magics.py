@@ -29,6 +29,10 @@ from nbtrack.reprs.numbers import clean
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbtrack.capture.cell import Cell
+    from nbtrack.capture.options import TrackOptions
+    from nbtrack.pipelines.cells_live import LiveSteps
+
 COMMANDS: Final[dict[str, str]] = {
     "compare": "compare [FILTER]         the runs side by side: %nbtrack compare metrics.accuracy > 0.9",
     "runs": "runs [FILTER]            the last twenty runs",
@@ -259,11 +263,38 @@ def _show_records(ipython: InteractiveShell) -> None:
         formatters["text/plain"].for_type_by_name(*name.rsplit(".", 1), _printer(text))
 
 
+class _Steps:
+    """Steps that need not run again; what decides that is imported when the first step comes."""
+
+    def __init__(self, shell: InteractiveShell, tracker: CellTracker) -> None:
+        self._shell, self._tracker = shell, tracker
+        self._live: LiveSteps | None = None
+
+    def forget(self) -> None:
+        """Let the cell run that is about to start."""
+        if self._live is not None:
+            self._live.forget()
+
+    def unchanged(self, raw: str, options: TrackOptions) -> bool:
+        """Return whether a step need not run."""
+        if self._live is None:
+            from nbtrack.pipelines.cells_live import LiveSteps
+
+            self._live = LiveSteps(self._shell, self._tracker)
+        return self._live.unchanged(raw, options)
+
+    def leave(self, cell: Cell) -> None:
+        """Keep what a step left."""
+        if self._live is not None:
+            self._live.leave(cell)
+
+
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Add the magics and the hooks to a shell; doing so again changes nothing."""
     if isinstance(getattr(ipython, _ATTRIBUTE, None), CellTracker):
         return
     tracker = CellTracker(ipython)
+    tracker.steps = _Steps(ipython, tracker)
     tracker.install()
     setattr(ipython, _ATTRIBUTE, tracker)
     _show_records(ipython)
@@ -279,6 +310,7 @@ def unload_ipython_extension(ipython: InteractiveShell) -> None:
     tracker = getattr(ipython, _ATTRIBUTE, None)
     if isinstance(tracker, CellTracker):
         tracker.uninstall()
+        tracker.steps = None
         delattr(ipython, _ATTRIBUTE)
     formatters = ipython.display_formatter.formatters
     for kind, shown in (("text/html", _HTML), ("text/plain", _TEXT)):

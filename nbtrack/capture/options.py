@@ -35,20 +35,22 @@ OPTIONS: Final[dict[str, str]] = {
     "-m": "metric",
     "--metric": "metric",
     "--step": "step",
+    "--force": "force",
     "--note": "note",
     "--resume": "resume",
     "--no-capture": "no_capture",
 }
 USAGE: Final = (
-    "%%track [NAME] [-e EXPERIMENT] [-t KEY=VALUE]… [-p NAME]… [-m NAME]… [--step NAME] [--note TEXT] [--resume RUN]"
-    " [--no-capture PART]…"
+    "%%track [NAME] [-e EXPERIMENT] [-t KEY=VALUE]… [-p NAME]… [-m NAME]… [--step NAME [--force]] [--note TEXT]"
+    " [--resume RUN] [--no-capture PART]…"
 )
 _MEANINGS: Final[dict[str, str]] = {
     "-e, --experiment": "the experiment that the run belongs to; made if there is none",
     "-t, --tag KEY=VALUE": "a tag",
     "-p, --param NAME": "log this variable as a param, such as lr, cfg.lr or opts['lr']",
     "-m, --metric NAME": "log this variable as a metric",
-    "--step NAME": "this cell is that step of a pipeline",
+    "--step NAME": "this cell is that step of a pipeline: it is reused while nothing it depends on changes",
+    "--force": "run the step all the same",
     "--note TEXT": "a note for people",
     "--resume RUN": "go on where another run stopped: the curves of both are one",
     "--no-capture PART": "leave a part of the capture out",
@@ -72,6 +74,7 @@ class TrackOptions:
     params: list[str] = field(default_factory=list)
     metrics: list[str] = field(default_factory=list)
     step: str | None = None
+    force: bool = False
     note: str | None = None
     resume: str | None = None
     no_capture: set[str] = field(default_factory=set)
@@ -113,6 +116,8 @@ def _take(options: TrackOptions, option: str, kind: str, value: str) -> None:
         options.experiment = check_experiment_name(value)
     elif kind == "note":
         options.note = value
+    elif kind == "force":
+        raise _fail(f"{option} takes no value, got {value!r}.")
     elif kind == "step":
         options.step = check_key(value, "step name")
     else:
@@ -155,12 +160,17 @@ def parse_options(line: str) -> TrackOptions:
         if kind is None:
             close = get_close_matches(option, OPTIONS, n=1)
             raise _fail(f"unknown option {option!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        if kind == "force" and not sign:
+            options.force = True
+            continue
         if not sign:
             if at == len(words):
                 raise _fail(f"{option} expects a value.")
             value = _restore(words[at])
             at += 1
         _take(options, option, kind, value)
+    if options.force and options.step is None:
+        raise _fail("--force runs a step all the same; expected --step NAME, too.")
     return options
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbtrack.capture import autolog, seeds
 from nbtrack.capture import cell as parts
@@ -42,6 +42,19 @@ if TYPE_CHECKING:
 TAG_STEP = "nbtrack.step"
 
 
+class Steps(Protocol):
+    """Knows which cells that are steps need not run."""
+
+    def forget(self) -> None:
+        """Let the cell run that is about to start."""
+
+    def unchanged(self, raw: str, options: TrackOptions) -> bool:
+        """Return whether a step need not run: what it leaves is there, its card says so, and it will do nothing."""
+
+    def leave(self, cell: Cell) -> None:
+        """Keep what a step that has run left, with its run."""
+
+
 class CellTracker:
     """Tracks the cells of one shell that start with ``%%track``, or all that train something (`auto`)."""
 
@@ -55,6 +68,7 @@ class CellTracker:
         self._cards = Cards()
         self._data = Cache()
         self.last_run_id: str | None = None  # of the cell that was tracked last
+        self.steps: Steps | None = None
         self._pulse = Pulse(partial(self.failsafe.fail, "live"))
         self._ending = Ending(self.failsafe, self._show)
 
@@ -87,6 +101,8 @@ class CellTracker:
         """Open a run if the cell is to be tracked. Never raises."""
         cell = None
         mark = stack.mark()
+        if self.steps is not None:
+            self.steps.forget()
         execution = self.failsafe.run("slice", lambda: self.history.begin(info))
         try:
             cell = self._begin(info)
@@ -123,6 +139,9 @@ class CellTracker:
             return None
         if line is not None and not raw.replace("\r", "").strip().partition("\n")[2].strip():
             sys.stdout.write("%%track: the cell is empty. Put the code to track below the %%track line.\n")
+            return None
+        steps = self.steps
+        if options.step and steps and self.failsafe.run("step", lambda: steps.unchanged(raw, options)):
             return None
         return self._open_run(info, raw, options, scan)
 
@@ -302,6 +321,8 @@ class CellTracker:
         if cell.wants("seeds"):
             guard("seeds", lambda: parts.capture_seeds(cell))
         guard("packages", lambda: parts.note_environment(cell))
+        if self.steps is not None and cell.options.step and cell.error is None:
+            guard("step", partial(self.steps.leave, cell))
         if found := sum(cell.redactor.found.values()):
             cell.captured.append(f"{found} secret{'' if found == 1 else 's'} redacted")
         left_out = sorted(cell.options.no_capture)

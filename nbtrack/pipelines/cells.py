@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 from nbtrack.errors import InvalidInputError, NbtrackError, NotebookError
 from nbtrack.pipelines.board import Board
 from nbtrack.pipelines.codes import used
-from nbtrack.pipelines.execution import tracked_step
+from nbtrack.pipelines.execution import forced_step, tracked_step
 from nbtrack.pipelines.injection import as_text
 from nbtrack.pipelines.launch import Launch, read_notebook
 from nbtrack.pipelines.projects import read_project
-from nbtrack.pipelines.results import TAG_PIPELINE, PipelineResult, StepResult, Steps, Watch
-from nbtrack.reprs.html import ACCENT, box, dim, esc
-from nbtrack.reprs.numbers import short_id
+from nbtrack.pipelines.results import TAG_PIPELINE, PipelineResult, StepResult, Steps, Watch, reused_card
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -130,7 +128,8 @@ class Cells:
             return True
         self._started = time.perf_counter()
         self._tell(StepResult(step, "running"))
-        forced = self._force is True or (not isinstance(self._force, bool) and step in self._force)
+        forced = forced_step(source) or self._force is True
+        forced = forced or (not isinstance(self._force, bool) and step in self._force)
         answer = await ask(in_kernel("before", step, source, forced, sorted(_names(self._sources))))
         self._tell(StepResult(step, "running", inputs=answer["takes"]))
         if not answer["reused"]:
@@ -208,9 +207,4 @@ def _reused(step: str, run_id: str, outputs: Sequence[str]) -> NotebookNode:
     """Return what stands under a cell that was not run."""
     from nbformat.v4 import new_output
 
-    left = ", ".join(outputs)
-    text = f"↺ {step}: reused from run {run_id}; code, params and inputs are unchanged."
-    inner = f"<b>↺ {esc(step)}</b> reused from run {esc(short_id(run_id))}: code, params and inputs are unchanged." + (
-        f" {dim('leaves ' + esc(left, 300))}" if left else ""
-    )
-    return new_output("display_data", {"text/plain": text, "text/html": box(inner, ACCENT)})
+    return new_output("display_data", reused_card(step, run_id, outputs))

@@ -24,8 +24,9 @@ from nbtrack.reprs.numbers import clean
 from nbtrack.tracking import pending
 from nbtrack.tracking.location import store_for_writing
 
-_DRAWS: Final = "<draws>"
-_FLAGS: Final = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+DRAWS: Final = "<draws>"
+CELL_FLAGS: Final = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_SEEDERS: Final = {"random.seed": PYTHON, "numpy.random.seed": NUMPY, "torch.manual_seed": TORCH}
 _loaded: list[Kernel] = []
 
 
@@ -53,7 +54,8 @@ class Kernel:
         self._open: dict[str, Any] = {}
 
     def opened(self) -> bool:
-        """Be there."""
+        """Be there, and decide about the steps of this kernel from now on."""
+        self.tracker.steps = None
         return True
 
     def before(self, step: str, source: str, forced: bool, wanted: Sequence[str]) -> dict[str, Any]:
@@ -64,12 +66,12 @@ class Kernel:
         tree, why = self._parsed(source)
         loaded, bound = used(tree) if tree is not None else (set[str](), set[str]())
         takes = {name: self.origin[name] for name in sorted(loaded) if name in self.origin}
-        states = _states()
+        states = random_states()
         key = ""
         if tree is not None:
             names = {name: value for name, value in self.names.items() if name not in bound}
             try:
-                code = compile(tree, "<step>", "exec", _FLAGS)
+                code = compile(tree, "<step>", "exec", CELL_FLAGS)
                 known = {id(self.names[name]): digest for name, digest in self.known.items() if name in self.names}
                 key = sha256(json.dumps([step, cell_digest(code, names, known)]).encode()).hexdigest()
             except UnknownError as error:
@@ -78,12 +80,13 @@ class Kernel:
             "key": key,
             "why": why,
             "wanted": wanted,
-            "random": {name: _digest(state) for name, state in states.items()},
+            "random": {name: digest_of(state) for name, state in states.items()},
+            "seeds": seeded_first(tree, self.names) if tree is not None else set(),
         }
         if key and not forced and (found := find(store_for_writing(), key, lambda one: self._fits(one, wanted))):
             run_id, kept = found
             self._take(step, kept)
-            return {"reused": run_id, "takes": takes, "outputs": [name for name in kept if name != _DRAWS]}
+            return {"reused": run_id, "takes": takes, "outputs": [name for name in kept if name != DRAWS]}
         return {"reused": "", "takes": takes}
 
     def after(self, step: str) -> dict[str, Any]:
@@ -142,7 +145,7 @@ class Kernel:
 
     def _take(self, step: str, kept: Mapping[str, Kept]) -> None:
         values = {name: one.load() for name, one in kept.items()}
-        _set_states(values.pop(_DRAWS, {}))
+        set_random_states(values.pop(DRAWS, {}))
         self.names.update(values)
         self.known.update({name: kept[name].digest for name in values})
         self.origin.update(dict.fromkeys(values, step))
@@ -160,16 +163,16 @@ class Kernel:
         more |= {"read": read} if read else {}
         states: dict[str, Any] = {}
         if moved:
-            more["random"] = dict(moved)
-            states = {_DRAWS: {name: state for name, state in _states().items() if name in moved}}
+            more["random"] = {name: digest for name, digest in moved.items() if name not in self._open["seeds"]}
+            states = {DRAWS: {name: state for name, state in random_states().items() if name in moved}}
         kept = {name: Kept(store, digest) for name, digest in found["left"].items()}
         keep_more(store, run_id, self._open["key"], states, kept, **more)
         return "; ".join(why for name, why in found["failed"].items() if name in self._open["wanted"])
 
 
 # -- the global random generators --------------------------------------------------------------------------------------
-def _states() -> dict[str, Any]:
-    """Return the state of each that is in use."""
+def random_states() -> dict[str, Any]:
+    """Return the state of each global random generator that is in use."""
     found: dict[str, Any] = {PYTHON: random.getstate()}
     if (numpy := sys.modules.get("numpy.random")) is not None:
         found[NUMPY] = numpy.get_state()
@@ -178,7 +181,26 @@ def _states() -> dict[str, Any]:
     return found
 
 
-def _set_states(states: Mapping[str, Any]) -> None:
+def seeded_first(tree: ast.Module, names: Mapping[str, Any]) -> set[str]:
+    """Return the generators that a cell seeds before it calls anything else: what they were before does not matter."""
+    found: set[str] = set()
+    for statement in tree.body:
+        calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+        if not calls or isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            continue
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if not isinstance(call, ast.Call) or len(calls) != 1 or not (call.args or call.keywords):
+            break
+        root, _, rest = ast.unparse(call.func).partition(".")
+        module = getattr(names.get(root), "__name__", "")
+        seeder = _SEEDERS.get(f"{module}.{rest}")
+        if seeder is None:
+            break
+        found.add(seeder)
+    return found
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
     if PYTHON in states:
         random.setstate(states[PYTHON])
     if NUMPY in states:
@@ -192,5 +214,5 @@ def _set_states(states: Mapping[str, Any]) -> None:
         torch.set_rng_state(torch.from_numpy(np.frombuffer(states[TORCH], np.uint8).copy()))
 
 
-def _digest(state: Any) -> str:
+def digest_of(state: Any) -> str:
     return sha256(pickle.dumps(state)).hexdigest()

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from nbtrack.capture.options import parse_options
+from nbtrack.capture.options import TrackOptions, parse_options
 from nbtrack.capture.transform import track_line
 from nbtrack.errors import InvalidInputError, NotebookError
 from nbtrack.reprs.numbers import clean
@@ -139,13 +139,22 @@ def step_of(cell: Mapping[str, Any], steps: tuple[str, ...]) -> str:
 
 def tracked_step(source: str) -> str:
     """Return NAME of a cell that begins with ``%%track --step NAME``; empty for any other."""
+    return _options(source).step or ""
+
+
+def forced_step(source: str) -> bool:
+    """Return whether a cell is a step that says ``--force``."""
+    return _options(source).force
+
+
+def _options(source: str) -> TrackOptions:
     line = track_line(source)
     if line is None or "--step" not in line:
-        return ""
+        return TrackOptions()
     try:
-        return parse_options(line).step or ""
+        return parse_options(line)
     except InvalidInputError:  # IPython will say so when the cell runs
-        return ""
+        return TrackOptions()
 
 
 def execute_notebook(execution: Execution) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from nbtrack.errors import IntegrityError, NbtrackError
 from nbtrack.models.trust import sign
 from nbtrack.pipelines.codes import UnknownError, code_digest, file_digest, pickled, value_digest
 from nbtrack.tracking.location import store_for_writing
+from nbtrack.tracking.redaction import Redactor
 
 if TYPE_CHECKING:
     from nbtrack.store import Store
@@ -28,6 +29,8 @@ TAG_STEP: Final = "nbtrack.step"
 TAG_KEY: Final = "nbtrack.step_key"
 MOST_BYTES: Final = 1 << 30  # what a step returns beyond that is not kept
 _FOLDER: Final = "outputs"
+_PLAIN: Final = (str, list, dict, tuple)
+_MOST_SEARCHED: Final = 1 << 16  # bytes of one value: searching more would take longer than a step may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def key_of(step: str, function: Callable[..., Any], names: list[str], values: Va
 def keep(run: ActiveRun, key: str, returned: Mapping[str, Any]) -> tuple[dict[str, Kept], str]:
     """Keep what a step returned with its run; return where, and why it could not be kept."""
     try:
-        data = {name: pickled(value) for name, value in returned.items()}
+        data = {name: harmless(name, value) for name, value in returned.items()}
     except UnknownError as error:
         return {}, str(error)
     if (size := sum(map(len, data.values()))) > MOST_BYTES:
@@ -110,6 +113,22 @@ def keep(run: ActiveRun, key: str, returned: Mapping[str, Any]) -> tuple[dict[st
     kept = {name: Kept(run.store, sha256(content).hexdigest()) for name, content in data.items()}
     vouch(run, key, kept)
     return kept, ""
+
+
+def harmless(name: str, value: Any) -> bytes:
+    """Return the pickle of a value that may be kept; raises UnknownError if it has none, or if it holds a key."""
+    content = pickled(value)
+    redactor = Redactor()
+    if isinstance(value, _PLAIN) and len(content) <= _MOST_SEARCHED:
+        try:
+            redactor.json({name: value})
+        except RecursionError:
+            raise UnknownError("it holds itself") from None
+    elif len(content) <= _MOST_SEARCHED:
+        redactor.text(content.decode("latin-1"))
+    if redactor.found:
+        raise UnknownError("it holds what looks like a key or password, which is not written anywhere")
+    return content
 
 
 def put_all(store: Store, values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -123,7 +142,7 @@ def put_all(store: Store, values: Mapping[str, Any], names: Sequence[str]) -> di
             found["missing"].append(name)
             continue
         try:
-            content = pickled(values[name])
+            content = harmless(name, values[name])
         except UnknownError as error:
             found["failed"][name] = f"{name}: {error}"
             continue

@@ -117,3 +117,15 @@ def worst(statuses: Sequence[str]) -> str:
 
 def _time(step: StepResult) -> str:
     return format_duration(step.seconds) if step.status in {"ran", "reused", "failed"} else ""
+
+
+def reused_card(step: str, run_id: str, outputs: Sequence[str], hint: str = "") -> dict[str, str]:
+    """Return what stands under a step that was not run, by media type."""
+    left = ", ".join(outputs)
+    text = f"↺ {step}: reused from run {run_id}; code, params and inputs are unchanged."
+    inner = f"<b>↺ {esc(step)}</b> reused from run {esc(short_id(run_id))}: code, params and inputs are unchanged." + (
+        f" {dim('leaves ' + esc(left, 300))}" if left else ""
+    )
+    if hint:
+        text, inner = f"{text} {hint}", f"{inner} {dim(esc(hint))}"
+    return {"text/plain": text, "text/html": box(inner, ACCENT)}
