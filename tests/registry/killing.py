@@ -73,13 +73,18 @@ def warm_up(root: str) -> None:
     registry.undo("clf")
 
 
+def _noted(acks: str) -> int:
+    """Return how many calls the writers have noted so far."""
+    return Path(acks).read_bytes().count(b"\n") if Path(acks).exists() else 0
+
+
 def kill(root: str, acks: str, kills: int, seed: int) -> dict[str, int]:
     """Fork and kill, two writers at a time; return how many were killed."""
     warm_up(f"{root}-warm-up")
     dice = random.Random(seed)
     killed = 0
     while killed < kills:
-        writers = []
+        writers, before = [], _noted(acks)
         for _ in range(2):
             reads, begun = os.pipe()
             child = os.fork()
@@ -95,6 +100,9 @@ def kill(root: str, acks: str, kills: int, seed: int) -> dict[str, int]:
             os.read(reads, 1)
             os.close(reads)
         time.sleep(dice.uniform(0, 0.04))
+        wanted, until = before + dice.choice((0, 1, 2)), time.monotonic() + 20
+        while _noted(acks) < wanted and time.monotonic() < until:  # on a busy machine they may not have run at all
+            time.sleep(0.001)
         for child, _ in writers:
             os.kill(child, signal.SIGKILL)
             time.sleep(dice.uniform(0, 0.005))

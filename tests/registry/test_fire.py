@@ -69,7 +69,7 @@ def test_three_hundred_sigkills_leave_every_change_whole_or_absent(
         nbtrack.register_model(uri, "clf")
     acks = tmp_path / "acks"
     command = [sys.executable, str(SCRIPT), store.uri, str(acks), str(KILLS), "7"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=280)
     assert json.loads(done.stdout)["killed"] >= KILLS
     found = verdict(store.uri, str(acks))
     assert {"register", "promote", "undo", "log_model"} <= set(found["noted"]), found
