@@ -82,6 +82,7 @@ def test_experiments_are_made_found_renamed_and_trashed(twins: Twins) -> None:
         twin.ask(store._hard_delete_experiment, green)
         model_id = store.create_logged_model(green, "m").model_id
         store.delete_experiment(green)
+        twin.ask(store._get_deleted_runs)
         run_id = new_run(twin, red)
         twin.ask(store._hard_delete_experiment, green)
         twin.ask(store.get_logged_model, model_id)

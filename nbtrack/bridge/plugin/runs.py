@@ -186,7 +186,8 @@ class Runs(Experiments):
 
     def _get_deleted_runs(self, older_than: int = 0) -> list[str]:
         """Return the runs in the trash; how long they have been there is not looked at unless it matters."""
-        found = self.store.search_runs(max_results=10**9, view="DELETED_ONLY")
+        no_holders = f"tags.`{words.TAG_HOLDER}` is null"  # MLflow knows of none
+        found = self.store.search_runs(filter_string=no_holders, max_results=10**9, view="DELETED_ONLY")
         return [run.run_id for run in found if not older_than or self._trashed_for(run.run_id) >= older_than]
 
     def _trashed_for(self, run_id: str) -> int:
