@@ -190,7 +190,7 @@ class QueryPromises(Promises):
         writer.log_params({"p": "a" * 5000 + "b"})
         writer.end()
         reader = self.fresh(store)
-        start = time.perf_counter()
+        start = time.process_time()
         for text in (
             "params.p LIKE '" + "%a" * 200 + "%c'",
             "params.p LIKE '" + "a%" * 200 + "'",
@@ -199,4 +199,4 @@ class QueryPromises(Promises):
             f"run_id in ({', '.join(repr('0' * 21) for _ in range(500))})",
         ):
             reader.search_runs(filter_string=text)
-        assert time.perf_counter() - start < 5
+        assert time.process_time() - start < 5
