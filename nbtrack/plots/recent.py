@@ -28,6 +28,7 @@ LONG: Final = 100_000  # points; a shorter curve is read as quickly as it is fou
 MOST_BYTES: Final = 256 << 20
 FORGET_S: Final = 60.0
 SOON_S: Final = 0.2
+WAIT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ class RecentHistories:
         self._timer: threading.Timer | None = None
         self._wanted: dict[tuple[str, str, str], tuple[str, Callable[[], MetricHistory]]] = {}
         self._busy = False
+        self._drawing = 0  # curves that somebody waits for now
+        self._idle = threading.Condition(self._lock)
 
     def draw(
         self,
@@ -163,6 +166,23 @@ class RecentHistories:
         overview
             Asks the store for an overview of it.
         """
+        with self._lock:
+            self._drawing += 1
+        try:
+            return self._draw(place, revision, window, read, overview)
+        finally:
+            with self._lock:
+                self._drawing -= 1
+                self._idle.notify_all()
+
+    def _draw(
+        self,
+        place: tuple[str, str, str],
+        revision: str,
+        window: Window,
+        read: Callable[[], MetricHistory],
+        overview: Callable[[], Overview | None],
+    ) -> Curve | None:
         kept = self._at_hand(place, revision)
         if kept is None:
             few = overview()
@@ -217,6 +237,8 @@ class RecentHistories:
         time.sleep(SOON_S)
         while True:
             with self._lock:
+                # Whoever waits for a curve comes first: what is read ahead would only slow that down.
+                self._idle.wait_for(lambda: not self._drawing, timeout=WAIT_S)
                 if not self._wanted:
                     self._busy = False
                     return

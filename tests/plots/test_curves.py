@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from nbtrack import plots
 from nbtrack.plots import palette
 from nbtrack.plots.curves import Axis, curve
-from nbtrack.plots.recent import LONG, RecentHistories, Window
+from nbtrack.plots.recent import LONG, SOON_S, RecentHistories, Window
 from nbtrack.store import FileStore, open_store
 from nbtrack.store.base import MetricHistory
 from nbtrack.store.bulk import EndedRun, add_ended_run
 from nbtrack.store.layout import new_id
-from nbtrack.store.overview import FEW
+from nbtrack.store.overview import FEW, Overview
 
 RUN_IDS = st.lists(st.text("0123456789abcdef", min_size=21, max_size=21), unique=True, max_size=40)
 
@@ -130,6 +131,33 @@ def test_recent_does_not_keep_short_curves() -> None:
     for _ in range(2):
         recent.draw(("s", "r", "m"), "1", Window(), lambda: reads.append(1) or short, lambda: None)  # type: ignore[func-returns-value]
     assert len(reads) == 2
+
+
+def test_what_is_read_ahead_waits_for_a_curve_that_somebody_waits_for() -> None:
+    history, order = _histories()["even"], []
+    release, ahead = threading.Event(), threading.Event()
+
+    def read_ahead() -> MetricHistory:
+        order.append("ahead")
+        ahead.set()
+        return history
+
+    def read_now() -> MetricHistory:
+        assert release.wait(30)
+        order.append("now")
+        return history
+
+    recent, few = RecentHistories(), Overview(plots.thinned(history, FEW), LONG)
+    assert recent.draw(("s", "zoomed", "m"), "1", Window(100, low=0, high=1e5), read_ahead, lambda: few) is not None
+    looking = threading.Thread(
+        target=recent.draw, args=(("s", "looked at", "m"), "1", Window(), read_now, lambda: None)
+    )
+    looking.start()
+    assert not ahead.wait(2 * SOON_S)
+    release.set()
+    looking.join(30)
+    assert ahead.wait(30)
+    assert order == ["now", "ahead"]
 
 
 def test_an_overview_draws_a_curve_with_its_peaks_until_more_is_asked_for_than_it_shows(tmp_path: Path) -> None:
