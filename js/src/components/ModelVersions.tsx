@@ -366,9 +366,7 @@ export function ModelVersions({ client, state }: ViewProps) {
   if (answer === null || answer.models.length === 0) {
     return (
       <Empty title={trans.__("No registered models yet")}>
-        <p>
-          {trans.__("Open a run that logged a model and press Register.")} <Icon name="check" />
-        </p>
+        <p>{trans.__("Open a run that logged a model and press Register.")}</p>
       </Empty>
     );
   }
