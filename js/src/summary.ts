@@ -103,7 +103,12 @@ export function standingText({ model, version, since, user }: Standing): string 
 
 /** The best run of all, as a sentence; "" if no metric tells which way is better. */
 export function bestText(runs: Runs): string {
-  const metric = runs.columns.find((one) => one.kind === "metric" && one.better !== null);
+  const measured = (column: Runs["columns"][number]): number =>
+    column.values.filter((value) => Number.isFinite(toNumber(value) ?? Number.NaN)).length;
+  // The one that most runs have: what one run alone measured says nothing of the others.
+  const [metric] = runs.columns
+    .filter((one) => one.kind === "metric" && one.better !== null)
+    .sort((a, b) => measured(b) - measured(a));
   const names = findColumn(runs, "attribute", "run_name")?.values ?? [];
   let best: { value: number; row: number } | null = null;
   let count = 0;
@@ -120,12 +125,8 @@ export function bestText(runs: Runs): string {
     return "";
   }
   const way = metric.better === "higher" ? trans.__("highest") : trans.__("lowest");
-  return trans.__(
-    "Of %1 runs, %2 has the %3 %4: %5.",
-    count,
-    String(names[best.row] ?? ""),
-    way,
-    metric.key,
-    said(best.value),
-  );
+  const name = String(names[best.row] ?? "");
+  return count === 1
+    ? trans.__("One run was measured: %1, with %2 %3.", name, metric.key, said(best.value))
+    : trans.__("Of %1 runs, %2 has the %3 %4: %5.", count, name, way, metric.key, said(best.value));
 }

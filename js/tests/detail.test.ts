@@ -330,6 +330,18 @@ test("a report says which model, how good, since when and by whom", () => {
     "Its rows is 5, the same as that of the version before.",
   ]);
   assert.equal(bestText(RUNS), "Of 2 runs, b has the highest accuracy: 0.9.");
+  const rare = {
+    kind: "metric",
+    key: "acc",
+    values: [0.5, null],
+    varies: true,
+    numeric: true,
+    better: "higher",
+  } as const;
+  const [name, accuracy] = RUNS.columns as [Runs["columns"][number], Runs["columns"][number]];
+  const some = { ...RUNS, columns: [name, { ...rare, values: [0.5, null] }, accuracy] };
+  assert.equal(bestText(some), bestText(RUNS)); // what most runs have, not what comes first
+  assert.equal(bestText({ ...some, columns: some.columns.slice(0, 2) }), "One run was measured: a, with acc 0.5.");
 });
 
 test("Report shows the verdict and the runs, and needs nobody to answer", async () => {
