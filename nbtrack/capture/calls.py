@@ -8,14 +8,16 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.resolve import MISSING, callee_name, lookup, plain, value_of
+from nbtrack.capture.functions import draws, is_own, own_function, uses
+from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, plain, value_of
+from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 _CALLS: Final = frozenset(
     {"train_test_split", "cross_val_score", "cross_validate", "cross_val_predict", "fit", "train", "cv", "compile"}
-    | {"create_study", "optimize"}
+    | {"create_study", "optimize", "set_params"}
 )
 # What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits), a callback.
 _TRAINING: Final = (
@@ -33,6 +35,7 @@ _WORK: Final = frozenset(
     {"fit", "partial_fit", "fit_transform", "backward", "step", "train_on_batch", "cross_val_score", "cross_validate"}
     | {"train_test_split", "compile"}
 )
+_TELLING: Final = frozenset({"log", "print", "progress", "record", "show"})  # callbacks that only say how far it is
 _SEEDING: Final = frozenset({"seed", "manual_seed"})
 MAX_DEPTH: Final = 3
 
@@ -43,37 +46,20 @@ def is_estimator_class(value: Any) -> bool:
         return False
     if value.__name__ in _TRAINERS or any(hasattr(value, name) for name in _TRAINING):
         return True
-    return _is_own(value) and any(hasattr(value, name) for name in ("forward", "call"))
-
-
-def _is_own(value: Any) -> bool:
-    return getattr(value, "__module__", None) == "__main__"
-
-
-def _uses(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _uses(inner)
-
-
-def _own_function(function: Any) -> types.FunctionType | None:
-    """Return a function of the notebook without what decorators put around it; None for any other."""
-    bare = inspect.unwrap(function) if isinstance(function, types.FunctionType) else None
-    return bare if bare is not None and _is_own(bare) else None
+    return is_own(value) and any(hasattr(value, name) for name in ("forward", "call"))
 
 
 def _seeds(function: Any) -> bool:
-    bare = _own_function(function)
-    return bare is not None and not _SEEDING.isdisjoint(_uses(bare.__code__))
+    bare = own_function(function)
+    return bare is not None and not _SEEDING.isdisjoint(uses(bare.__code__))
 
 
 def trains(function: Any, depth: int = 0) -> bool:
     """Return whether a function of the notebook trains or splits: what it calls says so."""
-    bare = _own_function(function)
+    bare = own_function(function)
     if bare is None or depth > MAX_DEPTH:
         return False
-    used = set(_uses(bare.__code__))
+    used = set(uses(bare.__code__))
     if not _WORK.isdisjoint(used):
         return True
     known = [bare.__globals__[name] for name in used if name in bare.__globals__]
@@ -89,7 +75,7 @@ def _target(call: ast.Call, names: Mapping[str, Any]) -> Any:
         return lookup(call.args[0], names)
     if found is MISSING and isinstance(call.func, ast.Attribute):
         base = lookup(call.func.value, names)
-        if base is not MISSING and _is_own(type(base)):
+        if base is not MISSING and is_own(type(base)):
             method = inspect.getattr_static(type(base), call.func.attr, MISSING)
             return types.MethodType(method, base) if isinstance(method, types.FunctionType) else MISSING
     return found
@@ -135,7 +121,8 @@ def _inside(call: ast.Call, names: Mapping[str, Any]) -> Iterator[tuple[str, Any
         for node in ast.walk(keyword.value):
             if not isinstance(node, ast.Call) or not callable(target := lookup(node.func, names)):
                 continue
-            if not is_estimator_class(target):  # those are read by themselves
+            tells = not _TELLING.isdisjoint(name_words(callee_name(node)))
+            if not tells and not is_estimator_class(target):  # those are read by themselves
                 yield from _arguments(node, target, names)
 
 
@@ -146,7 +133,31 @@ def _arguments(call: ast.Call, target: Any, names: Mapping[str, Any]) -> Iterato
     yield from _keywords(call, names)
 
 
-def stated(calls: Iterable[ast.Call], names: Mapping[str, Any]) -> Iterator[tuple[ast.Call, str, Any]]:
+def told_by(call: ast.Call, names: Mapping[str, Any], unused: Container[int] = ()) -> str:
+    """Return what a call states of a run: ``"all"``, its ``"seed"`` alone, what is written in it as ``"text"``, or "".
+
+    Parameters
+    ----------
+    call
+        A call in the text of a cell.
+    names
+        The user's variables.
+    unused
+        The calls, by identity, whose results nothing uses: what they print or draw is no part of a run's result.
+    """
+    target = _target(call, names)
+    function = getattr(target, "__func__", target)
+    if is_estimator_class(target) or callee_name(call) in _CALLS or trains(function):
+        return "all"
+    if _seeds(function):
+        return "seed"
+    bare = own_function(function)
+    return "text" if bare is not None and id(call) not in unused and not draws(bare) else ""
+
+
+def stated(
+    calls: Iterable[ast.Call], names: Mapping[str, Any], unused: Container[int] = ()
+) -> Iterator[tuple[ast.Call, str, Any]]:
     """Give (call, key, value) of all that calls of estimators and of functions that train state.
 
     Parameters
@@ -155,21 +166,36 @@ def stated(calls: Iterable[ast.Call], names: Mapping[str, Any]) -> Iterator[tupl
         The calls in the text of a cell.
     names
         The user's variables, in which what is called and what it is given are looked up.
+    unused
+        The calls, by identity, whose results nothing uses.
     """
     for call in calls:
+        told = told_by(call, names, unused)
+        if not told:
+            continue
         target = _target(call, names)
-        function = getattr(target, "__func__", target)
-        whole = is_estimator_class(target) or callee_name(call) in _CALLS or trains(function)
-        if not whole and not _seeds(function):
+        if told == "text":
+            yield from ((call, key, value) for key, value in _written(call, target, names))
             continue
         given = [*_arguments(call, target, names), *_inside(call, names), *_defaults(call, target)]
-        yield from ((call, key, value) for key, value in given if whole or "seed" in key.lower())
+        yield from ((call, key, value) for key, value in given if told == "all" or "seed" in key.lower())
+
+
+def _written(call: ast.Call, target: Any, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give the numbers and switches written into a call, and the texts that stand under their names there."""
+    signature = _signature(target)
+    numbers = [node if not isinstance(literal(node), str) else ast.Name("") for node in call.args]
+    if signature is not None:
+        yield from _positional(ast.Call(call.func, numbers, []), signature, {})
+    spread = {id(keyword) for keyword in call.keywords if keyword.arg is None}
+    kept = [one for one in call.keywords if id(one) in spread or literal(one.value) is not MISSING]
+    yield from _keywords(ast.Call(call.func, [], kept), names)
 
 
 def _defaults(call: ast.Call, target: Any) -> Iterator[tuple[str, Any]]:
     """Give what a call leaves as the notebook itself says that it is."""
     function = getattr(target, "__func__", target)
-    own = _own_function(function) is not None or (isinstance(target, type) and _is_own(target))
+    own = own_function(function) is not None or (isinstance(target, type) and is_own(target))
     signature = _signature(target) if own else None
     named = {keyword.arg for keyword in call.keywords}
     if signature is None or None in named:

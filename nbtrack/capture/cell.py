@@ -17,7 +17,7 @@ from nbtrack.capture.figures import Gallery
 from nbtrack.capture.metrics import find_metrics
 from nbtrack.capture.params import find_params
 from nbtrack.capture.pins import Choice, Kind, keep
-from nbtrack.capture.printed import printed_metrics
+from nbtrack.capture.printed import printed_calls, printed_metrics
 from nbtrack.capture.resolve import MISSING, plain, scalar
 from nbtrack.capture.slice import Slice, slice_of
 from nbtrack.capture.upstream import upstream_params
@@ -244,6 +244,9 @@ def capture_metrics(cell: Cell, printed: str = "") -> None:
         seen = cell.autolog.results if cell.autolog is not None else {}
         found |= {key: value for key, value in seen.items() if value not in found.values()}
         logged = dict.fromkeys(cell.run.logged_metrics, 0.0)
+        for key, value in printed_calls(cell.scan, cell.known_names(), printed).items():
+            if value not in found.values():
+                found.setdefault(key, value)
         found |= printed_metrics(printed, found | logged)
         found = _pinned(cell, "metric", {**_pinned_names(cell, "metric", _scalar, found), **found})
     for expression in cell.options.metrics:

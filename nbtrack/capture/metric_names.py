@@ -6,8 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from nbtrack.capture.functions import returned
 from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup
-from nbtrack.reprs.directions import METRIC_WORDS, better_direction, name_words, singular
+from nbtrack.reprs.directions import AMOUNT_WORDS, METRIC_WORDS, better_direction, name_words, singular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ _LIBRARIES: Final = (
 )
 _METHODS: Final = frozenset({"score", "evaluate", "oob_score"})
 _ATTRIBUTES: Final = frozenset({"best_value", "best_score", "rsquared", "rsquared_adj", "aic", "bic"})
+MAX_DEPTH: Final = 3
 _CONFUSION: Final = frozenset({"tn", "fp", "fn", "tp"})  # all four counts of a confusion matrix, or none
 
 
@@ -63,10 +65,10 @@ def is_metric_literal(name: str, value: Any) -> bool:
     words = _words(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_metric_name(name):
         return False
-    return all(word in METRIC_WORDS or word in _SIDE or not word for word in words)
+    return all((word in METRIC_WORDS and word not in AMOUNT_WORDS) or word in _SIDE or not word for word in words)
 
 
-def is_metric_call(call: ast.Call, names: Mapping[str, Any]) -> bool:
+def is_metric_call(call: ast.Call, names: Mapping[str, Any], depth: int = 0) -> bool:
     """Return whether a call computes a metric: of a library of metrics, ``.score``, or a function named like one."""
     if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
         return True
@@ -75,16 +77,20 @@ def is_metric_call(call: ast.Call, names: Mapping[str, Any]) -> bool:
     if isinstance(module, str) and module.startswith(_LIBRARIES):
         return True
     name = callee_name(call)
-    return is_metric_name(name) and (isinstance(call.func, ast.Name) or not name.startswith("make_"))
+    if is_metric_name(name) and (isinstance(call.func, ast.Name) or not name.startswith("make_")):
+        return True
+    return depth < MAX_DEPTH and any(
+        says_metric(node, names, depth + 1) for node in returned(target) if not isinstance(node, ast.Tuple)
+    )
 
 
-def says_metric(node: ast.expr | None, names: Mapping[str, Any]) -> bool:
+def says_metric(node: ast.expr | None, names: Mapping[str, Any], depth: int = 0) -> bool:
     """Return whether an expression computes from a metric: ``round(model.score(X, y), 3)``, ``search.best_score_``."""
     if node is None:
         return False
     called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
     return any(
-        (isinstance(part, ast.Call) and is_metric_call(part, names))
+        (isinstance(part, ast.Call) and is_metric_call(part, names, depth))
         or (isinstance(part, ast.Attribute) and id(part) not in called and _is_result_attribute(part))
         for part in ast.walk(node)
     )
@@ -101,4 +107,15 @@ def is_result(name: str, assignments: list[Assigned], value: Any, names: Mapping
     if is_metric_name(name):
         return True
     vetoed = not _VETO.isdisjoint(_words(name)) or name.startswith("_")
-    return (not vetoed or name in _CONFUSION) and any(says_metric(one.value, names) for one in assignments)
+    return (not vetoed or name in _CONFUSION) and any(_gives_result(one, names) for one in assignments)
+
+
+def _gives_result(one: Assigned, names: Mapping[str, Any]) -> bool:
+    """Return whether what a name was given is a metric; of several values at once, the one that it took."""
+    function = lookup(one.value.func, names) if isinstance(one.value, ast.Call) else MISSING
+    if one.at is not None and (given := returned(function)):
+        parts = [node.elts[one.at] for node in given if isinstance(node, ast.Tuple) and one.at < len(node.elts)]
+        return any(
+            says_metric(part, names, 1) or (isinstance(part, ast.Name) and is_metric_name(part.id)) for part in parts
+        )
+    return says_metric(one.value, names)

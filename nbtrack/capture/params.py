@@ -7,13 +7,14 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.calls import stated
+from nbtrack.capture.calls import stated, told_by
 from nbtrack.capture.metric_names import is_metric_literal
 from nbtrack.capture.resolve import MISSING, callee_name, literal, plain
+from nbtrack.capture.settings import IDLE, is_setting
 from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from nbtrack.capture.scan import Scan
 
@@ -22,37 +23,6 @@ _CONFIG_WORDS: Final = frozenset(
     {"params", "param", "config", "configs", "cfg", "conf", "hparams", "hparam", "hyperparams", "hyperparameters"}
     | {"kwargs", "args", "options", "opts", "settings"}
 )
-# Settings of how a library works and talks, not of what comes out.
-_IDLE: Final = frozenset(
-    {"verbose", "verbosity", "verbose_eval", "silent", "disp", "n_jobs", "nthread", "num_threads", "num_workers"}
-    | {"pin_memory", "memory", "progress_bar", "show_progress", "show_progress_bar", "progress", "copy_X"}
-    | {"figsize", "fig_size", "dpi", "cmap", "palette", "fontsize"}
-)
-_PLACE_WORDS: Final = frozenset({"path", "paths", "dir", "directory", "folder", "file", "filename", "url", "uri"})
-_PLACE: Final = re.compile(
-    r"(?:~|\.{0,2})/.*|[A-Za-z]:[\\/].*|\w{2,}://.*|.*[\\/]"
-    r"|[^\n]*\.(?:csv|tsv|txt|jsonl?|parquet|feather|pkl|pickle|joblib|np[yz]|h5|hdf5|xlsx?|db|sqlite3?|zip|gz|tar|png"
-    r"|jpe?g|pdf|svg|html|md|pth?|ckpt|onnx|bin|safetensors|ya?ml|toml|ini|log|ipynb|py|arrow|avro|mat|wav|mp[34]|tiff?)"
-)
-_QUERY: Final = re.compile(r"\s*(?:select|with|insert|update|delete|create)\s.*\s(?:from|as|into|set|table)\s.*", re.I)
-
-
-def is_setting(key: str, value: Any) -> bool:
-    """Return whether a user would call this a setting of the run: no path, no query, no way to talk while at it.
-
-    Examples
-    --------
-    >>> is_setting("lr", 0.1), is_setting("model.n_jobs", 4), is_setting("source", "../input/train.csv")
-    (True, False, False)
-    >>> is_setting("backbone", "facebook/bart-large"), is_setting("data_dir", "runs")
-    (True, False)
-    """
-    last = re.split(r"[.]|__", key)[-1]
-    if last in _IDLE:
-        return False
-    if not isinstance(value, str):
-        return True
-    return _PLACE_WORDS.isdisjoint(name_words(last)[-1:]) and not (_PLACE.fullmatch(value) or _QUERY.fullmatch(value))
 
 
 class Found:
@@ -75,12 +45,7 @@ class Found:
 
 def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the literals, and the literals of dicts, that the cell assigns."""
-    spread = {
-        node.value.id
-        for call in scan.calls
-        for node in call.keywords
-        if node.arg is None and isinstance(node.value, ast.Name)
-    }
+    spread = set(spread_names(scan, names))
     for name, assignments in scan.assigned.items():
         one = assignments[0]
         if name.startswith("_") or any(each.counts or each.part for each in assignments):
@@ -98,6 +63,13 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
             for key, node in scan.items.get(name, {}).items():  # config["lr"] = 0.1
                 if (added := literal(node)) is not MISSING:
                     found.add(f"{name}.{key}", added)
+
+
+def spread_names(scan: Scan, names: Mapping[str, Any]) -> list[str]:
+    """Return the dicts that a cell gives as ``**name`` to calls that state by themselves what is in them."""
+    calls = [call for call in scan.calls if any(keyword.arg is None for keyword in call.keywords)]
+    keywords = [keyword for call in calls if told_by(call, names, scan.unused) for keyword in call.keywords]
+    return [one.value.id for one in keywords if one.arg is None and isinstance(one.value, ast.Name)]
 
 
 def is_config_name(name: str) -> bool:
@@ -138,7 +110,9 @@ def _owners(scan: Scan) -> dict[int, str]:
 def add_keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the keyword arguments of estimators and of functions that train."""
     owners = _owners(scan)
-    for call, key, value in stated(scan.calls, names):
+    looped = {name for name, held in scan.assigned.items() if any(one.counts for one in held)}
+    fixed = {name: value for name, value in names.items() if name not in looped or callable(value)}
+    for call, key, value in stated(scan.calls, fixed, scan.unused):
         found.add(key, value, owners.get(id(call), callee_name(call)))
 
 
@@ -154,13 +128,30 @@ def _defaults(kind: type) -> dict[str, Any]:
     return found
 
 
+def _dict_text(value: dict[Any, Any]) -> Any:
+    """Return a dict as text that is the same in every process; MISSING if it is long."""
+    frozen = {
+        key: _Text(f"{one.dist.name}({', '.join(map(repr, one.args))})") if hasattr(one, "dist") else one
+        for key, one in list(value.items())[:MAX_PARAMS]
+    }
+    text = re.sub(r"<([\w.]+)(?: object)? at 0x[0-9a-f]+>", r"<\1>", str(frozen)) if len(str(value)) <= 2000 else ""
+    return text if 0 < len(text) <= 1000 else MISSING
+
+
+class _Text(str):
+    """A text that shows itself without quotation marks."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
 def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """Return the settings of an estimator that differ from their defaults; those of its parts as ``part__name``."""
     changed: dict[str, Any] = {}
     settings = estimator.get_params(deep=False)
     defaults = _defaults(type(estimator))
     for name, value in settings.items():
-        if name in _IDLE:
+        if name in IDLE:
             continue
         parts: Sequence[Any] = value if isinstance(value, (list, tuple)) else [(name, value)]
         for part in parts:
@@ -171,8 +162,8 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
                 changed[f"{prefix}{key}"] = type(owner).__name__
                 changed.update(changed_settings(owner, f"{prefix}{key}__", depth + 1))
         kept = plain(value)
-        if isinstance(value, dict) and len(str(value)) <= 1000:
-            kept = str(value)
+        if isinstance(value, dict):
+            kept = _dict_text(value)
         if kept is MISSING or hasattr(value, "get_params"):
             continue
         default = defaults.get(name, inspect.Parameter.empty)
@@ -241,13 +232,24 @@ def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, A
     add_records(scan, names, found)
     add_keywords(scan, names, found)
     for variable, estimator in estimators.items():
-        add_settings(variable, estimator, found)
+        add_settings(variable, estimator, found, _tried(scan, variable))
     return found.params
 
 
-def add_settings(variable: str, estimator: Any, found: Found) -> None:
-    """Add the settings of a fitted estimator that differ from their defaults."""
+def _tried(scan: Scan, variable: str) -> set[str]:
+    """Return the settings that a loop tries out on what it calls by this name: the last one means nothing by itself."""
+    if not all(one.counts for one in scan.assigned.get(variable, [])):
+        return set()
+    tried = {name for name, held in scan.assigned.items() if any(one.counts and one.value is None for one in held)}
+    keywords = [keyword for call in scan.calls for keyword in call.keywords if isinstance(keyword.value, ast.Name)]
+    return {str(one.arg) for one in keywords if isinstance(one.value, ast.Name) and one.value.id in tried}
+
+
+def add_settings(variable: str, estimator: Any, found: Found, tried: Container[str] = ()) -> None:
+    """Add the settings of a fitted estimator that differ from their defaults, but for those that a loop `tried`."""
     for key, value in changed_settings(estimator).items():
+        if key.rpartition("__")[2] in tried:
+            continue
         stated = found.params.get(key.rpartition("__")[2], MISSING)  # SVC(C=7) inside a pipeline: said already
         if "__" not in key or str(stated) != str(value):
             found.add(key, value, variable)

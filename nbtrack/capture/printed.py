@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.metric_names import is_metric_name
+from nbtrack.capture.metric_names import is_metric_call, is_metric_name
 from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS
+from nbtrack.capture.resolve import callee_name
 from nbtrack.reprs.directions import METRIC_WORDS, TIME_WORDS, name_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from nbtrack.capture.scan import Scan
 
 # A label of one to four words, a colon or an equals sign (or nothing), and a number that is no integer.
 _PRINTED: Final = re.compile(
@@ -18,6 +22,8 @@ _PRINTED: Final = re.compile(
     r"(?:[ \t]*(?P<sign>[:=])[ \t]*|[ \t]+(?=[-+.\d]))"
     r"(?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[ \t]*%)|\d+(?=e))(?:[eE][-+]?\d+)?)(?P<percent>[ \t]*%)?(?![\w.]*\d)"
 )
+_BARE: Final = re.compile(r"^[ \t]*([-+]?\d+\.\d+(?:[eE][-+]?\d+)?)[ \t]*$", re.MULTILINE)
+_COMPOUND: Final = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 _LEADING: Final = frozenset(
     {"the", "a", "our", "final", "overall", "with", "and", "epoch", "step", "fold", "got", "is"}
 )
@@ -30,6 +36,43 @@ def _key(label: str) -> str:
     while len(words) > 1 and words[0] in _LEADING:
         words.pop(0)
     return "_".join(words)
+
+
+def printed_calls(scan: Scan, names: Mapping[str, Any], text: str) -> dict[str, float]:
+    """Return the metrics that a cell prints without a word: ``print(accuracy_score(y, p))``.
+
+    Parameters
+    ----------
+    scan
+        What the text of the cell says.
+    names
+        The user's variables.
+    text
+        What the cell printed. Where it has more or fewer lines of one number than the cell prints, nothing is certain.
+    """
+    body = scan.tree.body if scan.tree is not None else []
+    compound = [at for at, one in enumerate(body) if isinstance(one, _COMPOUND)]
+    told = _printed_by(body, names)
+    numbers = [float(found) for found in _BARE.findall(text[:MAX_POINTS])]
+    if len(told) != len(numbers) and compound:  # what a loop prints stands before what comes after it
+        told = _printed_by(body[compound[-1] + 1 :], names)
+        numbers = numbers[-len(told) :]
+    return dict(zip(told, numbers, strict=True)) if told and len(told) == len(numbers) else {}
+
+
+def _printed_by(statements: list[ast.stmt], names: Mapping[str, Any]) -> list[str]:
+    calls = [one.value for one in statements if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)]
+    shown = [call.args[0] for call in calls if callee_name(call) == "print" and len(call.args) == 1]
+    return [name for name in (_metric_called(node, names) for node in shown) if name]
+
+
+def _metric_called(node: ast.expr, names: Mapping[str, Any]) -> str:
+    """Return the metric that an expression calls for: ``r2_score`` of ``round(r2_score(y, p), 4)``."""
+    while isinstance(node, ast.Call) and callee_name(node) in {"round", "float", "abs"} and node.args:
+        node = node.args[0]
+    if not isinstance(node, ast.Call) or not is_metric_call(node, names):
+        return ""
+    return callee_name(node) if is_metric_name(callee_name(node)) else ""  # no classification_report
 
 
 def _known(value: float, printed: str, found: Mapping[str, float | list[float]]) -> bool:

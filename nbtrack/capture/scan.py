@@ -27,6 +27,7 @@ class Assigned:
     part: bool = False
     counts: bool = False
     each: bool = False
+    at: int | None = None  # of a part, which one
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Scan:
     appended: dict[str, list[ast.expr]] = field(default_factory=dict)  # list.append(value)
     imports: set[str] = field(default_factory=set)
     configs: set[str] = field(default_factory=set)  # classes that only hold values
+    unused: set[int] = field(default_factory=set)  # calls, by identity, whose results nothing uses
     last: ast.expr | None = None
     empty: bool = True
     tree: ast.Module | None = None
@@ -100,9 +102,17 @@ class _Reader(ast.NodeVisitor):
             return None
         return super().visit(node)
 
-    def _bind(self, target: ast.expr, value: ast.expr | None, *, part: bool = False, counts: bool = False) -> None:
+    def _bind(
+        self,
+        target: ast.expr,
+        value: ast.expr | None,
+        *,
+        part: bool = False,
+        counts: bool = False,
+        at: int | None = None,
+    ) -> None:
         if isinstance(target, ast.Name):
-            one = Assigned(target.id, value, part, counts or self._loops > 0, self._each > 0)
+            one = Assigned(target.id, value, part, counts or self._loops > 0, self._each > 0, at)
             self.scan.assigned.setdefault(target.id, []).append(one)
         elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) and value is not None:
             if isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
@@ -119,7 +129,7 @@ class _Reader(ast.NodeVisitor):
                 if pairs is not None:
                     self._bind(one_target, pairs[i], counts=counts)
                 else:
-                    self._bind(one_target, value, part=True, counts=counts)
+                    self._bind(one_target, value, part=True, counts=counts, at=i)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         for target in node.targets:
@@ -158,6 +168,10 @@ class _Reader(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         if node.module and not node.level:
             self.scan.imports.add(node.module.partition(".")[0])
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        self.scan.unused.add(id(node.value))
+        self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         self.scan.calls.append(node)
@@ -199,6 +213,7 @@ def scan_cell(source: str) -> Scan | None:
     scan.tree = tree
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         scan.last = tree.body[-1].value
+        scan.unused.discard(id(scan.last))
     return scan
 
 

@@ -16,6 +16,7 @@ from nbtrack.capture.params import (
     add_settings,
     as_dict,
     is_config_name,
+    spread_names,
 )
 from nbtrack.capture.resolve import MISSING, literal, plain
 from nbtrack.capture.scan import Scan, scan_cell
@@ -56,7 +57,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     rebound = set((_scan(used.cells[-1].python) or Scan()).assigned)
     settled: dict[str, Any] = {}
     calls: list[tuple[Scan, dict[str, Any]]] = []
-    spread = {name for cell in used.cells for name in _spread(_scan(cell.python))}
+    spread = {name for cell in used.cells for name in spread_names(_scan(cell.python) or Scan(), names)}
     said = _said(used, spread)
     for cell in reversed(used.cells[:-1]):
         scan = _scan(cell.python)
@@ -74,7 +75,9 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
                 name: mine[name] for name, value in stated.items() if value is not MISSING and not _is_data(name, value)
             }
             add_literals(dataclasses.replace(scan, assigned=kept), {**names, **settled}, found)
-            given = {name: _as_said(name, said, names.get(name)) for name in _spread(scan) if name not in later}
+            given = {
+                name: _as_said(name, said, names.get(name)) for name in spread_names(scan, names) if name not in later
+            }
             calls.append((dataclasses.replace(scan, calls=_calls_for(scan, wanted)), given))
             bound = {name: held for name, held in bound.items() if name not in spread}
             configs = {name for name in scan.configs if name in wanted and name not in rebound and name in cell.writes}
@@ -126,12 +129,6 @@ def _names_in(scan: Scan) -> Iterable[str]:
     """Return the names that a cell mentions other than to bind them: ``depth = 3; model = Tree(depth)``."""
     nodes = ast.walk(scan.tree) if scan.tree is not None else ()
     return (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
-
-
-def _spread(scan: Scan | None) -> Iterable[str]:
-    """Return the dicts that a cell gives to calls as ``**name``: the calls themselves state what is in them."""
-    keywords = (keyword for call in (scan.calls if scan is not None else ()) for keyword in call.keywords)
-    return [one.value.id for one in keywords if one.arg is None and isinstance(one.value, ast.Name)]
 
 
 def _stated(assignments: list[Any], held: Any) -> Any:

@@ -36,7 +36,10 @@ _LOWER_PAIRS: Final = (
     ("pvalue",),
 )
 TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed", "runtime"})
-METRIC_WORDS: Final = _HIGHER | _LOWER
+# What a business counts: a result where it was computed, but as often a setting where it is written out.
+AMOUNT_WORDS: Final = frozenset({"cost", "costs", "drawdown", "lift", "profit", "profits", "roi", "savings", "uplift"})
+_HIGHER_AMOUNTS: Final = AMOUNT_WORDS - {"cost", "costs", "drawdown"}
+METRIC_WORDS: Final = _HIGHER | _LOWER | AMOUNT_WORDS
 
 
 def singular(word: str) -> str:
@@ -87,4 +90,5 @@ def better_direction(key: str) -> Direction | None:
         return "lower"
     if not _HIGHER.isdisjoint(words) or not _HIGHER.isdisjoint(bare):
         return "higher"
-    return None
+    amounts = AMOUNT_WORDS.intersection(words)
+    return None if not amounts else "higher" if amounts <= _HIGHER_AMOUNTS else "lower"

@@ -75,6 +75,91 @@ def test_counters_of_a_results_dict_are_no_metrics(notebook):
     assert notebook.last.data.metrics == {"eval_loss": 0.5, "eval_runtime": 2.0}
 
 
+OWN = """def parted(rows, fraction, shuffle=True):
+    at = int(len(rows) * fraction)
+    return rows[:at], rows[at:]
+
+def judged(truth, guess):
+    hits = np.mean(truth == guess)
+    return log_loss(truth, guess * 0.8 + 0.1), balanced_accuracy_score(truth, guess), hits * 0, len(truth)
+
+def picture(values, bins=30):
+    fig, ax = plt.subplots()
+    ax.hist(values, bins=bins)
+    return fig
+
+def told(text, width=40):
+    print(text.center(width))
+
+def walk(rows, start, pace, rounds):
+    for _ in range(rounds):
+        start += pace * (sum(rows) / len(rows) - start)
+    return start, abs(start)"""
+CALLS = """%%track
+train, test = parted(truth, 0.75, shuffle=False)
+ll, balanced, _, rows = judged(truth, guess)
+shown = picture(guess, bins=12)
+told("done", width=60)
+steps = {"start": 0.5, "pace": 0.25, "rounds": 4}
+where, final_cost = walk(list(guess), **steps)
+price = 3"""
+
+
+def test_calls_of_own_functions_state_params_and_give_metrics_by_what_they_return(notebook):
+    notebook.ok(
+        "import numpy as np\nimport matplotlib.pyplot as plt\n"
+        "from sklearn.metrics import balanced_accuracy_score, log_loss\n"
+        "truth = np.array([0, 1] * 8)\nguess = np.array([0, 1, 1, 1] * 4)"
+    )
+    notebook.ok(OWN)
+    notebook.ok(CALLS)
+    run = notebook.last
+    expected = {"fraction": "0.75", "shuffle": "False", "start": "0.5", "pace": "0.25", "rounds": "4", "price": "3"}
+    assert dict(run.data.params) == expected
+    assert set(run.data.metrics) == {"ll", "balanced", "final_cost"}
+    assert run.data.metrics["balanced"] == 0.75
+
+
+def test_amounts_are_settings_where_written_out_and_results_where_computed(notebook):
+    notebook.ok("%%track\ncost = 4\nlift = abs(-0.3) / 0.2 - 1\ntotal_cost = cost * 7")
+    assert dict(notebook.last.data.params) == {"cost": "4"}
+    assert notebook.last.data.metrics == {"lift": pytest.approx(0.5), "total_cost": 28}
+
+
+def test_metric_that_is_only_printed_by_its_call_is_exact(notebook):
+    notebook.ok(
+        "from sklearn.metrics import accuracy_score, classification_report\ny, p = [0, 1, 1] * 3, [0, 1, 0] * 3"
+    )
+    notebook.ok(
+        "%%track\nfor i in range(3):\n    print(i / 7)\nprint(accuracy_score(y, p))\nprint(classification_report(y, p))"
+    )
+    assert notebook.last.data.metrics["accuracy_score"] == 2 / 3
+    assert "accuracy" not in notebook.last.data.metrics  # the report's, rounded
+
+
+SEARCHED = """%%track
+pipe.set_params(**start)
+for depth in (1, 2, 3):
+    tried = DecisionTreeClassifier(max_depth=depth, criterion="entropy", random_state=0).fit(X, y)
+search = RandomizedSearchCV(pipe, {"max_depth": randint(1, 4)}, n_iter=2, random_state=0).fit(X, y)"""
+
+
+def test_settings_that_a_loop_tries_are_left_out_and_distributions_are_told_by_name(notebook):
+    notebook.ok(
+        "from scipy.stats import randint\nfrom sklearn.datasets import load_iris\n"
+        "from sklearn.model_selection import RandomizedSearchCV\nfrom sklearn.tree import DecisionTreeClassifier\n"
+        "X, y = load_iris(return_X_y=True)\npipe = DecisionTreeClassifier()\n"
+        "start = {'criterion': 'gini', 'min_samples_leaf': 2}"
+    )
+    notebook.ok(SEARCHED)
+    params = dict(notebook.last.data.params)
+    assert params["param_distributions"] == "{'max_depth': randint(1, 4)}"
+    assert params["criterion"] == "gini"  # said, although it is the default
+    assert params["min_samples_leaf"] == "2"
+    assert params["tried.criterion"] == "entropy"
+    assert not [key for key in params if "max_depth" in key and "best" not in key]
+
+
 @pytest.mark.parametrize(
     ("key", "direction"),
     [
@@ -84,6 +169,8 @@ def test_counters_of_a_results_dict_are_no_metrics(notebook):
         ("eval_samples_per_second", "higher"),
         ("test_rmses", "lower"),
         ("neg_log_loss", "higher"),
+        ("total_cost", "lower"),
+        ("uplift_test", "higher"),
         ("classes", None),
         ("bias", None),
         ("n_rows", None),

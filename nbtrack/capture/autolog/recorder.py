@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.autolog.hooks import guarded, keep_quiet
 from nbtrack.capture.resolve import MISSING, plain
+from nbtrack.capture.settings import is_setting
 from nbtrack.entities import MANIFEST_NAME
 from nbtrack.models.seen import saw
 from nbtrack.names import MAX_KEY, check_key
@@ -118,7 +119,7 @@ class Recorder:
         """Note params; they are logged when the run ends. A name that is taken gets its owner in front."""
         for name, value in params.items():
             kept = plain(value)
-            if kept is MISSING or kept is None:
+            if kept is MISSING or kept is None or not is_setting(str(name), kept):
                 continue
             key = _key(name)
             if key in self.params and str(self.params[key]) != str(kept):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NAME: Final = "statsmodels"
 _STATISTICS: Final = (
     *("rsquared", "rsquared_adj", "prsquared", "fvalue", "f_pvalue", "llf", "aic", "bic", "deviance", "pearson_chi2"),
-    *("llr_pvalue", "scale", "nobs", "mse_resid"),
+    *("llr_pvalue", "nobs", "mse_resid"),
 )
 
 
@@ -45,7 +45,7 @@ def _end(watch: Watch | None, result: Any, error: BaseException | None) -> None:
     if error is None and hasattr(result, "params"):
         prefix = recorder.training(NAME)
         params = {"model": type(model).__name__, "formula": getattr(model, "formula", None)}
-        params |= {"endog": model.endog_names, "cov_type": getattr(result, "cov_type", None)}
+        params |= {"cov_type": getattr(result, "cov_type", None)}
         recorder.found_params(params, NAME)
         if prefix is not None:
             recorder.metrics({f"{prefix}{name}": value for name, value in _statistics(result).items()})
