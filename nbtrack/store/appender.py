@@ -43,12 +43,11 @@ class Appender(ABC):
 
     def _new_lock(self) -> None:
         self._lock = threading.RLock()
-        self._take, self._give = self._lock.acquire, self._lock.release
 
     def _give_back(self) -> None:
         """Release the lock if this thread has it: an interrupt may have come before it was taken."""
         with suppress(RuntimeError):
-            self._give()
+            self._lock.release()
 
     def _append(self, line: bytes) -> None:
         """Hand a line to the operating system, or keep it if there is no room."""

@@ -52,7 +52,7 @@ class MetricAppender(Appender, RunWriter):
         if type(value) is not float:
             value = to_float(key, value)
         try:
-            self._take()
+            self._lock.acquire()
             try:
                 stat = self._stats[key]
             except KeyError:
@@ -96,7 +96,7 @@ class MetricAppender(Appender, RunWriter):
             self._interrupted |= not isinstance(error, InvalidInputError)  # that comes before anything is written
             self._give_back()
             raise
-        self._give()
+        self._lock.release()
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp_ms: int | None = None) -> None:
         """Append one value for each key; one line if all have the same step."""
