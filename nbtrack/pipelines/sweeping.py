@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.errors import InvalidInputError, RunStateError
 from nbtrack.pipelines.executors import crew
 from nbtrack.pipelines.spaces import Listed, Method, Params, Source, Suggested, check_space, draws, grid
-from nbtrack.pipelines.trial import TAG_TRIAL, Assignment, Outcome, packed, run_trial
+from nbtrack.pipelines.trial import TAG_TRIAL, Assignment, Outcome, Portions, packed, run_trials
 from nbtrack.reprs.directions import Direction, better_direction
 from nbtrack.reprs.html import BAD, box, esc, sparkline, table
 from nbtrack.reprs.numbers import format_number, plural
@@ -183,12 +183,13 @@ def sweep(
         source = _source(space, method, count, better, seed, done)
         uri, experiment_id = parent.store.uri, parent.info.experiment_id
 
-        def start(number: int, params: Params) -> Future[Outcome]:
-            todo = Assignment(uri, experiment_id, parent.run_id, name, number, params, metric, digest, code)
-            return pool.submit(run_trial, todo)
+        def start(trials: Sequence[tuple[int, Params]]) -> Future[list[Outcome]]:
+            todo = Assignment(uri, experiment_id, parent.run_id, name, tuple(trials), metric, digest, code)
+            return pool.submit(run_trials, todo)
 
         with _bar(progress, count, len(done)) as tell:
-            trials_done = _drive(start, source, at_once, parent, metric, better, done, tell)
+            portions = Portions(at_once, count - len(done), learns=method == "optuna")
+            trials_done = _drive(start, source, portions, parent, metric, better, done, tell)
         result = _result(parent.run_id, metric, better, trials_done)
         if result.best is not None:
             parent.set_tags({"nbtrack.best_run_id": result.best.run_id})
@@ -292,9 +293,9 @@ def _typed(space: Mapping[str, Any], texts: Mapping[str, Any]) -> Params:
 
 
 def _drive(
-    start: Callable[[int, Params], Future[Outcome]],
+    start: Callable[[Sequence[tuple[int, Params]]], Future[list[Outcome]]],
     source: Source,
-    at_once: int,
+    portions: Portions,
     parent: ActiveRun,
     metric: str,
     better: Direction,
@@ -303,20 +304,20 @@ def _drive(
 ) -> dict[int, Trial]:
     """Keep the workers busy until there is nothing left to try."""
     found, best = dict(done), _best(done.values(), better)
-    open_: set[Future[Outcome]] = set()
+    open_: set[Future[list[Outcome]]] = set()
     exhausted = False
     while True:
-        while not exhausted and len(open_) < at_once * 2:
-            following = source.next()
-            if following is None:
-                exhausted = True
-                break
-            open_.add(start(*following))
+        while not exhausted and len(open_) < portions.at_once * 2:
+            following = list(itertools.islice(iter(source.next, None), portions.size()))
+            exhausted = not following
+            if following:
+                portions.give(len(following))
+                open_.add(start(following))
         if not open_:
             return found
         ready, open_ = wait(open_, return_when=FIRST_COMPLETED)
-        for future in ready:
-            outcome = future.result()
+        for outcome in itertools.chain.from_iterable(future.result() for future in ready):
+            portions.see(outcome.seconds)
             trial = Trial(outcome.number, outcome.run_id, outcome.params, outcome.value, outcome.error)
             found[trial.number] = trial
             source.tell(trial.number, trial.value)

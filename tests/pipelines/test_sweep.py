@@ -16,6 +16,7 @@ import pytest
 
 import nbtrack
 from nbtrack.errors import InvalidInputError
+from nbtrack.pipelines.trial import Portions
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +233,29 @@ def test_function_that_cannot_travel_says_what_to_do() -> None:
     with pytest.raises(InvalidInputError, match=r"cannot be sent to another process \(.*lock.*executor='threads'"):
         nbtrack.sweep(locked, {"x": [1]}, direction="lower", workers=1)
     assert nbtrack.sweep(locked, {"x": [1]}, direction="lower", executor="threads").best is not None
+
+
+def test_quick_trials_go_out_in_portions_and_slow_ones_alone() -> None:
+    portions = Portions(4, 400, learns=False)
+    assert portions.size() == 1  # nothing is known yet
+    portions.see(0.002)
+    assert portions.size() == 25  # all that fits into what is left for each of the four, four times over
+    portions.give(336)
+    assert portions.size() == 4
+    portions.see(0.06)
+    assert portions.size() == 1
+    learning = Portions(4, 400, learns=True)
+    learning.see(0.002)
+    assert learning.size() == 1
+
+
+def test_portions_reach_every_trial_and_a_failure_stays_its_own() -> None:
+    def odd(x: int) -> float:
+        if x % 7 == 0:
+            raise ValueError("no sevens")
+        return float(x)
+
+    found = nbtrack.sweep(odd, {"x": list(range(200))}, direction="higher", executor="threads", workers=2)
+    assert [trial.number for trial in found.trials] == list(range(200))
+    assert [trial.params["x"] for trial in found.trials if trial.value is None] == list(range(0, 200, 7))
+    assert len(children(found.run_id)) == 200
