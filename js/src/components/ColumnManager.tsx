@@ -58,6 +58,9 @@ function Aspects({ column, state, by }: LineProps) {
   );
 }
 
+/** What runs can be grouped by beside params and tags. */
+const GROUPED: ReadonlySet<string> = new Set(["attribute:experiment", "attribute:store"]);
+
 function Line(props: LineProps) {
   const { column, state, shown } = props;
   const { layout } = state;
@@ -82,7 +85,7 @@ function Line(props: LineProps) {
         </span>
       </label>
       {column.kind === "metric" && !column.key.endsWith(")") && <Aspects {...props} />}
-      {(column.kind === "param" || column.kind === "tag" || column.id === "attribute:experiment") && (
+      {(column.kind === "param" || column.kind === "tag" || GROUPED.has(column.id)) && (
         <button
           type="button"
           class="nbt-aspect"
