@@ -277,11 +277,21 @@ test("RevisionPoll takes no store for an answer, and asks on at its usual pace",
     },
     () => 2,
   );
+  const waits: (number | undefined)[] = [];
+  const { setTimeout: wait } = globalThis;
+  globalThis.setTimeout = ((act: () => void, ms?: number) => {
+    waits.push(ms);
+    return wait(act, ms);
+  }) as typeof setTimeout;
   const stop = poll.subscribe(
     (revision) => said.push(revision),
     () => true,
   );
-  await new Promise((resolve) => setTimeout(resolve, 80)); // with a doubled wait each time it would not be there yet
+  for (let turn = 0; turn < 1000 && said.length < 2; turn++) {
+    await new Promise((resolve) => wait(resolve, 4));
+  }
   stop();
+  globalThis.setTimeout = wait;
   assert.deepEqual(said, ["", "r1"]);
+  assert.deepEqual([...new Set(waits)], [2], "it waited longer each time");
 });
