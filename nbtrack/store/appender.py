@@ -24,7 +24,11 @@ live: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 
 class Appender(ABC):
-    """An open log. Calls that append hold `_lock`."""
+    """An open log. Calls that append hold `_lock`.
+
+    What holds it loops only in functions that it calls: Python 3.13 leaves a jump back to a loop's head outside of the
+    ``with`` around it, so that an interrupt there would keep the lock for ever.
+    """
 
     def __init__(self, run_id: str, path: str, fd: int, size: int) -> None:
         self.run_id = run_id

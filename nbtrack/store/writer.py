@@ -58,22 +58,26 @@ class FileRunWriter(MetricAppender):
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Set params that are not known yet; the same value again is no error."""
         with self._lock:
-            known = {**(self._before.params if self._before is not None else {}), **self._params}
-            new: dict[str, str] = {}
-            for key, value in params.items():
-                text = clean_text(value)
-                old = known.get(check_key(key, "param key"), text)
-                if old != text:
-                    raise InvalidInputError(
-                        f"param {key!r} of run {self.run_id}: is {old!r:.80} already; a param is written once, got"
-                        f" {text!r:.80}. Start another run, or use a tag or a metric for what changes."
-                    )
-                if key not in known:
-                    new[key] = text
+            new = self._unknown(params)
             if new:
                 self._write({"t": self._now(), "params": new})
                 self._params.update(new)
                 self._dirty = False
+
+    def _unknown(self, params: Mapping[str, Any]) -> dict[str, str]:
+        known = {**(self._before.params if self._before is not None else {}), **self._params}
+        new: dict[str, str] = {}
+        for key, value in params.items():
+            text = clean_text(value)
+            old = known.get(check_key(key, "param key"), text)
+            if old != text:
+                raise InvalidInputError(
+                    f"param {key!r} of run {self.run_id}: is {old!r:.80} already; a param is written once, got"
+                    f" {text!r:.80}. Start another run, or use a tag or a metric for what changes."
+                )
+            if key not in known:
+                new[key] = text
+        return new
 
     def set_early_params(self, params: Mapping[str, Any]) -> None:
         """Set the params of the run as long as it has not ended; those that were logged win."""
@@ -118,17 +122,20 @@ class FileRunWriter(MetricAppender):
         path = check_artifact_path(artifact_path)
         with self._lock:
             self._check_open()
-            for known in self._artifacts:
-                if known.startswith(path + "/") or path.startswith(known + "/"):
-                    raise InvalidInputError(
-                        f"artifact {path!r} of run {self.run_id}: {known!r} is there already, and one cannot be a file"
-                        " and a folder at once. Choose another path."
-                    )
+            self._check_place(path)
         digest, size = self._put_blob(data)
         with self._lock:
             self._write_ref({"t": self._now(), "artifact": path, "sha256": digest, "size": size})
             self._artifacts.add(path)
         return Artifact(path, digest, size)
+
+    def _check_place(self, path: str) -> None:
+        for known in self._artifacts:
+            if known.startswith(path + "/") or path.startswith(known + "/"):
+                raise InvalidInputError(
+                    f"artifact {path!r} of run {self.run_id}: {known!r} is there already, and one cannot be a file"
+                    " and a folder at once. Choose another path."
+                )
 
     def log_capture(self, record: Mapping[str, Any]) -> None:
         """Merge plain JSON values into the run's capture."""

@@ -30,6 +30,7 @@ def wait(run_id: str | None = None, timeout_s: float = 5.0) -> bool:
         return True
     here = os.getpid()  # a forked child has the parent's list, but not the threads that work it off
     with _lock:
-        events = [event for key, (pid, event) in _pending.items() if run_id in (None, key) and pid == here]
+        pending = tuple(_pending.items())
+    events = [event for key, (pid, event) in pending if run_id in (None, key) and pid == here]
     until = time.monotonic() + timeout_s
     return all(event.wait(max(0.0, until - time.monotonic())) for event in events)

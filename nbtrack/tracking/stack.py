@@ -75,7 +75,7 @@ def push(run: ActiveRun, shared: bool = False) -> None:
 def remove(run: ActiveRun) -> None:
     """Take `run` off, wherever it stands."""
     with _lock:
-        _entries[:] = [entry for entry in _entries if entry.run is not run]
+        _entries[:] = filter(lambda entry: entry.run is not run, _entries)
         _note_newest()
     here.set(tuple(entry for entry in here.get() if entry.run is not run))
 
@@ -122,7 +122,8 @@ def current(inherited: bool = True) -> ActiveRun | None:
 def open_runs() -> list[ActiveRun]:
     """Return all runs that are active anywhere in this process, oldest first."""
     with _lock:
-        return [entry.run for entry in _entries if not entry.run.ended]
+        entries = tuple(_entries)
+    return [entry.run for entry in entries if not entry.run.ended]
 
 
 def mark() -> int:
@@ -134,5 +135,5 @@ def opened_since(mark: int) -> list[ActiveRun]:
     """Return the runs that became active in this thread after `mark` and still are, newest first."""
     thread = threading.get_ident()
     with _lock:
-        backwards = reversed(_entries)
-        return [e.run for e in backwards if e.order > mark and e.thread == thread and not e.run.ended]
+        backwards = _entries[::-1]
+    return [e.run for e in backwards if e.order > mark and e.thread == thread and not e.run.ended]
