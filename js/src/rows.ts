@@ -71,6 +71,22 @@ const derived = (key: string, values: readonly Value[]): ShownColumn => ({
   better: null,
 });
 
+const durations = new WeakMap<readonly Value[], { start: readonly Value[]; found: readonly Value[] }>();
+
+/** How long each run took; null while it runs. The same list as long as the times are the same. */
+function durationsOf(start: readonly Value[], end: readonly Value[]): readonly Value[] {
+  const known = durations.get(end);
+  if (known?.start === start) {
+    return known.found;
+  }
+  const found = start.map((from, i) => {
+    const to = end[i];
+    return typeof from === "number" && typeof to === "number" ? to - from : null;
+  });
+  durations.set(end, { start, found });
+  return found;
+}
+
 interface Candidate extends ShownColumn {
   /** Whether it is shown unless the user says otherwise. */
   usual: boolean;
@@ -115,11 +131,10 @@ export function candidates(runs: Runs, layout: Layout = PLAIN): Candidate[] {
   }
   const start = attribute(runs, "start_time");
   const end = attribute(runs, "end_time");
-  const durations = start.map((from, i) => {
-    const to = end[i];
-    return typeof from === "number" && typeof to === "number" ? to - from : null;
-  });
-  found.push({ ...derived("start_time", start), usual: true }, { ...derived("duration", durations), usual: false });
+  found.push(
+    { ...derived("start_time", start), usual: true },
+    { ...derived("duration", durationsOf(start, end)), usual: false },
+  );
   // Of a large table only some rows are at hand, and its store has put what is rare last.
   const rank = (column: Candidate): number =>
     column.id === STORE_ID ? -1 : 2 * ORDER.indexOf(column.kind) + (runs.whole && isRare(column.values) ? 1 : 0);
@@ -263,12 +278,25 @@ function compareValues(a: Value, b: Value, numeric: boolean, descending: boolean
   return descending ? -order : order;
 }
 
+type Better = ShownColumn["better"];
+const bests = new WeakMap<readonly Value[], { rows: readonly number[]; better: Better; found: ReadonlySet<number> }>();
+
 /** The rows with the best value of a metric; none if its direction is unknown, or if all runs are equally good. */
 export function bestRows(column: ShownColumn, rows: readonly number[]): ReadonlySet<number> {
-  const best = new Set<number>();
   if (column.better === null || column.kind !== "metric" || rows.length < 2) {
-    return best;
+    return new Set();
   }
+  const known = bests.get(column.values);
+  if (known?.rows === rows && known.better === column.better) {
+    return known.found;
+  }
+  const found = bestOf(column, rows);
+  bests.set(column.values, { rows, better: column.better, found });
+  return found;
+}
+
+function bestOf(column: ShownColumn, rows: readonly number[]): ReadonlySet<number> {
+  const best = new Set<number>();
   let top: number | null = null;
   let count = 0;
   for (const row of rows) {

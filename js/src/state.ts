@@ -202,11 +202,17 @@ function derive(my: Choices, loader: Loader) {
 /** Names and colours of all runs that were ever at hand: a large table holds few of them at a time. */
 function remembered(runs: Signal<Runs | null>): State["known"] {
   const seen = new Map<string, { name: string; color: number }>();
+  let last: readonly unknown[] = [];
   effect(() => {
-    const names = runs.value?.columns.find((column) => columnId(column) === NAME_ID)?.values ?? [];
-    runs.value?.run_ids.forEach((run_id, row) => {
-      seen.set(run_id, { name: String(names[row] ?? ""), color: runs.value?.colors[row] ?? 0 });
-    });
+    const { run_ids = [], colors = [], columns = [] } = runs.value ?? {};
+    const names = columns.find((column) => columnId(column) === NAME_ID)?.values ?? [];
+    const now = [run_ids, colors, names];
+    if (now.some((one, i) => one !== last[i])) {
+      last = now;
+      run_ids.forEach((run_id, row) => {
+        seen.set(run_id, { name: String(names[row] ?? ""), color: colors[row] ?? 0 });
+      });
+    }
   });
   return (run_id) => seen.get(run_id) ?? null;
 }
