@@ -134,9 +134,9 @@ function steadyList<T>(compute: () => T[], same: (a: T, b: T) => boolean = Objec
   });
 }
 
-/** The rows of a whole table that fit, in the order asked for: sorted again only if what they are sorted by is another. */
-function rowsOf(my: Choices, { runs, fits }: Loader, columns: ReadonlySignal<ShownColumn[]>): ReadonlySignal<number[]> {
-  const found = steadyList(() => {
+/** The rows that fit, in the order of the store. */
+function fittingRows(my: Choices, { runs, fits }: Loader): ReadonlySignal<number[]> {
+  return steadyList(() => {
     const table = runs.value;
     if (table?.whole !== true) {
       return table?.run_ids.map((_, row) => row) ?? []; // of a large table, the store did it all
@@ -144,6 +144,25 @@ function rowsOf(my: Choices, { runs, fits }: Loader, columns: ReadonlySignal<Sho
     const words = isQuery(my.filter.value) ? "" : my.filter.value;
     return filterRows(table, words).filter((row) => fits.value?.has(table.run_ids[row] ?? "") !== false);
   });
+}
+
+/** Of columns that say where runs differ, those that any of the rows has; what the user asked for stays. */
+function columnsWithin(columns: ShownColumn[], rows: readonly number[], my: Choices): ShownColumn[] {
+  const asked = new Set([...my.layout.value.added, ...my.sort.value.map((key) => key.column)]);
+  const says = ({ id, key, kind, values }: ShownColumn): boolean =>
+    values.length === 0 ||
+    asked.has(kind === "delta" ? `metric:${key}` : id) ||
+    rows.some((row) => values[row] !== null && values[row] !== undefined);
+  return columns.filter(says);
+}
+
+/** The rows in the order asked for: sorted again only if what they are sorted by is another. */
+function sortedRows(
+  my: Choices,
+  { runs }: Loader,
+  found: ReadonlySignal<number[]>,
+  columns: ReadonlySignal<ShownColumn[]>,
+): ReadonlySignal<number[]> {
   const sortedBy = steadyList(
     () => {
       const ids = new Set(my.sort.value.map((key) => key.column));
@@ -172,10 +191,14 @@ function derive(my: Choices, loader: Loader) {
     const values = new Map(at.columns.map((column) => [columnId(column), column.values[row]]));
     return (id: string): Value => values.get(id);
   });
-  const columns = computed(() =>
-    runs.value === null ? [] : shownColumns(runs.value, my.showAll.value, my.layout.value, baseline.value),
-  );
-  const rows = rowsOf(my, loader, columns);
+  const found = fittingRows(my, loader);
+  const columns = computed(() => {
+    const table = runs.value;
+    const all = table === null ? [] : shownColumns(table, my.showAll.value, my.layout.value, baseline.value);
+    const narrowed = table?.whole === true && found.value.length > 0 && found.value.length < table.run_ids.length;
+    return narrowed && !my.showAll.value ? columnsWithin(all, found.value, my) : all;
+  });
+  const rows = sortedRows(my, loader, found, columns);
   const groups = computed<GroupRow[] | null>(() => {
     const by = my.layout.value.group;
     const column = runs.value?.columns.find((one) => columnId(one) === by);

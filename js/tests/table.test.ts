@@ -360,3 +360,24 @@ test("until the user chooses, what is drawn are the first rows as they are filte
   await settle();
   assert.equal(state.selected.value.size, 9, "what was chosen stays");
 });
+
+test("under a filter, a column that none of the shown runs has is left out unless it was asked for", async () => {
+  const runs: FakeRun[] = ["svm", "rf", "rf", "rf"].map((kind, i) => ({
+    run_id: String(i).padStart(32, "0"),
+    run_name: `${kind}-${i}`,
+    metrics: { accuracy: i / 9, ...(kind === "svm" ? { margin: 0.3 } : {}) } as Record<string, number>,
+  }));
+  const { root, state } = await table(runs);
+  assert.ok(headers(root).includes("margin"));
+  state.filter.value = "rf";
+  await settle();
+  assert.ok(!headers(root).includes("margin"));
+  assert.ok(headers(root).includes("accuracy"));
+  state.showAll.value = true;
+  await settle();
+  assert.ok(headers(root).includes("margin"));
+  state.showAll.value = false;
+  state.sort.value = [{ column: "metric:margin", descending: false }];
+  await settle();
+  assert.ok(headers(root).includes("margin"), "it is sorted by");
+});
