@@ -74,7 +74,10 @@ class MlflowDatabase(Source):
         try:
             self._columns = self._schema()
         except sqlite3.DatabaseError as error:
-            raise InvalidInputError(f"import: the database {str(path)!r} cannot be read ({error}).") from None
+            raise InvalidInputError(
+                f"import: the database {str(path)!r} cannot be read ({error}). Copy it whole, with no"
+                f" MLflow writing to it; `sqlite3 {self.path.name} .recover` saves what can be saved of a damaged one."
+            ) from None
         if not {"run_uuid", "experiment_id"} <= self._columns.get("runs", set()) or "experiments" not in self._columns:
             raise InvalidInputError(
                 f"import: expected a database of MLflow's, got {str(path)!r}, which has no tables of runs and"

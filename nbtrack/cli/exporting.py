@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,11 @@ def mlruns(folder: Path, store_uri: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from nbtrack.bridge import export_mlruns
-    from nbtrack.cli.output import print_json, say
+    from nbtrack.cli.output import bar_file, print_json, say
     from nbtrack.reprs.numbers import plural
 
     bar: Any
-    with click.progressbar(length=1, label="runs", file=sys.stderr) as bar:
+    with click.progressbar(length=1, label="runs", file=bar_file()) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.length = total

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -41,7 +40,7 @@ def command(
 
     from nbtrack.bridge import import_runs
     from nbtrack.bridge.csv_runs import Columns
-    from nbtrack.cli.output import print_json
+    from nbtrack.cli.output import bar_file, print_json
     from nbtrack.errors import StoreNotFoundError
     from nbtrack.store import open_store
 
@@ -51,7 +50,7 @@ def command(
             given[word] = tuple(name.strip() for name in given[word].split(","))
     columns = Columns(**given) if given else None
     bar: Any
-    with click.progressbar(length=1, label="runs", file=sys.stderr) as bar:
+    with click.progressbar(length=1, label="runs", file=bar_file()) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.length = total

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -27,6 +28,11 @@ def clean_lines(text: str) -> str:
 def say(text: str, err: bool = False) -> None:
     """Print text as text, on stdout or stderr."""
     click.echo(clean_lines(text), err=err)
+
+
+def bar_file() -> TextIO:
+    """Return where a progress bar goes: nowhere if nobody looks at a terminal."""
+    return sys.stderr if sys.stderr.isatty() else StringIO()
 
 
 def plain(value: Any) -> Any:

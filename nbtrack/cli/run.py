@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def command(
 
     from nbtrack.cli.output import print_json, say
     from nbtrack.pipelines.launch import run_project
+    from nbtrack.pipelines.projects import read_project
     from nbtrack.tracking import get_run, set_tracking_uri
 
     if store_uri:
@@ -65,6 +67,21 @@ def command(
     else:
         steps = get_run(done.run_id).capture.get("pipeline", {}).get("steps", [])
         told = "".join(f" {one['name']}: {one['status']}." for one in steps)
+        if done.exit_code:
+            told = f" {_ending(done.exit_code)}{told}"
         say(f"Run {done.run_id}: {done.status}.{told}", err=True)
+        asked = read_project(path).environment
+        if env_manager == "local" and asked is not None:
+            say(f"It ran in this Python; --env-manager uv makes what {asked[1].name} asks for.", err=True)
     if done.exit_code:
         raise click.exceptions.Exit(1)
+
+
+def _ending(code: int) -> str:
+    if code > 0:
+        return f"The program ended with {code}."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"The program was killed by {name}" + ("; was the memory full?" if name == "SIGKILL" else ".")

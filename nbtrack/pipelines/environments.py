@@ -21,6 +21,11 @@ def wrapped(command: list[str], project: Project, env_manager: str) -> list[str]
     """Return `command` as it runs in the project's own environment; raises InvalidInputError where that cannot be."""
     if project.environment is not None and project.environment[0] == "docker_env":
         raise InvalidInputError(f"project {project.name!r}: docker_env is not supported. Use python_env.")
+    if project.environment is not None and not project.environment[1].is_file():
+        kind, file = project.environment
+        raise InvalidInputError(
+            f"project {project.name!r}: {kind} names {file}, which is not there. Write it, or leave {kind} out."
+        )
     if env_manager == "local":
         return command
     if not command:

@@ -98,7 +98,11 @@ class Execution:
         """Return the last lines that the kernel wrote beside its cells."""
         self.log.seek(0)
         lines = self.log.read().decode(errors="replace").strip().splitlines()
+        lines = [line for line in lines if "[IPKernelApp]" not in line]  # what every kernel says of itself
         return clean(" | ".join(lines[-3:]), 500)
+
+
+_SILENT: Final = "without a word, as it does when the memory is full"
 
 
 def environment() -> dict[str, str]:
@@ -315,7 +319,7 @@ async def _execute_cell(client: NotebookClient, execution: Execution, index: int
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # nbclient takes a cancelled wait for a dead kernel
             raise asyncio.CancelledError from None
-        raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or 'without a word'}).") from error
+        raise NotebookError(f"{where}: the kernel died ({execution.log_tail() or _SILENT}).") from error
 
 
 async def _evaluate(client: NotebookClient, expression: str) -> Any:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,7 +109,11 @@ def _project(file: Path, found: Any) -> Project:
 
 def _check_keys(where: str, found: Mapping[Any, Any], known: tuple[str, ...]) -> None:
     if unknown := [key for key in found if key not in known]:
-        raise InvalidInputError(f"{where}: {unknown[0]!r} is not known there; expected {', '.join(known)}.")
+        close = get_close_matches(str(unknown[0]), known, n=1)
+        raise InvalidInputError(
+            f"{where}: {unknown[0]!r} is not known there; expected {', '.join(known)}."
+            + (f" Did you mean {close[0]!r}?" if close else "")
+        )
 
 
 def _entry(file: Path, name: str, entry: Any) -> EntryPoint:

@@ -73,7 +73,10 @@ def step(
     if isinstance(function, (str, os.PathLike)):
         return FileStep(function, name=name, reuse=reuse, store=store, **options)
     if options:
-        raise InvalidInputError(f"step: {next(iter(options))!r} is an option of files; this is a function.")
+        raise InvalidInputError(
+            f"step: {next(iter(options))!r} is an option of files; this is a function."
+            " What it returns goes by the keys of a dict, else by the name of the step."
+        )
 
     def mark(marked: _F) -> _F:
         marked.__dict__["_nbtrack_step"] = check_run_name(name or marked.__name__)

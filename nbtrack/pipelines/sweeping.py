@@ -189,7 +189,11 @@ def sweep(
 
         with _bar(progress, count, len(done)) as tell:
             portions = Portions(at_once, count - len(done), learns=method == "optuna")
-            trials_done = _drive(start, source, portions, parent, metric, better, done, tell)
+            try:
+                trials_done = _drive(start, source, portions, parent, metric, better, done, tell)
+            except KeyboardInterrupt as stopped:
+                stopped.add_note(f"sweep: stopped; the same call with resume={parent.run_id!r} goes on where it was.")
+                raise
         result = _result(parent.run_id, metric, better, trials_done)
         if result.best is not None:
             parent.set_tags({"nbtrack.best_run_id": result.best.run_id})

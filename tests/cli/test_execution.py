@@ -79,7 +79,7 @@ def test_failing_cell_is_named_with_its_step_and_reason_and_keeps_its_output(tmp
 
 def test_dying_kernel_is_told_with_its_last_words(tmp_path: Path) -> None:
     execution = execution_of(tmp_path, "import os\nos.write(2, b'out of wine\\n')\nos._exit(9)")
-    with pytest.raises(NotebookError, match=r"cell 1 of 1 .*the kernel died \(.*out of wine"):
+    with pytest.raises(NotebookError, match=r"cell 1 of 1 .*the kernel died \(out of wine\)\.$"):
         execute_notebook(execution)
 
 

@@ -159,7 +159,7 @@ def test_wrong_entry_point_or_parameter_is_refused_before_a_run(
     [
         ("name: [", "is no YAML"),
         ("- 1", "expected `name:` and `entry_points:`, got list"),
-        ("nmae: x", r"'nmae' is not known there; expected name, entry_points"),
+        ("nmae: x", r"'nmae' is not known there; expected name, entry_points.* Did you mean 'name'\?"),
         ("entry_points: {main: {comand: x}}", r"entry_points: main: expected a `command:`"),
         ("entry_points: {main: {command: x, retries: 2}}", r"'retries' is not known there; expected command, p"),
         ("entry_points: {main: {command: x, parameters: {a: int}}}", r"a: expected type string, float, path, uri, got"),
@@ -176,6 +176,9 @@ def test_mlproject_that_says_something_else_names_the_place(project: Path, text:
 def test_command_with_an_unknown_parameter_or_program_says_so(project: Path) -> None:
     (project / "MLproject").write_text("entry_points: {main: {command: 'python x.py {alpha}'}}")
     with pytest.raises(InvalidInputError, match=r"names \{alpha\}, which is no parameter of it; they are none"):
+        run_project(project)
+    (project / "MLproject").write_text("python_env: gone.yaml\nentry_points: {main: {command: x}}")
+    with pytest.raises(InvalidInputError, match=r"python_env names .*gone\.yaml, which is not there"):
         run_project(project)
     (project / "MLproject").write_text(MLPROJECT)
     with pytest.raises(PipelineError, match=r"'no-such-program' cannot be started: No such file"):

@@ -162,10 +162,11 @@ def test_stopped_sweep_is_killed_and_resumes_with_what_is_left(tmp_path: Path, s
                 break
             time.sleep(0.05)
         os.killpg(child.pid, signal.SIGINT)
-        child.communicate(timeout=30)
+        _, told = child.communicate(timeout=30)
     runs = nbtrack.search_runs(search_all_experiments=True)
     (parent,) = runs[runs["tags.nbtrack.sweep"].notna()].to_dict("records")
     assert parent["status"] == "KILLED"
+    assert f"the same call with resume='{parent['run_id']}' goes on" in told.decode()
     finished = int((runs["status"] == "FINISHED").sum())
     assert 20 < finished < 400
     calls: list[int] = []
