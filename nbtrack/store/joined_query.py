@@ -84,6 +84,24 @@ class JoinedFilter:
         return text
 
 
+def named_experiments(text: str, experiments: Mapping[str, str]) -> str:
+    """Return a filter as one store understands it: ``experiment_id = 'wine'`` may name one of `experiments`, ids by name.
+
+    Raises
+    ------
+    FilterSyntaxError
+        If it cannot be read.
+    """
+    parser = _Spans(text)
+    parser.expression()
+    ids = set(experiments.values())
+    for first, end, node in reversed(parser.found):
+        is_name = node.field.key == "experiment_id" and node.op == "=" and node.value not in ids
+        if is_name and node.value in experiments:
+            text = f"{text[:first]}experiment_id = '{experiments[node.value]}' {text[end:]}"
+    return text
+
+
 def orders_of(clauses: Sequence[str], metrics: Callable[[], Collection[str]]) -> list[Order]:
     """Return what ``order_by`` clauses state, ``metrics.loss.min`` read as a single store reads it.
 

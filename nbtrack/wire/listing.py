@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from types import NoneType
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from nbtrack import plots
@@ -15,6 +16,7 @@ from nbtrack.errors import InvalidInputError, NotFoundError
 from nbtrack.reprs.compare import STORE_COLUMN
 from nbtrack.store.base import ColumnKind, RunColumn, RunTable, Store
 from nbtrack.store.catalog import ColumnInfo, RunCatalog, is_number
+from nbtrack.store.joined_query import named_experiments
 from nbtrack.store.query import parse_field
 from nbtrack.tracking.directions import better_direction
 from nbtrack.tracking.user import user_name
@@ -67,6 +69,13 @@ def experiment_ids(store: Store, name: str | None) -> list[str] | None:
     if experiment is None:
         raise NotFoundError(f"experiment: there is no {name!r} in the store {store.name!r}.")
     return [experiment.experiment_id]
+
+
+def _as_told(store: Store, text: str) -> str:
+    """Return a filter as the store understands it: the table shows experiments by name, and so does a group of them."""
+    if "experiment_id" not in text or len(store.parts()) > 1:
+        return text
+    return named_experiments(text, {one.name: one.experiment_id for one in store.list_experiments("ALL")})
 
 
 def _view(deleted: bool) -> ViewType:
@@ -161,6 +170,7 @@ def _colors(run_ids: list[str], *, whole: bool) -> list[int]:
 
 def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
     within = experiment_ids(store, request.experiment)
+    request = msgspec.structs.replace(request, filter=_as_told(store, request.filter))
     if (changed := _changed(store, request, within)) is not None:
         return changed
     if (refusal := _too_many(store, request, within)) is not None:
@@ -194,7 +204,10 @@ def list_runs(store: Store, request: m.ListRuns) -> m.Runs:
 
 def get_catalog(store: Store, request: m.GetCatalog) -> m.Catalog:
     catalog = store.run_catalog(
-        experiment_ids(store, request.experiment), request.filter, _view(request.deleted), request.run_ids
+        experiment_ids(store, request.experiment),
+        _as_told(store, request.filter),
+        _view(request.deleted),
+        request.run_ids,
     )
     columns = [
         m.CatalogColumn(one.kind, one.key, one.count, one.varies, one.numeric, _better(one.kind, one.key))
@@ -215,7 +228,10 @@ def group_runs(store: Store, request: m.GroupRuns) -> m.Groups:
     if any(kind != "metric" for kind, _ in keys[1:]):
         raise InvalidInputError(f"groups: expected metrics such as metrics.acc, got {request.metrics!r}.")
     table = store.run_table(
-        experiment_ids(store, request.experiment), request.filter, view=_view(request.deleted), keys=keys
+        experiment_ids(store, request.experiment),
+        _as_told(store, request.filter),
+        view=_view(request.deleted),
+        keys=keys,
     )
     by = next((c for c in _columns(store, table) if (c.kind, c.key) == _shown_key(keys[0])), None)
     values = [None] * len(table.run_ids) if by is None else by.values

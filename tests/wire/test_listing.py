@@ -121,3 +121,16 @@ def test_columns_that_few_runs_have_are_told_last(tmp_path: Path) -> None:
     assert [one["key"] for one in reply["columns"] if one["kind"] in {"param", "metric"}] == ["lr", "loss", "aaa"]
     refused = json.loads(answer_json(store, b'{"op": "runs", "max_cells": 5}'))["answer"]
     assert [one["key"] for one in refused["columns"] if one["kind"] == "metric"] == ["loss", "aaa"]
+
+
+def test_a_group_of_experiments_can_be_narrowed_to_by_the_name_that_it_shows(store: Store) -> None:
+    store.create_run("0").end()
+    groups = ask(store, op="groups", by="experiment_id", metrics=[])["groups"]
+    assert [(one["value"], one["count"]) for one in groups] == [("wine", 12), ("Default", 1)]
+    for text in ("experiment_id = 'wine'", "(experiment_id='wine') AND (params.kind = 'a' OR params.kind = 'b')"):
+        assert ask(store, op="runs", filter=text)["total"] == 12
+        assert ask(store, op="catalog", filter=text)["total"] == 12
+    wine = store.get_experiment_by_name("wine")
+    assert wine is not None
+    assert ask(store, op="runs", filter=f"experiment_id != '{wine.experiment_id}'")["total"] == 1
+    assert ask(store, op="runs", filter="experiment_id = '0'")["total"] == 1
