@@ -85,7 +85,7 @@ class JoinedFilter:
 
 
 def named_experiments(text: str, experiments: Mapping[str, str]) -> str:
-    """Return a filter as one store understands it: ``experiment_id = 'wine'`` may name one of `experiments`, ids by name.
+    """Return a filter as one store reads it: ``experiment_id = 'wine'`` may name one of `experiments` (ids by name).
 
     Raises
     ------
