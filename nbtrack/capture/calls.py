@@ -19,6 +19,7 @@ _CALLS: Final = frozenset(
     {"train_test_split", "cross_val_score", "cross_validate", "cross_val_predict", "fit", "train", "cv", "compile"}
     | {"create_study", "optimize", "set_params"}
 )
+_CALL_WORDS: Final = frozenset({"fit", "train", "tune", "minimize", "optimize", "finetune"})
 # What makes a class an estimator (fit), an optimizer or scheduler (step), a splitter (get_n_splits), a callback.
 _TRAINING: Final = (
     "fit",
@@ -122,7 +123,8 @@ def _inside(call: ast.Call, names: Mapping[str, Any]) -> Iterator[tuple[str, Any
             if not isinstance(node, ast.Call) or not callable(target := lookup(node.func, names)):
                 continue
             tells = not _TELLING.isdisjoint(name_words(callee_name(node)))
-            if not tells and not is_estimator_class(target):  # those are read by themselves
+            makes_data = str(getattr(target, "__module__", "")).startswith(("numpy", "pandas", "builtins"))
+            if not tells and not makes_data and not is_estimator_class(target):  # those are read by themselves
                 yield from _arguments(node, target, names)
 
 
@@ -147,12 +149,19 @@ def told_by(call: ast.Call, names: Mapping[str, Any], unused: Container[int] = (
     """
     target = _target(call, names)
     function = getattr(target, "__func__", target)
-    if is_estimator_class(target) or callee_name(call) in _CALLS or trains(function):
+    if is_estimator_class(target) or _is_named_training(call, function) or trains(function):
         return "all"
     if _seeds(function):
         return "seed"
     bare = own_function(function)
     return "text" if bare is not None and id(call) not in unused and not draws(bare) else ""
+
+
+def _is_named_training(call: ast.Call, function: Any) -> bool:
+    """Return whether the name of what is called says that it fits something: ``fit``, ``curve_fit``, ``minimize``."""
+    name = callee_name(call)
+    optimizes = str(getattr(function, "__module__", "")).startswith("scipy.optimize")
+    return name in _CALLS or optimizes or not _CALL_WORDS.isdisjoint(name_words(name))
 
 
 def stated(

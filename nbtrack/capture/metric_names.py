@@ -105,7 +105,7 @@ def is_result(name: str, assignments: list[Assigned], value: Any, names: Mapping
     if all(not one.counts and literal(one.value) is not MISSING for one in assignments):
         return is_metric_literal(name, value)
     if is_metric_name(name):
-        return True
+        return any(one.value is not None for one in assignments)  # what a loop goes through is the last of many
     vetoed = not _VETO.isdisjoint(_words(name)) or name.startswith("_")
     return (not vetoed or name in _CONFUSION) and any(_gives_result(one, names) for one in assignments)
 

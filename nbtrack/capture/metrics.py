@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.metric_names import is_metric_call, is_metric_name, is_result, says_metric
-from nbtrack.capture.resolve import MISSING, callee_name, scalar
+from nbtrack.capture.resolve import MISSING, callee_name, literal, scalar
 from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
@@ -45,6 +45,20 @@ def _group(name: str, value: dict[Any, Any]) -> dict[str, float]:
         if strict or is_metric_name(key):
             found[key] = number
     return found
+
+
+def _mostly(value: dict[Any, Any], assignments: list[Assigned]) -> Found:
+    """Return the results in a dict of any name, if that is what it mostly holds and it was computed."""
+    if any(isinstance(one.value, ast.Dict) and _written(one.value) for one in assignments):
+        return {}
+    numbers = {key: scalar(item) for key, item in list(value.items())[:MAX_METRICS] if isinstance(key, str)}
+    known = {key: number for key, number in numbers.items() if number is not None}
+    results = {key: number for key, number in known.items() if is_metric_name(key)}
+    return dict(results) if len(results) * 2 >= len(known) else {}
+
+
+def _written(node: ast.Dict) -> bool:
+    return all(literal(value) is not MISSING for value in node.values)
 
 
 def _curve(values: list[Any]) -> list[float]:
@@ -124,11 +138,15 @@ def _collected(scan: Scan, names: Mapping[str, Any]) -> tuple[Found, set[str]]:
     """Return what the cell collects in lists and dicts, and the variables whose values it collects there."""
     found: Found = {}
     parts: set[str] = set()
-    for name, assignments in scan.assigned.items():
+    # A list that another cell made.
+    filled: dict[str, list[Assigned]] = {name: [] for name in scan.appended if name not in scan.assigned}
+    for name, assignments in {**scan.assigned, **filled}.items():
         value = names.get(name)
+        if type(value) is list and len(value) == 1 and name not in scan.appended:  # of trainer.test(…)
+            value = value[0]
         results: Found = {}
         if type(value) is dict:
-            results |= _group(name, value)
+            results |= _group(name, value) or _mostly(value, assignments)
             if name in scan.appended:
                 results |= _curves(value)
         elif type(value) is list and name in scan.appended:

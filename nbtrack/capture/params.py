@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from nbtrack.capture.scan import Scan
 
 MAX_PARAMS: Final = 200
+MAX_DEPTH: Final = 4
 _CONFIG_WORDS: Final = frozenset(
     {"params", "param", "config", "configs", "cfg", "conf", "hparams", "hparam", "hyperparams", "hyperparameters"}
-    | {"kwargs", "args", "options", "opts", "settings"}
+    | {"kwargs", "args", "options", "opts", "settings", "grid", "space"}
 )
 
 
@@ -58,7 +59,11 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
         if value is not MISSING:
             if value is not None and not is_metric_literal(name, value):
                 found.add(name, value)
-        elif (config := as_dict(one.value)) is not None and name not in spread and is_config_name(name):
+        elif name in spread or not is_config_name(name):
+            continue
+        elif type(names.get(name)) is dict and _merges(one.value):
+            flatten_held(name, names[name], found)
+        elif (config := as_dict(one.value)) is not None:
             _flatten(name, config, found)
             for key, node in scan.items.get(name, {}).items():  # config["lr"] = 0.1
                 if (added := literal(node)) is not MISSING:
@@ -95,15 +100,39 @@ def _flatten(prefix: str, config: list[tuple[str, ast.expr]], found: Found) -> N
             found.add(f"{prefix}.{key}", value)
 
 
+def _merges(node: ast.expr | None) -> bool:
+    """Return whether this makes a dict of others: ``base | {"lr": 1}``, ``{**base, "lr": 1}``, ``dict(base, lr=1)``."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.BitOr)
+    if isinstance(node, ast.Dict):
+        return None in node.keys
+    if isinstance(node, ast.Call):
+        return callee_name(node) in {"dict", "copy", "deepcopy"} and as_dict(node) is None
+    return False
+
+
+def flatten_held(prefix: str, held: Mapping[Any, Any], found: Found, depth: int = 0) -> None:
+    """Add the plain values that a dict of settings holds."""
+    for key, value in list(held.items())[:50]:
+        if not isinstance(key, str):
+            continue
+        if type(value) is dict and depth < MAX_DEPTH:
+            flatten_held(f"{prefix}.{key}", value, found, depth + 1)
+        elif (kept := plain(value)) is not MISSING and kept is not None and not callable(value):
+            found.add(f"{prefix}.{key}", kept)
+
+
 def _owners(scan: Scan) -> dict[int, str]:
     """Return which variable gets the object that a call makes: ``b`` of ``b = SVC().fit(X)``."""
     owners = {}
     for name, assignments in scan.assigned.items():
         for one in assignments:
-            node = one.value
-            while isinstance(node, ast.Call) and not one.part:
-                owners[id(node)] = name
-                node = node.func.value if isinstance(node.func, ast.Attribute) else None
+            branches = [one.value.body, one.value.orelse] if isinstance(one.value, ast.IfExp) else [one.value]
+            for branch in branches:
+                node: ast.expr | None = branch
+                while isinstance(node, ast.Call) and not one.part:
+                    owners[id(node)] = name
+                    node = node.func.value if isinstance(node.func, ast.Attribute) else None
     return owners
 
 
@@ -113,7 +142,20 @@ def add_keywords(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     looped = {name for name, held in scan.assigned.items() if any(one.counts for one in held)}
     fixed = {name: value for name, value in names.items() if name not in looped or callable(value)}
     for call, key, value in stated(scan.calls, fixed, scan.unused):
-        found.add(key, value, owners.get(id(call), callee_name(call)))
+        owner = owners.get(id(call), callee_name(call))
+        if not _denied(names.get(owner), key, value):
+            found.add(key, value, owner)
+
+
+def _denied(made: Any, key: str, value: Any) -> bool:
+    """Return whether the object that a call made says otherwise: a branch that did not run, a change of mind."""
+    if isinstance(made, type) or not hasattr(made, "get_params"):
+        return False
+    try:
+        settings = made.get_params(deep=False)
+    except Exception:  # a broken get_params costs only this nicety
+        return False
+    return key in settings and plain(settings[key]) is not MISSING and str(plain(settings[key])) != str(value)
 
 
 def _defaults(kind: type) -> dict[str, Any]:
@@ -233,7 +275,15 @@ def find_params(scan: Scan, names: Mapping[str, Any], estimators: Mapping[str, A
     add_keywords(scan, names, found)
     for variable, estimator in estimators.items():
         add_settings(variable, estimator, found, _tried(scan, variable))
-    return found.params
+    return said_once(found.params, names)
+
+
+def said_once(params: dict[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return params without the items of dicts that one of them tells whole: ``grid`` of ``param_grid=grid``."""
+    told = {str(value) for value in params.values() if isinstance(value, str) and value.startswith("{")}
+    heads = {key.partition(".")[0] for key in params if "." in key} if told else set()
+    whole = {name for name in heads if type(names.get(name)) is dict and _dict_text(names[name]) in told}
+    return {key: value for key, value in params.items() if key.partition(".")[0] not in whole or "." not in key}
 
 
 def _tried(scan: Scan, variable: str) -> set[str]:

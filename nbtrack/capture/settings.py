@@ -9,11 +9,13 @@ from nbtrack.reprs.directions import name_words
 
 # Settings of how a library works and talks, not of what comes out.
 IDLE: Final = frozenset(
-    {"verbose", "verbosity", "verbose_eval", "silent", "disp", "n_jobs", "nthread", "num_threads", "num_workers"}
-    | {"pin_memory", "memory", "progress_bar", "show_progress", "show_progress_bar", "progress", "copy_X"}
-    | {"figsize", "fig_size", "dpi", "cmap", "palette", "fontsize", "title", "xlabel", "ylabel", "label", "legend"}
-    | {"color", "digits", "decimals", "ndigits", "indent", "valid_names", "target_names", "quiet", "log_every"}
-    | {"print_every", "nthreads", "n_threads"}
+    {"verbose", "verbosity", "verbose_eval", "silent", "quiet", "disp", "digits", "decimals", "ndigits", "indent"}
+    | {"n_jobs", "nthread", "nthreads", "n_threads", "num_threads", "num_workers", "pin_memory", "memory", "copy_X"}
+    | {"progress", "progress_bar", "show_progress", "show_progress_bar", "enable_progress_bar", "disable_tqdm"}
+    | {"print_every", "log_every", "log_every_n_steps", "logging_steps", "logger", "report_to", "valid_names"}
+    | {"enable_model_summary", "enable_checkpointing", "num_sanity_val_steps", "save_steps", "save_strategy"}
+    | {"figsize", "fig_size", "dpi", "cmap", "palette", "color", "fontsize", "title", "xlabel", "ylabel", "label"}
+    | {"legend", "target_names"}
 )
 _PLACE_WORDS: Final = frozenset({"path", "paths", "dir", "directory", "folder", "file", "filename", "url", "uri"})
 _PLACE: Final = re.compile(

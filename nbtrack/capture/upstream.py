@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,18 +16,20 @@ from nbtrack.capture.params import (
     add_records,
     add_settings,
     as_dict,
+    flatten_held,
     is_config_name,
+    said_once,
     spread_names,
 )
 from nbtrack.capture.resolve import MISSING, literal, plain
 from nbtrack.capture.scan import Scan, scan_cell
+from nbtrack.capture.slice_known import origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from nbtrack.capture.slice import Slice
 
-MAX_DEPTH: Final = 4
 _DATA: Final = frozenset(
     {"X", "Y", "x", "y", "xs", "ys", "data", "values", "labels", "rows", "texts", "docs", "corpus"}
 )
@@ -82,6 +85,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
             bound = {name: held for name, held in bound.items() if name not in spread}
             configs = {name for name in scan.configs if name in wanted and name not in rebound and name in cell.writes}
             _configs(dataclasses.replace(scan, assigned=bound, configs=configs), names, found)
+            _imported(scan, wanted - rebound, names, found)
             rebound.update(scan.assigned, scan.configs)
         wanted.update(cell.reads)
         later.update(cell.writes)
@@ -92,7 +96,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     for name in used.inputs:
         if is_fitted(names.get(name)) and hasattr(names[name], "get_params"):
             add_settings(name, names[name], found)
-    return {key: value for key, value in found.params.items() if key not in own}
+    return {key: value for key, value in said_once(found.params, names).items() if key not in own}
 
 
 def _said(used: Slice, spread: set[str]) -> dict[tuple[str, str], list[Any]]:
@@ -142,22 +146,28 @@ def _stated(assignments: list[Any], held: Any) -> Any:
     return now if now is not MISSING and any(one is not MISSING and one == now for one in stated) else MISSING
 
 
+def _imported(scan: Scan, wanted: set[str], names: Mapping[str, Any], found: Found) -> None:
+    """Add the values that come from modules of the user: ``from settings import *``."""
+    nodes = (node for node in scan.tree.body if isinstance(node, ast.ImportFrom)) if scan.tree is not None else ()
+    for node in nodes:
+        module = sys.modules.get(node.module or "")
+        if module is None or origin((node.module or "").partition(".")[0]) != "local":
+            continue
+        bound = {alias.asname or alias.name: alias.name for alias in node.names}
+        if "*" in bound:
+            bound = {name: name for name in vars(module) if not name.startswith("_")}
+        for name, there in bound.items():
+            value = names.get(name)
+            if name in wanted and value is vars(module).get(there) and isinstance(value, (bool, int, float, str)):
+                found.add(name, value)
+
+
 def _configs(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     add_records(scan, names, found)
     for name in scan.assigned:
         held = names.get(name)
         if isinstance(held, dict) and is_config_name(name):
-            _flatten(name, held, found)
-
-
-def _flatten(prefix: str, held: dict[Any, Any], found: Found, depth: int = 0) -> None:
-    for key, value in list(held.items())[:50]:
-        if not isinstance(key, str):
-            continue
-        if type(value) is dict and depth < MAX_DEPTH:
-            _flatten(f"{prefix}.{key}", value, found, depth + 1)
-        elif (kept := plain(value)) is not MISSING and kept is not None and not callable(value):
-            found.add(f"{prefix}.{key}", kept)
+            flatten_held(name, held, found)
 
 
 def _calls_for(scan: Scan, wanted: set[str]) -> list[ast.Call]:

@@ -10,12 +10,12 @@ Direction = Literal["higher", "lower"]
 
 _HIGHER_TEXT = """
 acc accuracy accuracies ap auc aucroc auprc auroc avgprecision bleu cider concordance coverage dice exact f f1 f2 fbeta
-fscore gini hit hits hitrate iou jaccard kappa map mcc meteor miou mrr ndcg npv ppv prauc precision psnr r2 r2score
-recall reward return rocauc rouge rsquared score scores selectivity sensitivity sharpe silhouette specificity ssim
+fscore gini hit hits hitrate iou jaccard kappa ks map mcc meteor miou mrr ndcg npv ppv prauc prec precision psnr r2 r2score
+rec recall reward return rocauc rouge rsquared score scores selectivity sensitivity sharpe silhouette specificity ssim
 success throughput tnr tpr
 """
 _LOWER_TEXT = """
-bce brier ce cer crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid fnr fpr hinge
+bce brier ce cer chi2 chisq crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid fnr fpr hinge
  inertia kl kld latency lev logloss loss losses mad mae mape maxerror medae mse mpe nll perplexity ppl regret
 residual residuals rmse rmsle rss smape sse stress wape wer wmape
 """
@@ -85,7 +85,7 @@ def better_direction(key: str) -> Direction | None:
         return "higher"
     if _holds(words, _LOWER_PAIRS) or not TIME_WORDS.isdisjoint(words):
         return "lower"
-    bare = [singular(re.sub(r"\d+$", "", word)) if word not in _HIGHER else word for word in words]
+    bare = [singular(re.sub(r"\d+$", "", word)) if word not in METRIC_WORDS else word for word in words]
     if not _LOWER.isdisjoint(bare):
         return "lower"
     if not _HIGHER.isdisjoint(words) or not _HIGHER.isdisjoint(bare):

@@ -160,6 +160,42 @@ def test_settings_that_a_loop_tries_are_left_out_and_distributions_are_told_by_n
     assert not [key for key in params if "max_depth" in key and "best" not in key]
 
 
+HELPED = """%%track
+cfg = base | {"width": 8}
+best, spread = curve_fit(line, xs, ys, p0=guess, maxfev=900)
+for name, error in zip("ab", np.sqrt(np.diag(spread))):
+    print(name)
+summary = {kind: float(getattr(np, kind)(ys - line(xs, *best))) for kind in ("mean", "std")}
+outcome = {key: abs(value) + LIMIT for key, value in zip(("rmse", "mae", "rows"), (0.25, 0.5, 9))}
+tested = [{"test_acc": sum(outcome.values()) / 40}]
+past_maes.append(outcome["rmse"]); past_maes.append(outcome["mae"])
+model = Ridge(alpha=3.0, tol=0.1) if LIMIT > 90 else Ridge(alpha=2.0)
+model.fit(xs[:, None], ys)"""
+
+
+def test_params_and_metrics_that_come_by_a_detour_are_found(notebook, workdir):
+    (workdir / "limits_of_mine.py").write_text("LIMIT = 2\nUNUSED = 3\nFOLDER = '/data/x'\n")
+    notebook.ok("import sys; sys.path.insert(0, '.')\nfrom limits_of_mine import *")
+    notebook.ok("from scipy.optimize import curve_fit\nfrom sklearn.linear_model import Ridge\nimport numpy as np")
+    notebook.ok(
+        "def line(x, a, b):\n    return a * x + b\nxs = np.arange(9.0)\nys = 2 * xs + np.sin(xs)\npast_maes = []"
+    )
+    notebook.ok("base = {'width': 4, 'rate': 0.5}\nguess = [1.0, 0.0]")
+    notebook.ok(HELPED)
+    run = notebook.last
+    expected = {
+        "cfg.width": "8",
+        "cfg.rate": "0.5",
+        "maxfev": "900",
+        "guess": "[1.0, 0.0]",
+        "LIMIT": "2",
+        "alpha": "2.0",
+    }
+    assert {key: value for key, value in run.data.params.items() if key != "p0"} == expected
+    assert set(run.data.metrics) == {"rmse", "mae", "test_acc", "past_maes"}
+    assert run.summaries["past_maes"].count == 2
+
+
 @pytest.mark.parametrize(
     ("key", "direction"),
     [
@@ -171,6 +207,8 @@ def test_settings_that_a_loop_tries_are_left_out_and_distributions_are_told_by_n
         ("neg_log_loss", "higher"),
         ("total_cost", "lower"),
         ("uplift_test", "higher"),
+        ("prec", "higher"),
+        ("chi2_red", "lower"),
         ("classes", None),
         ("bias", None),
         ("n_rows", None),

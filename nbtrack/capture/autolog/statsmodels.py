@@ -45,7 +45,8 @@ def _end(watch: Watch | None, result: Any, error: BaseException | None) -> None:
     if error is None and hasattr(result, "params"):
         prefix = recorder.training(NAME)
         params = {"model": type(model).__name__, "formula": getattr(model, "formula", None)}
-        params |= {"cov_type": getattr(result, "cov_type", None)}
+        robust = getattr(result, "cov_type", None)
+        params |= {"cov_type": robust if robust != "nonrobust" else None}
         recorder.found_params(params, NAME)
         if prefix is not None:
             recorder.metrics({f"{prefix}{name}": value for name, value in _statistics(result).items()})
