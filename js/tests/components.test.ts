@@ -5,6 +5,7 @@ import { FakeClient, type FakeRun, wineRuns } from "../src/clients/fake";
 import { mount as mountCompare } from "../src/components/Compare";
 import { mount as mountPanel, type Tab } from "../src/components/Panel";
 import { mount as mountTable } from "../src/components/RunTable";
+import type { Picking } from "../src/components/StorePicker";
 import { createState } from "../src/state";
 import { click, find, host, press, settle } from "./dom";
 
@@ -181,6 +182,7 @@ test("Panel switches tabs by click and by arrow keys", async () => {
     compare: (run_ids) => compared.push(run_ids),
     stores: {
       more,
+      picking: signal<Picking | null>(null),
       list: () => Promise.resolve({ all: ["final/.nbtrack", "tuning/.nbtrack"], own: "tuning/.nbtrack" }),
       choose: (chosen) => {
         more.value = chosen;

@@ -146,7 +146,9 @@ def stores_below(root: Path) -> list[str]:
         looked += 1
         if _is_store(folder / FOLDER_NAME):
             found.append((folder / FOLDER_NAME).relative_to(root).as_posix())
-        if depth < _DEEPEST:
+        if _is_store(folder):
+            found.append(folder.relative_to(root).as_posix())
+        elif depth < _DEEPEST:
             waiting.extend((below, depth + 1) for below in _folders_in(folder))
     return found
 

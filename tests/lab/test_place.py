@@ -100,5 +100,7 @@ def test_stores_below_finds_those_of_folders_and_none_of_links_libraries_or_hidd
         folder.mkdir(parents=True)
         make_store(folder, "run")
     make_store(root, "run")
+    (root / ".nbtrack").rename(root / "named")
+    make_store(root, "run")
     (root / "link").symlink_to(outside, target_is_directory=True)
-    assert stores_below(root) == [".nbtrack", "a/deep/.nbtrack"]
+    assert stores_below(root) == [".nbtrack", "named", "a/deep/.nbtrack"]

@@ -10,7 +10,7 @@ import { mount as mountCompare } from "../components/Compare";
 import { mount as mountPanel, type Tab } from "../components/Panel";
 import { mount as mountPage } from "../components/RunDetail";
 import { mount as mountStatus } from "../components/StatusItem";
-import type { StoreChoice } from "../components/StorePicker";
+import type { Picking, StoreChoice } from "../components/StorePicker";
 import { trans } from "../i18n";
 import { createState, type State } from "../state";
 import { connect, type LabClient } from "./server";
@@ -133,6 +133,7 @@ export class RunsPanel extends Follower {
   readonly tab: Signal<Tab> = signal<Tab>("runs");
   /** What is amiss between the server's nbtrack and the kernel's; "" for nothing. */
   readonly mismatch: Signal<string> = signal("");
+  private readonly picking: Signal<Picking | null> = signal<Picking | null>(null);
   protected override readonly eachNotebook = true;
 
   constructor(
@@ -160,7 +161,7 @@ export class RunsPanel extends Follower {
     return mountPanel(this.node, this.client, state, {
       tab: this.tab,
       mismatch: this.mismatch,
-      stores: { ...this.acts.stores, list: () => this.client.stores(this.place) },
+      stores: { ...this.acts.stores, picking: this.picking, list: () => this.client.stores(this.place) },
       compare: (run_ids) => this.acts.compare(this.place, run_ids),
       page: (run_id) => this.acts.page(this.place, run_id, state.known(run_id)?.name),
     });
