@@ -1,6 +1,7 @@
 """A real JupyterLab, a real Chromium, and what a user does with them.
 
-One server, one browser and one browser context a session, one page and one folder a test. The page is driven by
+One server, one browser and one page a session, one folder a test: to load JupyterLab takes longer than most tests, so
+what a test opened is closed, and the page left to the next (`fresh=True` loads it anew). The page is driven by
 JupyterLab's commands and by clicks on what a user sees, and waits are on promises, never on a clock.
 """
 
@@ -67,6 +68,26 @@ READY = """async (withKernel) => {
     await panel.sessionContext.ready;
     await panel.sessionContext.session.kernel.info;
   }
+}"""
+
+
+# Closes what a test opened; false if something is left that only a new page gets rid of.
+CLEAR = """async () => {
+  const app = window.jupyterapp;
+  if (app === undefined || document.querySelector('.jp-Dialog') !== null) return false;
+  for (const widget of [...app.shell.widgets('main'), ...app.shell.widgets('down')]) {
+    if (widget.context?.model) widget.context.model.dirty = false;
+    widget.close();
+  }
+  for (const widget of app.shell.widgets('left')) {
+    if (widget.id === 'nbtrack-panel') widget.tab.value = 'runs';
+  }
+  await app.commands.execute('filebrowser:activate');
+  app.shell.collapseRight?.();
+  if (document.body.dataset.jpThemeName !== 'JupyterLab Light') {
+    await app.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' });
+  }
+  return [...app.shell.widgets('main')].every((widget) => !widget.context);
 }"""
 
 
@@ -203,23 +224,53 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         made.close()
 
 
-@pytest.fixture
-def page(context: BrowserContext, lab: Lab) -> Iterator[Page]:
-    """A fresh page; the test fails if the page raised, or asked for anything outside: it cannot reach that."""
-    outside: list[str] = []
-    errors: list[str] = []
+@dataclass
+class SharedPage:
+    """The page that tests use in turn, and what it should not have done."""
 
-    def look(request: Request) -> None:
+    context: BrowserContext
+    page: Page | None = None
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def get(self) -> Page:
+        if self.page is None or self.page.is_closed():
+            self.page = self.context.new_page()
+            self.page.on("request", self._look)
+            self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+            self.page.on("dialog", lambda dialog: dialog.accept())  # the browser's own "leave this page?"
+        return self.page
+
+    def _look(self, request: Request) -> None:
         if request.url.startswith(("http", "ws")) and urlsplit(request.url).hostname not in {"127.0.0.1", "localhost"}:
-            outside.append(request.url)
+            self.outside.append(request.url)
 
-    opened = context.new_page()
-    opened.on("request", look)
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("dialog", lambda dialog: dialog.accept())  # the browser's own "leave this page?"
-    yield opened
-    with suppress(Error):
-        opened.close()
+    def clear(self) -> None:
+        """Leave it as a test wants to find it, or close it."""
+        if self.page is None or self.page.is_closed():
+            return
+        with suppress(Error):
+            self.page.set_viewport_size(VIEWPORT)
+            self.page.keyboard.press("Escape")
+            if self.page.evaluate(CLEAR):
+                return
+        with suppress(Error):
+            self.page.close()
+
+
+@pytest.fixture(scope="session")
+def shared_page(context: BrowserContext) -> SharedPage:
+    return SharedPage(context)
+
+
+@pytest.fixture
+def page(shared_page: SharedPage, lab: Lab) -> Iterator[Page]:
+    """The page, cleared; the test fails if it raised, or asked for anything outside: it cannot reach that."""
+    shared_page.outside.clear()
+    shared_page.errors.clear()
+    yield shared_page.get()
+    outside, errors = [*shared_page.outside], [*shared_page.errors]
+    shared_page.clear()
     lab.end_sessions()
     assert outside == [], "the page asked outside of this machine"
     assert errors == [], "the page raised"
@@ -237,7 +288,12 @@ class NotebookPage:
     def file(self) -> Path:
         return self.lab.root / self.path
 
-    def open(self, kernel: bool = True) -> None:
+    def open(self, kernel: bool = True, fresh: bool = True) -> None:
+        """Open it: in a page that is loaded anew, or in a cleared one as it stands, if that is of this JupyterLab."""
+        if not fresh and self.page.url.startswith(self.lab.url):
+            self.command("docmanager:open", path=self.path)
+            self.wait(kernel)
+            return
         workspace = f"t{secrets.token_hex(6)}"
         self.page.goto(f"{self.lab.url}lab/workspaces/{workspace}/tree/{self.path}?reset&token={self.lab.token}")
         self.wait(kernel)
@@ -334,11 +390,11 @@ def folder(lab: Lab) -> Path:
 
 @pytest.fixture
 def open_notebook(page: Page, lab: Lab) -> Callable[..., NotebookPage]:
-    """Open a notebook file below the server's root."""
+    """Open a notebook file below the server's root; `fresh` in a page that is loaded anew."""
 
-    def opened(file: Path, kernel: bool = True) -> NotebookPage:
+    def opened(file: Path, kernel: bool = True, fresh: bool = False) -> NotebookPage:
         notebook = NotebookPage(page, lab, file.relative_to(lab.root).as_posix())
-        notebook.open(kernel)
+        notebook.open(kernel, fresh)
         return notebook
 
     return opened
@@ -348,10 +404,10 @@ def open_notebook(page: Page, lab: Lab) -> Callable[..., NotebookPage]:
 def new_notebook(folder: Path, open_notebook: Callable[..., NotebookPage]) -> Callable[..., NotebookPage]:
     """Make a notebook of these code cells and open it."""
 
-    def made(*cells: str, kernel: bool = True) -> NotebookPage:
+    def made(*cells: str, kernel: bool = True, fresh: bool = False) -> NotebookPage:
         file = folder / "notebook.ipynb"
         file.write_text(json.dumps(notebook_json(list(cells))), encoding="utf-8")
-        return open_notebook(file, kernel)
+        return open_notebook(file, kernel, fresh)
 
     return made
 
@@ -369,14 +425,28 @@ class Demo:
 
 
 @pytest.fixture(scope="session")
-def demo_template(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    where = tmp_path_factory.mktemp("demo") / "demo"
-    done = subprocess.run(
-        [sys.executable, "-m", "nbtrack.cli", "demo", "--no-lab", "--json", "--dir", str(where)],
-        env=lab.env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return Demo(where, json.loads(done.stdout))
+def demo_template(lab: Lab, tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Demo:
+    """Made once, also where several processes test: the first makes it, the others wait for it."""
+    shared = tmp_path_factory.getbasetemp()
+    place = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / f"demo-{testrun_uid}"
+    where, told = place / "demo", place / "report.json"
+    try:
+        place.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not told.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "nbtrack.cli", "demo", "--no-lab", "--json", "--dir", str(where)],
+            env=lab.env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        part = told.with_suffix(".part")
+        part.write_text(done.stdout if done.returncode == 0 else json.dumps({"failed": done.stderr}), encoding="utf-8")
+        part.rename(told)
+    report = json.loads(told.read_text(encoding="utf-8"))
+    assert "failed" not in report, report["failed"]
+    return Demo(where, report)
 
 
 @pytest.fixture

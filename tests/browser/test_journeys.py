@@ -182,7 +182,7 @@ def test_panel_promotion_moves_the_former_version_back_and_undo_restores_it(
 def test_reload_after_kernel_shutdown_still_shows_the_comparison(
     demo: Any, open_notebook: Callable[..., Any], page: Page
 ) -> None:
-    notebook = open_notebook(demo.notebook)
+    notebook = open_notebook(demo.notebook, fresh=True)
     (shown,) = notebook.cells_with("nbtrack.compare()")
     notebook.run_cell(notebook.cells_with("%load_ext")[0])
     notebook.run_cell(shown)
@@ -273,6 +273,20 @@ def test_panel_follows_the_store_that_the_notebook_chose(new_notebook: Callable[
         notebook.run_cell(index)
     expect(runs).to_have_count(1)
     expect(runs).to_have_text(re.compile("there"))
+    panel = page.locator(f"#{PANEL}")
+    panel.locator("[data-nbt=choose-stores]").click()
+    other = f"[data-nbt=store-choice][data-path='{notebook.file.parent.name}/.nbtrack'] input"
+    panel.locator(other).check()
+    expect(runs).to_have_count(2)
+    expect(grid_in(panel)).to_contain_text("here")
+    panel.locator(other).uncheck()
+    expect(runs).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.locator("#jp-main-statusbar [data-nbt=status-item]").click()
+    recent = page.locator("[data-nbt=recent-run]")
+    expect(recent).to_have_text(re.compile("Finished.*there.*accuracy 0.75"))
+    recent.click()
+    expect(page.locator(".nbt-host-main [data-nbt=run-detail]")).to_contain_text("there")
 
 
 HOSTILE = """<img src=x onerror="window.__canary=1"><script>window.__canary=2</script>'"&amp;{{7*7}}"""
@@ -287,7 +301,7 @@ with nbtrack.start_run(run_name={HOSTILE!r}) as run:
     plain = """with nbtrack.start_run(run_name='plain'):
     nbtrack.log_param('key<b>', 'other')
     nbtrack.log_metric('acc<i>x', 0.6)"""
-    notebook = new_notebook(hostile, plain, "nbtrack.compare()", "nbtrack.compare(run.run_id)\nrun")
+    notebook = new_notebook(hostile, plain, "nbtrack.compare()", "nbtrack.compare(run.run_id)\nrun", fresh=True)
     notebook.run_all()
     notebook.scroll_to(2)
     expect(grid_in(page.locator(".jp-Notebook")).first.get_by_text("<img src=x onerror=").first).to_be_visible()

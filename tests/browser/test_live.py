@@ -26,12 +26,13 @@ GOES_ON = """%%track goes-on
 for epoch in range(4 if os.path.exists('again') else 400):
     nbtrack.log_metric("loss", 1 / (epoch + 1))
     time.sleep(0.1)"""
-# Counts the updates of the card's output that reach the page.
+# Counts the updates of the card's output that reach the page, each with the time at which the kernel sent it.
 COUNT = """() => {
   const panel = [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.widgets);
   window.nbtUpdates = [];
   panel.sessionContext.session.kernel.anyMessage.connect((_, { msg }) => {
-    if (msg.header.msg_type === 'update_display_data') window.nbtUpdates.push([Date.now(), JSON.stringify(msg).length]);
+    if (msg.header.msg_type !== 'update_display_data') return;
+    window.nbtUpdates.push([Date.parse(msg.header.date), JSON.stringify(msg).length]);
   });
 }"""
 
@@ -55,7 +56,7 @@ def step_of(card: Locator) -> int:
 def test_running_card_shows_progress_and_curve_survives_a_reload_and_stops(
     new_notebook: Callable[..., NotebookPage], page: Page
 ) -> None:
-    notebook = new_notebook(LOAD, LONG)
+    notebook = new_notebook(LOAD, LONG, fresh=True)
     notebook.run_cell(0)
     page.evaluate(COUNT)
     start(page, notebook, 1)
@@ -130,7 +131,7 @@ def test_chips_leave_a_param_out_of_the_next_run_and_pin_another(
     new_notebook: Callable[..., NotebookPage], page: Page
 ) -> None:
     cell = "%%track\nC = 1.0\nverbose_name = 'x'\nlate = [0.5][0]\naccuracy = abs(-0.5)"
-    notebook = new_notebook(LOAD, cell)
+    notebook = new_notebook(LOAD, cell, fresh=True)
     notebook.run_all()
     notebook.scroll_to(1)
     card = page.locator(".jp-Notebook [data-nbt=run-card]")

@@ -36,7 +36,7 @@ def test_many_widgets_bring_their_program_once_and_a_reloaded_page_asks_for_it(
     track = "import nbtrack\nwith nbtrack.start_run(run_name='one'):\n    nbtrack.log_metric('acc', 0.5)"
     # Widgets of their own, as in a host without our extension: each is an output that its own model draws.
     view = "from nbtrack.widget.view import View\nfrom nbtrack.tracking import get_store\nView(get_store())"
-    notebook = new_notebook(track, *[view] * VIEWS)
+    notebook = new_notebook(track, *[view] * VIEWS, fresh=True)
     notebook.run_all()
     drawn = page.locator(".jp-Notebook .jp-OutputArea [data-nbt=compare]")
     for index in range(1, VIEWS + 1):
