@@ -244,7 +244,7 @@ class RemoteModels:
 
     @staticmethod
     def _check_fields(model: str, fields: Mapping[str, Any]) -> None:
-        if refused := fields.keys() & {"name", "stages", "stands_for"}:
+        if refused := fields.keys() & {"name", "stages", "stands_for", "heir"}:
             raise InvalidInputError(
                 f"model {model!r}: an MLflow server has no place for {', '.join(sorted(refused))}."
                 " Keep such models in a store of nbtrack."
