@@ -194,6 +194,8 @@ def sweep(
             except KeyboardInterrupt as stopped:
                 stopped.add_note(f"sweep: stopped; the same call with resume={parent.run_id!r} goes on where it was.")
                 raise
+        if executor not in (None, "processes", "threads"):
+            _trash_doubles(parent, trials_done)
         result = _result(parent.run_id, metric, better, trials_done)
         if result.best is not None:
             parent.set_tags({"nbtrack.best_run_id": result.best.run_id})
@@ -265,6 +267,15 @@ def _finished(parent: ActiveRun, metric: str) -> dict[int, Trial]:
         if number.isdigit() and value is not None:
             found[int(number)] = Trial(int(number), run.run_id, dict(run.data.params), value)
     return found
+
+
+def _trash_doubles(parent: ActiveRun, done: Mapping[int, Trial]) -> None:
+    """Move the runs of trials that were done twice to the trash: a cluster does again what a lost worker had done."""
+    kept = {trial.run_id for trial in done.values()}
+    filter_string = f"tags.`nbtrack.parent_run_id` = '{parent.run_id}' and status = 'FINISHED'"
+    for run in parent.store.search_runs(filter_string=filter_string, max_results=10**9):
+        if run.run_id not in kept and TAG_TRIAL in run.data.tags:
+            parent.store.edit_run(run.run_id, deleted=True)
 
 
 def _source(

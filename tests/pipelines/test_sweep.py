@@ -118,21 +118,31 @@ def test_any_executor_of_the_users_is_left_open() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_dask_cluster_of_several_processes_loses_no_trial() -> None:
+def test_dask_cluster_of_several_processes_loses_and_doubles_no_trial_though_a_worker_dies(store: Path) -> None:
     from distributed import Client, LocalCluster
 
     def pid(x: int) -> dict[str, float]:
+        time.sleep(0.01)
         return {"score": x, "pid": os.getpid()}
+
+    def kill(worker: int) -> None:
+        while len(list(store.glob("runs/*/*.jsonl"))) < 50:
+            time.sleep(0.01)
+        os.kill(worker, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
 
     with (
         LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None, processes=True) as cluster,
         Client(cluster) as client,
     ):
+        killer = threading.Thread(target=kill, args=(next(iter(client.run(os.getpid).values())),))
+        killer.start()
         found = nbtrack.sweep(pid, {"x": list(range(150))}, metric="score", executor=client)
+        killer.join()
     assert found.best is not None and found.best.params == {"x": 149}
     runs = children(found.run_id)
+    runs = runs[runs["status"] != "CRASHED"]
     assert sorted(map(int, runs["params.x"])) == list(range(150))
-    assert set(runs["status"]) == {"FINISHED"} and runs["metrics.pid"].nunique() == 3
+    assert set(runs["status"]) == {"FINISHED"} and runs["metrics.pid"].nunique() >= 2
     assert os.getpid() not in set(runs["metrics.pid"])
 
 
