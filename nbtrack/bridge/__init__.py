@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from nbtrack.bridge.foreign import ImportReport
@@ -96,7 +97,8 @@ def import_runs(
     """
     from nbtrack.bridge.importing import import_source
 
-    return import_source(open_source(path, columns), store, dry_run=dry_run, progress=progress, experiment=experiment)
+    with closing(open_source(path, columns)) as source:
+        return import_source(source, store, dry_run=dry_run, progress=progress, experiment=experiment)
 
 
 def import_mlruns(

@@ -137,3 +137,7 @@ class Source(ABC):
     def models(self) -> Sequence[ForeignModel]:
         """All registered models."""
         return ()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        return

@@ -72,20 +72,28 @@ class MlflowDatabase(Source):
             raise InvalidInputError(f"import: expected a sqlite database of MLflow, got {str(path)!r}, which is none.")
         self._db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
         try:
-            self._columns = self._schema()
+            self._columns = self._read_columns(path)
+        except BaseException:
+            self._db.close()
+            raise
+        home = self.path.resolve().parent
+        self._places = Places([home / "mlruns", home / "mlartifacts", home], self.report)
+        self._models_of: dict[str, list[dict[str, Any]]] = {}
+
+    def _read_columns(self, path: str | Path) -> dict[str, set[str]]:
+        try:
+            columns = self._schema()
         except sqlite3.DatabaseError as error:
             raise InvalidInputError(
                 f"import: the database {str(path)!r} cannot be read ({error}). Copy it whole, with no"
                 f" MLflow writing to it; `sqlite3 {self.path.name} .recover` saves what can be saved of a damaged one."
             ) from None
-        if not {"run_uuid", "experiment_id"} <= self._columns.get("runs", set()) or "experiments" not in self._columns:
+        if not {"run_uuid", "experiment_id"} <= columns.get("runs", set()) or "experiments" not in columns:
             raise InvalidInputError(
                 f"import: expected a database of MLflow's, got {str(path)!r}, which has no tables of runs and"
                 " experiments."
             )
-        home = self.path.resolve().parent
-        self._places = Places([home / "mlruns", home / "mlartifacts", home], self.report)
-        self._models_of: dict[str, list[dict[str, Any]]] = {}
+        return columns
 
     def _schema(self) -> dict[str, set[str]]:
         names = [name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")]

@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,13 @@ create table trace_info (request_id text);
 """
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database, whose changes are kept and which is closed."""
+    with closing(sqlite3.connect(path)) as db, db:
+        yield db
+
+
 def put(database: sqlite3.Connection, table: str, **values: object) -> None:
     marks = ", ".join("?" * len(values))
     database.execute(f"insert into {table} ({', '.join(values)}) values ({marks})", list(values.values()))
@@ -56,7 +65,7 @@ def first(tmp_path: Path) -> Path:
     """A database of the first schema, whose folder was somewhere else when it was written."""
     path = tmp_path / "old" / "mlflow.db"
     path.parent.mkdir()
-    with sqlite3.connect(path) as db:
+    with opened(path) as db:
         db.executescript(FIRST)
         put(db, "experiments", experiment_id=0, name="Default", lifecycle_stage="active")
         put(db, "experiments", experiment_id=1, name="wine", lifecycle_stage="active")
@@ -78,7 +87,7 @@ def first(tmp_path: Path) -> Path:
 @pytest.fixture
 def late(first: Path) -> Path:
     """The same, grown into a late schema with a registry."""
-    with sqlite3.connect(first) as db:
+    with opened(first) as db:
         db.executescript(LATE)
         db.execute("update metrics set step = 0, is_nan = 0")
         put(db, "metrics", key="loss", value=0.0, timestamp=2001, step=7, is_nan=1, run_uuid=RUN)
@@ -167,7 +176,7 @@ def test_second_import_adds_nothing_and_the_source_is_untouched(late: Path, stor
 
 
 def test_run_that_cannot_be_kept_costs_itself_only(first: Path, store: Store) -> None:
-    with sqlite3.connect(first) as db:
+    with opened(first) as db:
         put(db, "params", key="bad\x00key", value="1", run_uuid=RUN)
         db.execute("update runs set start_time = -5 where run_uuid = ?", [GONE])
         put(db, "runs", run_uuid="named by hand", name="x", status="FAILED", start_time=1, end_time=2, experiment_id=1)
@@ -182,7 +191,7 @@ def test_database_cannot_name_just_any_folder(first: Path, store: Store, tmp_pat
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "key").write_text("hunter2")
-    with sqlite3.connect(first) as db:
+    with opened(first) as db:
         db.execute("update runs set artifact_uri = ? where run_uuid = ?", [str(secret), RUN])
         outside = f"../../secret/{GONE}/artifacts"
         db.execute("update runs set artifact_uri = ? where run_uuid = ?", [outside, GONE])
@@ -200,7 +209,7 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path, store: Store, conte
 
 
 def test_database_of_something_else_is_refused(tmp_path: Path, store: Store) -> None:
-    with sqlite3.connect(tmp_path / "other.db") as db:
+    with opened(tmp_path / "other.db") as db:
         db.execute("create table runs (distance integer)")
     with pytest.raises(InvalidInputError, match="no tables of runs"):
         import_runs(tmp_path / "other.db", store)
@@ -252,7 +261,7 @@ def test_run_whose_file_a_killed_import_left_empty_is_imported_again(first: Path
 
 
 def test_run_that_cannot_be_written_is_told_and_not_counted(first: Path, store: Store, tmp_path: Path) -> None:
-    with sqlite3.connect(first) as db:
+    with opened(first) as db:
         db.execute("update runs set start_time = 86400000 where run_uuid = ?", (GONE,))
     (tmp_path / "store" / "runs").mkdir(exist_ok=True)
     (tmp_path / "store" / "runs" / "1970-01-02").write_text("a file in the place of the folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +45,7 @@ def folder(tmp_path: Path) -> Folder:
                     "loader_module": "mlflow.sklearn",
                     "model_path": file,
                     "predict_fn": "predict",
-                    "python_version": "3.11.7",
+                    "python_version": platform.python_version(),
                 },
                 "sklearn": {
                     "code": None,
