@@ -37,6 +37,7 @@ _WORK: Final = frozenset(
     | {"train_test_split", "compile"}
 )
 _TELLING: Final = frozenset({"log", "print", "progress", "record", "show"})  # callbacks that only say how far it is
+_LABELS: Final = frozenset({"prefix", "suffix", "name", "stage", "split", "desc", "msg", "message", "tag", "key"})
 _SEEDING: Final = frozenset({"seed", "manual_seed"})
 MAX_DEPTH: Final = 3
 
@@ -197,7 +198,11 @@ def _written(call: ast.Call, target: Any, names: Mapping[str, Any]) -> Iterator[
     if signature is not None:
         yield from _positional(ast.Call(call.func, numbers, []), signature, {})
     spread = {id(keyword) for keyword in call.keywords if keyword.arg is None}
-    kept = [one for one in call.keywords if id(one) in spread or literal(one.value) is not MISSING]
+    kept = [
+        one
+        for one in call.keywords
+        if id(one) in spread or (literal(one.value) is not MISSING and one.arg not in _LABELS)
+    ]
     yield from _keywords(ast.Call(call.func, [], kept), names)
 
 

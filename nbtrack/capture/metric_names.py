@@ -27,6 +27,9 @@ _SIDE: Final = frozenset(
     {"test", "val", "valid", "validation", "train", "training", "dev", "eval", "cv", "oof", "holdout", "mean", "avg"}
     | {"average", "weighted", "macro", "micro", "final", "best", "last", "std", "total", "epoch", "at", "log", "top"}
 )
+_RATED: Final = frozenset(
+    {"acceptance", "success", "hit", "miss", "win", "conversion", "detection", "response", "retention", "failure"}
+)
 _LIBRARIES: Final = (
     "sklearn.metrics",
     "torchmetrics",
@@ -57,6 +60,8 @@ def is_metric_name(name: str) -> bool:
     if not _VETO.isdisjoint(words) or name.startswith("_"):
         return False
     telling = METRIC_WORDS.intersection(words)
+    if words[-1:] == ["rate"] and not _RATED.isdisjoint(words):
+        return True
     return bool(telling - _VAGUE) or (bool(telling) and len(words) > 1) or better_direction(name) is not None
 
 

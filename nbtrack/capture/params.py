@@ -8,8 +8,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.calls import stated, told_by
+from nbtrack.capture.functions import is_own
 from nbtrack.capture.metric_names import is_metric_literal
-from nbtrack.capture.resolve import MISSING, callee_name, literal, plain
+from nbtrack.capture.resolve import MISSING, branches, callee_name, literal, plain
 from nbtrack.capture.settings import IDLE, is_setting
 from nbtrack.reprs.directions import name_words
 
@@ -51,7 +52,7 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
         one = assignments[0]
         if name.startswith("_") or any(each.counts or each.part for each in assignments):
             continue
-        written = [literal(each.value) for each in assignments]
+        written = [literal(node) for each in assignments for node in branches(each.value)]
         if len(written) > 1:  # branches, or a change of mind: what the variable holds now, if it was stated at all
             held = plain(names.get(name, MISSING))
             written = [held] if any(value is not MISSING and value == held for value in written) else [MISSING]
@@ -127,8 +128,7 @@ def _owners(scan: Scan) -> dict[int, str]:
     owners = {}
     for name, assignments in scan.assigned.items():
         for one in assignments:
-            branches = [one.value.body, one.value.orelse] if isinstance(one.value, ast.IfExp) else [one.value]
-            for branch in branches:
+            for branch in branches(one.value):
                 node: ast.expr | None = branch
                 while isinstance(node, ast.Call) and not one.part:
                     owners[id(node)] = name
@@ -206,6 +206,9 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
         kept = plain(value)
         if isinstance(value, dict):
             kept = _dict_text(value)
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):  # of a grid search
+            texts = [_dict_text(one) for one in value]
+            kept = MISSING if MISSING in texts else f"[{', '.join(texts)}]"
         if kept is MISSING or hasattr(value, "get_params"):
             continue
         default = defaults.get(name, inspect.Parameter.empty)
@@ -224,7 +227,13 @@ def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     for name in scan.configs:
         held = names.get(name)
         if isinstance(held, type) and not hasattr(held, "__dataclass_fields__") and type(held) is type:
-            _add_fields(name, held, found)
+            made = next((key for key, value in names.items() if type(value) is held and key[:1] != "_"), None)
+            _add_fields(name if made is None else made, held if made is None else names[made], found)
+
+
+def _only_values(kind: type) -> bool:
+    items = {key: item for key, item in vars(kind).items() if not key.startswith("__")}
+    return bool(items) and all(plain(item) is not MISSING and not callable(item) for item in items.values())
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -236,6 +245,8 @@ def _fields(value: Any) -> dict[str, Any]:
         return {key: item for key, item in vars(value).items() if not key.startswith("_")}
     if kind.__name__ in {"Namespace", "SimpleNamespace"} or hasattr(kind, "__dataclass_fields__"):
         return dict(getattr(value, "__dict__", {}))
+    if is_own(kind) and type(kind) is type and kind.__bases__ == (object,) and _only_values(kind):
+        return {key: item for key, item in vars(kind).items() if not key.startswith("_")} | dict(vars(value))
     if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
         return dict(zip(kind._fields, value, strict=False))
     if hasattr(kind, "model_fields") and hasattr(kind, "model_dump"):  # pydantic

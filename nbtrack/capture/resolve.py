@@ -67,6 +67,13 @@ def literal(node: ast.expr | None) -> Any:
     return MISSING
 
 
+def branches(node: ast.expr | None) -> list[ast.expr | None]:
+    """Return what an expression may give: both sides of ``4 if quick else 100``, or itself."""
+    if isinstance(node, ast.IfExp):
+        return [*branches(node.body), *branches(node.orelse)]
+    return [node]
+
+
 def plain(value: Any) -> Any:
     """Return `value` if it can stand as a param: a scalar (also of numpy), short text, or a short list of such."""
     if value is None or isinstance(value, (bool, int, float)):

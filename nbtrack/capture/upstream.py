@@ -21,7 +21,7 @@ from nbtrack.capture.params import (
     said_once,
     spread_names,
 )
-from nbtrack.capture.resolve import MISSING, literal, plain
+from nbtrack.capture.resolve import MISSING, branches, literal, plain
 from nbtrack.capture.scan import Scan, scan_cell
 from nbtrack.capture.slice_known import origin
 
@@ -96,7 +96,11 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     for name in used.inputs:
         if is_fitted(names.get(name)) and hasattr(names[name], "get_params"):
             add_settings(name, names[name], found)
-    return {key: value for key, value in said_once(found.params, names).items() if key not in own}
+    last = _scan(used.cells[-1].python) or Scan()
+    counted = {name for name, held in last.assigned.items() if all(one.value is None for one in held)}
+    return {
+        key: value for key, value in said_once(found.params, names).items() if key not in own and key not in counted
+    }
 
 
 def _said(used: Slice, spread: set[str]) -> dict[tuple[str, str], list[Any]]:
@@ -137,9 +141,9 @@ def _names_in(scan: Scan) -> Iterable[str]:
 
 def _stated(assignments: list[Any], held: Any) -> Any:
     """Return the literal that a name was given; of several, the one that it still holds."""
-    stated = [literal(one.value) for one in assignments if not (one.part or one.counts)]
-    if len(stated) < len(assignments):
+    if any(one.part or one.counts for one in assignments):
         return MISSING
+    stated = [literal(node) for one in assignments for node in branches(one.value)]
     if len(stated) == 1:
         return stated[0]
     now = plain(held) if held is not MISSING else MISSING

@@ -9,15 +9,15 @@ from typing import Final, Literal
 Direction = Literal["higher", "lower"]
 
 _HIGHER_TEXT = """
-acc accuracy accuracies ap auc aucroc auprc auroc avgprecision bleu cider concordance coverage dice exact f f1 f2 fbeta
-fscore gini hit hits hitrate iou jaccard kappa ks map mcc meteor miou mrr ndcg npv ppv prauc prec precision psnr r2 r2score
-rec recall reward return rocauc rouge rsquared score scores selectivity sensitivity sharpe silhouette specificity ssim
-success throughput tnr tpr
+acc accuracy accuracies ap auc aucroc auprc auroc avgprecision bleu cider concordance coverage dice exact f f1 f2
+fbeta fscore gini hit hits hitrate iou jaccard kappa ks map mcc meteor miou mrr ndcg npv ppv prauc prec precision psnr
+r2 r2score rec recall reward return rocauc rouge rsquared score scores selectivity sensitivity sharpe silhouette
+specificity ssim success throughput tnr tpr
 """
 _LOWER_TEXT = """
-bce brier ce cer chi2 chisq crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid fnr fpr hinge
- inertia kl kld latency lev logloss loss losses mad mae mape maxerror medae mse mpe nll perplexity ppl regret
-residual residuals rmse rmsle rss smape sse stress wape wer wmape
+bce brier ce cer chi2 chisq crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid
+fnr fpr hinge inertia kl kld latency lev logloss loss losses mad mae mape maxerror medae mse mpe nll perplexity
+pinball ppl regret residual residuals rmse rmsle rss smape sse stress wape wer wmape
 """
 _HIGHER: Final = frozenset(_HIGHER_TEXT.split())
 _LOWER: Final = frozenset(_LOWER_TEXT.split())
@@ -37,8 +37,11 @@ _LOWER_PAIRS: Final = (
 )
 TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed", "runtime"})
 # What a business counts: a result where it was computed, but as often a setting where it is written out.
-AMOUNT_WORDS: Final = frozenset({"cost", "costs", "drawdown", "lift", "profit", "profits", "roi", "savings", "uplift"})
-_HIGHER_AMOUNTS: Final = AMOUNT_WORDS - {"cost", "costs", "drawdown"}
+_LOWER_AMOUNTS: Final = frozenset({"cost", "costs", "drawdown", "rhat"})
+_HIGHER_AMOUNTS: Final = frozenset(
+    {"cagr", "calmar", "ess", "lift", "profit", "profits", "roi", "savings", "skill", "sortino", "uplift"}
+)
+AMOUNT_WORDS: Final = _LOWER_AMOUNTS | _HIGHER_AMOUNTS | {"dd", "maxdd"}  # a drawdown is told with either sign
 METRIC_WORDS: Final = _HIGHER | _LOWER | AMOUNT_WORDS
 
 
@@ -91,4 +94,6 @@ def better_direction(key: str) -> Direction | None:
     if not _HIGHER.isdisjoint(words) or not _HIGHER.isdisjoint(bare):
         return "higher"
     amounts = AMOUNT_WORDS.intersection(words)
-    return None if not amounts else "higher" if amounts <= _HIGHER_AMOUNTS else "lower"
+    if amounts and amounts <= _HIGHER_AMOUNTS:
+        return "higher"
+    return "lower" if amounts and amounts <= _LOWER_AMOUNTS else None

@@ -196,6 +196,43 @@ def test_params_and_metrics_that_come_by_a_detour_are_found(notebook, workdir):
     assert run.summaries["past_maes"].count == 2
 
 
+SET_LATER = """class Plan:
+    rounds = 2
+    rate = 0.5
+    quick = True
+plan = Plan()
+plan.rounds = 3
+draws = 4 if plan.quick else 400
+def advance(level, number, pace=0.1):
+    return level + pace * number
+def labelled(values, prefix="all"):
+    return {prefix + "_mae": sum(values) / len(values)}"""
+COUNTED = """%%track
+level, kept = 1.0, []
+for number in range(plan.rounds):
+    level = advance(level, number)
+    kept.append(level > draws / 4)
+acceptance_rate = sum(kept) / len(kept)
+max_dd = min(0.0, level - 2)
+learning_rate = level / 10
+found = labelled([level], prefix="late")
+rows = [[0.0], [1.0], [2.0], [4.0]]
+search = GridSearchCV(Ridge(), [{"alpha": [1.0, 2.0]}, {"tol": [0.1]}], cv=2).fit(rows, [0, 1, 2, 3])"""
+
+
+def test_settings_of_an_object_are_those_it_has_now_and_counters_are_none(notebook):
+    notebook.ok("from sklearn.linear_model import Ridge\nfrom sklearn.model_selection import GridSearchCV")
+    notebook.ok(SET_LATER)
+    notebook.ok(COUNTED)
+    run = notebook.last
+    params = {key: value for key, value in run.data.params.items() if not key.startswith("best__")}
+    expected = {"plan.rounds": "3", "plan.rate": "0.5", "plan.quick": "True", "draws": "4"}
+    searched = {"cv": "2", "estimator": "Ridge", "param_grid": "[{'alpha': [1.0, 2.0]}, {'tol': [0.1]}]"}
+    assert params == {**expected, **searched}
+    assert {"acceptance_rate", "max_dd", "late_mae"} <= set(run.data.metrics)
+    assert not {"learning_rate", "number"} & set(run.data.metrics)
+
+
 @pytest.mark.parametrize(
     ("key", "direction"),
     [
@@ -209,6 +246,8 @@ def test_params_and_metrics_that_come_by_a_detour_are_found(notebook, workdir):
         ("uplift_test", "higher"),
         ("prec", "higher"),
         ("chi2_red", "lower"),
+        ("mean_pinball", "lower"),
+        ("forecast_skill", "higher"),
         ("classes", None),
         ("bias", None),
         ("n_rows", None),
