@@ -33,7 +33,10 @@ export function Popup({ anchor, label, name, role = "dialog", close, children }:
       const top = below ? anchor.bottom + 2 : anchor.top - height - 2;
       element.style.left = `${Math.max(MARGIN_PX, Math.min(anchor.left, window.innerWidth - width - MARGIN_PX))}px`;
       element.style.top = `${Math.max(MARGIN_PX, Math.min(top, window.innerHeight - height - MARGIN_PX))}px`;
-      (element.querySelector<HTMLElement>("[data-first], [role=menuitem], input, button") ?? element).focus();
+      const first =
+        element.querySelector<HTMLElement>("[data-first]") ??
+        element.querySelector<HTMLElement>("[role=menuitem], input:enabled, button:enabled");
+      (first ?? element).focus();
     }
     return () => {
       if (element?.contains(element.ownerDocument.activeElement) || element?.matches(":focus-within")) {

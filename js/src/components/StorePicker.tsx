@@ -106,6 +106,7 @@ export function StorePicker({ choice }: { choice: StoreChoice }) {
   const button = useRef<HTMLButtonElement>(null);
   const close = useRef(() => {
     picking.value = null;
+    button.current?.focus(); // what had the focus before may be gone with the view
   }).current;
   const open = picking.value;
   return (
