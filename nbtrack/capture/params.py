@@ -11,7 +11,7 @@ from nbtrack.capture.calls import stated, told_by
 from nbtrack.capture.functions import is_own
 from nbtrack.capture.metric_names import is_metric_literal
 from nbtrack.capture.resolve import MISSING, branches, callee_name, literal, plain
-from nbtrack.capture.settings import IDLE, is_setting
+from nbtrack.capture.settings import IDLE, is_data, is_setting
 from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
             written = [held] if any(value is not MISSING and value == held for value in written) else [MISSING]
         value = written[0]
         if value is not MISSING:
-            if value is not None and not is_metric_literal(name, value):
+            if value is not None and not is_data(name, value) and not is_metric_literal(name, value):
                 found.add(name, value)
         elif name in spread or not is_config_name(name):
             continue

@@ -17,6 +17,9 @@ IDLE: Final = frozenset(
     | {"figsize", "fig_size", "dpi", "cmap", "palette", "color", "fontsize", "title", "xlabel", "ylabel", "label"}
     | {"legend", "target_names"}
 )
+_DATA: Final = frozenset(
+    {"X", "Y", "x", "y", "xs", "ys", "data", "values", "labels", "rows", "texts", "docs", "corpus"}
+)
 _PLACE_WORDS: Final = frozenset({"path", "paths", "dir", "directory", "folder", "file", "filename", "url", "uri"})
 _PLACE: Final = re.compile(
     r"(?:~|\.{0,2})/.*|[A-Za-z]:[\\/].*|\w{2,}://.*|.*[\\/]"
@@ -42,3 +45,10 @@ def is_setting(key: str, value: Any) -> bool:
     if not isinstance(value, str):
         return True
     return _PLACE_WORDS.isdisjoint(name_words(last)[-1:]) and not (_PLACE.fullmatch(value) or _QUERY.fullmatch(value))
+
+
+def is_data(name: str, value: Any) -> bool:
+    """Return whether a list is the data itself rather than a setting."""
+    if not isinstance(value, (list, tuple)):
+        return False
+    return name in _DATA or any(isinstance(item, (list, tuple)) for item in value)

@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from nbtrack.capture.fitted import is_fitted
 from nbtrack.capture.params import (
@@ -23,6 +23,7 @@ from nbtrack.capture.params import (
 )
 from nbtrack.capture.resolve import MISSING, branches, literal, plain
 from nbtrack.capture.scan import Scan, scan_cell
+from nbtrack.capture.settings import is_data
 from nbtrack.capture.slice_known import origin
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from nbtrack.capture.slice import Slice
 
-_DATA: Final = frozenset(
-    {"X", "Y", "x", "y", "xs", "ys", "data", "values", "labels", "rows", "texts", "docs", "corpus"}
-)
 _scan = lru_cache(maxsize=512)(scan_cell)
 
 
@@ -75,7 +73,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
             stated = {name: _stated(held, names.get(name, MISSING)) for name, held in mine.items()}
             settled.update({name: value for name, value in stated.items() if value is not MISSING})
             kept = {
-                name: mine[name] for name, value in stated.items() if value is not MISSING and not _is_data(name, value)
+                name: mine[name] for name, value in stated.items() if value is not MISSING and not is_data(name, value)
             }
             add_literals(dataclasses.replace(scan, assigned=kept), {**names, **settled}, found)
             given = {
@@ -124,13 +122,6 @@ def _is_fixed(value: Any) -> bool:
     """Whether this is a module, or an object of a class of the notebook, of which only the methods are looked up."""
     own = type(value).__module__ == "__main__" and not hasattr(type(value), "__dataclass_fields__")
     return own or type(value).__name__ == "module"
-
-
-def _is_data(name: str, value: Any) -> bool:
-    """Whether a list is the data itself rather than a setting."""
-    if not isinstance(value, (list, tuple)):
-        return False
-    return name in _DATA or any(isinstance(item, (list, tuple)) for item in value)
 
 
 def _names_in(scan: Scan) -> Iterable[str]:
