@@ -237,13 +237,17 @@ class SharedPage:
         if self.page is None or self.page.is_closed():
             self.page = self.context.new_page()
             self.page.on("request", self._look)
-            self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+            self.page.on("pageerror", lambda error: self._hear(str(error)))
             self.page.on("dialog", lambda dialog: dialog.accept())  # the browser's own "leave this page?"
         return self.page
 
     def _look(self, request: Request) -> None:
         if request.url.startswith(("http", "ws")) and urlsplit(request.url).hostname not in {"127.0.0.1", "localhost"}:
             self.outside.append(request.url)
+
+    def _hear(self, error: str) -> None:
+        if "Canceled future for" not in error:  # JupyterLab's own, of a notebook that is closed while its kernel starts
+            self.errors.append(error)
 
     def clear(self) -> None:
         """Leave it as a test wants to find it, or close it."""
