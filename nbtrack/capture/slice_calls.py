@@ -221,7 +221,7 @@ class Calls(Texts):
         held = unique(item for one in objs for item in one.contains)
         if objs and all(one.sort in {"frame", "value", "flat"} for one in objs):
             return held or (Obj(),)
-        return unique((*held, Obj(wholes=objs, may=[one for obj in objs for one in obj.may if not one.own])))
+        return unique((*held, *(Obj(wholes=(one,), may=[part for part in one.may if not part.own]) for one in objs)))
 
     # -- functions of libraries ------------------------------------------------------------------------------------
     def _known(

@@ -76,7 +76,9 @@ class Effects:
     def change(self, objs: Objs, *, deep: bool) -> None:
         """Note that objects were changed where they are; `deep`: perhaps also what they hold."""
         seen: set[int] = set()
-        waiting = list(reach_changed(objs) if deep else objs)
+        waiting = list(objs)
+        if deep:  # a function that an object holds stays what it is; what it closes over is reached by itself
+            waiting += [one for one in reach_changed(objs) if one.sort != "code" or one.methods is not None]
         waiting += [whole for one in objs for whole in one.wholes]
         while waiting:
             one = waiting.pop()
