@@ -291,9 +291,9 @@ def command_test(args: list[str]) -> int:
     install("dev,libraries")
     os.environ["NBTRACK_CHROMIUM"] = install_chromium()
     os.environ["NBTRACK_LIBRARIES"] = "required"  # a library that is missing is a failure here, not a skipped test
+    install_front_end()  # the browser tests, too, take axe from there
     if args:
         return run(*pytest(*args))
-    install_front_end()
     apart = ignoring(SERVER_TESTS, BROWSER_TESTS, WHEEL_TESTS, LIBRARY_TESTS)
     pairs: list[Step] = [
         ("wheel tests", pytest(WHEEL_TESTS), ROOT),
