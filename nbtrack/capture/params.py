@@ -8,11 +8,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.calls import stated, told_by
+from nbtrack.capture.configs import added_items, as_dict, is_config_name, read_by_key, set_fields, states_settings
 from nbtrack.capture.functions import is_own
 from nbtrack.capture.metric_names import is_metric_literal
 from nbtrack.capture.resolve import MISSING, branches, callee_name, literal, plain
 from nbtrack.capture.settings import IDLE, is_data, is_setting
-from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 MAX_PARAMS: Final = 200
 MAX_DEPTH: Final = 4
-_CONFIG_WORDS: Final = frozenset(
-    {"params", "param", "config", "configs", "cfg", "conf", "hparams", "hparam", "hyperparams", "hyperparameters"}
-    | {"kwargs", "args", "options", "opts", "settings", "grid", "space"}
-)
 
 
 class Found:
@@ -48,6 +44,7 @@ class Found:
 def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the literals, and the literals of dicts, that the cell assigns."""
     spread = set(spread_names(scan, names))
+    read = read_by_key([scan])
     for name, assignments in scan.assigned.items():
         one = assignments[0]
         if name.startswith("_") or any(each.counts or each.part for each in assignments):
@@ -60,15 +57,13 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
         if value is not MISSING:
             if value is not None and not is_data(name, value) and not is_metric_literal(name, value):
                 found.add(name, value)
-        elif name in spread or not is_config_name(name):
+        elif name in spread or not (is_config_name(name) or (name in read and states_settings(one.value))):
             continue
         elif type(names.get(name)) is dict and _merges(one.value):
             flatten_held(name, names[name], found)
         elif (config := as_dict(one.value)) is not None:
+            _add_changed(name, [*config, *added_items(scan, name)], names.get(name), found)
             _flatten(name, config, found)
-            for key, node in scan.items.get(name, {}).items():  # config["lr"] = 0.1
-                if (added := literal(node)) is not MISSING:
-                    found.add(f"{name}.{key}", added)
 
 
 def spread_names(scan: Scan, names: Mapping[str, Any]) -> list[str]:
@@ -78,19 +73,15 @@ def spread_names(scan: Scan, names: Mapping[str, Any]) -> list[str]:
     return [one.value.id for one in keywords if one.arg is None and isinstance(one.value, ast.Name)]
 
 
-def is_config_name(name: str) -> bool:
-    """Return whether a dict of this name holds settings by the look of it."""
-    return not _CONFIG_WORDS.isdisjoint(name_words(name))
-
-
-def as_dict(node: ast.expr | None) -> list[tuple[str, ast.expr]] | None:
-    """Return the keys and values of ``{"a": 1}`` or ``dict(a=1)``; None if this is neither."""
-    if isinstance(node, ast.Dict):
-        pairs = [(literal(key), value) for key, value in zip(node.keys, node.values, strict=True)]
-        return [(key, value) for key, value in pairs if isinstance(key, str)]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
-        return [(keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg is not None]
-    return None
+def _add_changed(name: str, said: list[tuple[str, ast.expr]], held: Any, found: Found) -> None:
+    """Add the items of a dict that a cell states: of several values under a key, the one that it holds, or the last."""
+    stated: dict[str, list[Any]] = {}
+    for key, node in said:
+        if (value := literal(node)) is not MISSING:
+            stated.setdefault(key, []).append(value)
+    for key, values in stated.items():
+        now = plain(held.get(key, MISSING)) if type(held) is dict else MISSING
+        found.add(f"{name}.{key}", now if now is not MISSING and now in values else values[-1])
 
 
 def _flatten(prefix: str, config: list[tuple[str, ast.expr]], found: Found) -> None:
@@ -224,6 +215,10 @@ def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the fields of argparse namespaces, dataclasses, classes of values only and the like that the cell makes."""
     for name in scan.assigned:
         _add_fields(name, names.get(name), found)
+    for name, key, value in set_fields(scan):
+        held = names.get(name)
+        if is_own(type(held)) and key[:1] != "_" and getattr(held, "__dict__", {}).get(key, MISSING) == value:
+            found.add(f"{name}.{key}", value)
     for name in scan.configs:
         held = names.get(name)
         if isinstance(held, type) and not hasattr(held, "__dataclass_fields__") and type(held) is type:

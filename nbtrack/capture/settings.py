@@ -40,7 +40,7 @@ def is_setting(key: str, value: Any) -> bool:
     (True, False)
     """
     last = re.split(r"[.]|__", key)[-1]
-    if last in IDLE:
+    if last in IDLE or last.lower() in IDLE:
         return False
     if not isinstance(value, str):
         return True

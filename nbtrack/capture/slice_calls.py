@@ -70,8 +70,9 @@ class Calls(Texts):
                 self.change(base, deep=False)
             elif keyword.arg in _OUTPUTS:
                 self.change(self.eval(value), deep=True)
-        if name in _QUERIES and node.args and isinstance(node.args[0], ast.Constant):
-            self.names_in(str(node.args[0].value), sign="@")
+        if name in _QUERIES and node.args:
+            texts = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
+            self.names_in(" ".join(map(str, texts)), sign="@")
 
     # -- functions of the notebook ---------------------------------------------------------------------------------
     def invoke(

@@ -8,6 +8,14 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from nbtrack.capture.configs import (
+    added_items,
+    as_dict,
+    is_config_name,
+    queried_names,
+    read_by_key,
+    states_settings,
+)
 from nbtrack.capture.fitted import is_fitted
 from nbtrack.capture.params import (
     Found,
@@ -15,9 +23,7 @@ from nbtrack.capture.params import (
     add_literals,
     add_records,
     add_settings,
-    as_dict,
     flatten_held,
-    is_config_name,
     said_once,
     spread_names,
 )
@@ -60,6 +66,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     calls: list[tuple[Scan, dict[str, Any]]] = []
     spread = {name for cell in used.cells for name in spread_names(_scan(cell.python) or Scan(), names)}
     said = _said(used, spread)
+    read = read_by_key(filter(None, (_scan(cell.python) for cell in used.cells)))
     for cell in reversed(used.cells[:-1]):
         scan = _scan(cell.python)
         if scan is not None:
@@ -82,7 +89,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
             calls.append((dataclasses.replace(scan, calls=_calls_for(scan, wanted)), given))
             bound = {name: held for name, held in bound.items() if name not in spread}
             configs = {name for name in scan.configs if name in wanted and name not in rebound and name in cell.writes}
-            _configs(dataclasses.replace(scan, assigned=bound, configs=configs), names, found)
+            _configs(dataclasses.replace(scan, assigned=bound, configs=configs), names, read, found)
             _imported(scan, wanted - rebound, names, found)
             rebound.update(scan.assigned, scan.configs)
         wanted.update(cell.reads)
@@ -107,7 +114,7 @@ def _said(used: Slice, spread: set[str]) -> dict[tuple[str, str], list[Any]]:
     for scan in filter(None, (_scan(cell.python) for cell in used.cells)):
         for name in spread:
             stated = [pair for one in scan.assigned.get(name, ()) for pair in as_dict(one.value) or ()]
-            for key, node in (*stated, *scan.items.get(name, {}).items()):
+            for key, node in (*stated, *added_items(scan, name)):
                 found.setdefault((name, key), []).append(literal(node))
     return found
 
@@ -126,8 +133,10 @@ def _is_fixed(value: Any) -> bool:
 
 def _names_in(scan: Scan) -> Iterable[str]:
     """Return the names that a cell mentions other than to bind them: ``depth = 3; model = Tree(depth)``."""
-    nodes = ast.walk(scan.tree) if scan.tree is not None else ()
-    return (node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    if scan.tree is None:
+        return set()
+    read = {node.id for node in ast.walk(scan.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return read | set(queried_names(scan.tree))
 
 
 def _stated(assignments: list[Any], held: Any) -> Any:
@@ -157,11 +166,12 @@ def _imported(scan: Scan, wanted: set[str], names: Mapping[str, Any], found: Fou
                 found.add(name, value)
 
 
-def _configs(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
+def _configs(scan: Scan, names: Mapping[str, Any], read: set[str], found: Found) -> None:
     add_records(scan, names, found)
-    for name in scan.assigned:
+    for name, assignments in scan.assigned.items():
         held = names.get(name)
-        if isinstance(held, dict) and is_config_name(name):
+        stated = name in read and all(states_settings(one.value) for one in assignments)
+        if isinstance(held, dict) and (is_config_name(name) or stated):
             flatten_held(name, held, found)
 
 

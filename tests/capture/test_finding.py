@@ -233,6 +233,31 @@ def test_settings_of_an_object_are_those_it_has_now_and_counters_are_none(notebo
     assert not {"learning_rate", "number"} & set(run.data.metrics)
 
 
+BREWED = """%%track
+tank = Tank()
+setattr(tank, "litres", 40)
+for _ in range(brew["rounds"]):
+    tank.fill(brew["pace"])
+colours["hops"] = len(brew)
+FIGSIZE = (4, 3)
+mixed = kept.eval("total = sour + @extra").total.sum() * colours["malt"]"""
+
+
+def test_settings_changed_by_later_cells_are_those_in_use_whatever_the_dict_is_called(notebook):
+    notebook.ok("import pandas as pd\nbrew = {'rounds': 9, 'pace': 0.5, 'yeast': 'ale'}\ncolours = {'malt': 1}")
+    notebook.ok("class Tank:\n    def fill(self, pace):\n        self.level = pace")
+    notebook.ok("brew.update(rounds=2)\nbrew.update({'yeast': 'lager'})\nbrew['hops'] = 3")
+    notebook.ok("lowest, extra = 2, 7\nkept = pd.DataFrame({'sour': [1, 2, 3]}).query(f'sour >= @lowest')")
+    notebook.ok(BREWED)
+    expected = {"rounds": "2", "pace": "0.5", "yeast": "lager", "hops": "3"}
+    assert dict(notebook.last.data.params) == {
+        **{f"brew.{key}": value for key, value in expected.items()},
+        "tank.litres": "40",
+        "lowest": "2",
+        "extra": "7",
+    }
+
+
 @pytest.mark.parametrize(
     ("key", "direction"),
     [
