@@ -8,7 +8,7 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.functions import draws, is_own, own_function, uses
+from nbtrack.capture.functions import draws, is_made_by_hand, is_own, methods, own_function, uses
 from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, plain, value_of
 from nbtrack.reprs.directions import name_words
 
@@ -57,7 +57,9 @@ def _seeds(function: Any) -> bool:
 
 
 def trains(function: Any, depth: int = 0) -> bool:
-    """Return whether a function of the notebook trains or splits: what it calls says so."""
+    """Return whether a function, or a class, of the notebook trains or splits: what it calls says so."""
+    if is_made_by_hand(function):
+        return depth <= MAX_DEPTH and any(trains(method, depth + 1) for method in methods(function))
     bare = own_function(function)
     if bare is None or depth > MAX_DEPTH:
         return False
@@ -110,7 +112,10 @@ def _keywords(call: ast.Call, names: Mapping[str, Any]) -> Iterator[tuple[str, A
             spread = lookup(keyword.value, names)
             pairs = list(spread.items()) if type(spread) is dict else []
         else:
-            pairs = [(keyword.arg, value_of(keyword.value, names))]
+            value = value_of(keyword.value, names)
+            if value == keyword.arg and callable(lookup(keyword.value, names)):  # loss_of=loss_of says nothing
+                continue
+            pairs = [(keyword.arg, value)]
         for key, value in pairs:
             kept = MISSING if value is MISSING else plain(value)
             if kept is not MISSING:
@@ -154,6 +159,8 @@ def told_by(call: ast.Call, names: Mapping[str, Any], unused: Container[int] = (
         return "all"
     if _seeds(function):
         return "seed"
+    if is_made_by_hand(function):
+        return "text" if id(call) not in unused and not any(map(draws, methods(function))) else ""
     bare = own_function(function)
     return "text" if bare is not None and id(call) not in unused and not draws(bare) else ""
 

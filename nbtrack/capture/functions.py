@@ -27,6 +27,19 @@ def own_function(function: Any) -> types.FunctionType | None:
     return bare if bare is not None and is_own(bare) else None
 
 
+def is_made_by_hand(kind: Any) -> bool:
+    """Return whether this is a class of the notebook with a constructor of the notebook: no record, no error."""
+    if not (isinstance(kind, type) and is_own(kind)) or hasattr(kind, "__dataclass_fields__"):
+        return False
+    return not issubclass(kind, (tuple, BaseException)) and own_function(kind.__init__) is not None
+
+
+def methods(kind: type) -> Iterator[types.FunctionType]:
+    """Give the methods of a class of the notebook, also those that it has from others there."""
+    for cls in filter(is_own, kind.__mro__):
+        yield from (item for item in vars(cls).values() if isinstance(item, types.FunctionType))
+
+
 def uses(code: types.CodeType) -> Iterator[str]:
     """Give the names of globals and attributes that a function, or one inside of it, uses."""
     yield from code.co_names

@@ -240,8 +240,12 @@ def _fields(value: Any) -> dict[str, Any]:
         return {key: item for key, item in vars(value).items() if not key.startswith("_")}
     if kind.__name__ in {"Namespace", "SimpleNamespace"} or hasattr(kind, "__dataclass_fields__"):
         return dict(getattr(value, "__dict__", {}))
-    if is_own(kind) and type(kind) is type and kind.__bases__ == (object,) and _only_values(kind):
-        return {key: item for key, item in vars(kind).items() if not key.startswith("_")} | dict(vars(value))
+    if is_own(kind) and type(kind) is type and _only_values(kind):
+        stated = {key: item for key, item in vars(kind).items() if not key.startswith("_")}
+        given = dict(getattr(value, "__dict__", {}))
+        if kind.__bases__ == (object,):
+            return stated | given
+        return {key: given.get(key, item) for key, item in stated.items()} if all(map(is_own, kind.__bases__)) else {}
     if isinstance(value, tuple) and isinstance(getattr(kind, "_fields", None), tuple):
         return dict(zip(kind._fields, value, strict=False))
     if hasattr(kind, "model_fields") and hasattr(kind, "model_dump"):  # pydantic

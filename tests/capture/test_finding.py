@@ -258,6 +258,34 @@ def test_settings_changed_by_later_cells_are_those_in_use_whatever_the_dict_is_c
     }
 
 
+OVEN = """class Oven:
+    heat = 180
+    def __init__(self, **changes):
+        vars(self).update(changes)
+    def bake(self, xs, ys):
+        return Ridge(alpha=self.heat / 100).fit(xs, ys)
+class StoneOven(Oven):
+    stones = 3
+class Jar:
+    def __init__(self, litres, lid="cork"):
+        self.litres = litres
+def wax():
+    return 1"""
+BAKED = """%%track
+with suppress(KeyError):
+    oven = StoneOven(heat=230, turns=2, wax=wax)
+    bread = oven.bake([[0.0], [1.0], [2.0]], [0, 1, 2])
+jars = [Jar(litres=5) for _ in range(1)]"""
+
+
+def test_what_own_classes_are_made_with_is_found_whatever_their_constructors_take(notebook):
+    notebook.ok("from contextlib import suppress\nfrom sklearn.linear_model import Ridge")
+    notebook.ok(OVEN)
+    notebook.ok(BAKED)
+    expected = {"oven.stones": "3", "heat": "230", "turns": "2", "litres": "5", "alpha": "2.3"}
+    assert dict(notebook.last.data.params) == expected
+
+
 @pytest.mark.parametrize(
     ("key", "direction"),
     [
