@@ -64,7 +64,7 @@ class Attempt:
 
 
 def _of_slice(cell: Cell) -> bool:
-    from nbtrack.pipelines.reproduce import CELL_LABEL
+    from nbtrack.pipelines.rerun import CELL_LABEL
 
     return cell.step.startswith(CELL_LABEL)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-import shlex
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.differences import circumstances, in_words
-from nbtrack.capture.options import parse_options
-from nbtrack.capture.replay import code_cell, code_of, notebook, slice_cells
-from nbtrack.capture.transform import track_line
+from nbtrack.capture.replay import slice_cells
 from nbtrack.entities import TAG_PARENT, TAG_SOURCE, Run
 from nbtrack.errors import InvalidInputError, MissingLibraryError, NotebookError
+from nbtrack.pipelines.rerun import Rerun, notebook_of, pinned_values
 from nbtrack.reprs.directions import TIME_WORDS, name_words
 from nbtrack.reprs.html import BAD, GOOD, box, dim, esc, table
 from nbtrack.reprs.numbers import clean, format_number, plural, short_id
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
 
 TAG_REPRODUCED: Final = "nbtrack.reproduced"
 TOLERANCE: Final = 1e-9
-CELL_LABEL: Final = "In ["  # how the cells of the slice are called while they run; ours between them are not
-_NUMBERED: Final = re.compile(r"(?<![\w.])(?:_\d+|Out\[|In\[)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +186,12 @@ def reproduce_watched(
     began = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="nbtrack-reproduce-", ignore_cleanup_errors=True) as place:
         where = _folder(run, store, folder)
-        error = _execute(cells, Path(place), where, timeout_s=timeout_s, watcher=watcher, stop=stop)
+        uri = str(Path(place) / "store")
+        conductor = Rerun(cells, uri, pinned_values(run, store))
+        error = _execute(cells, conductor, where, timeout_s=timeout_s, watcher=watcher, stop=stop)
         from nbtrack.store import open_store
 
-        other = open_store(Path(place) / "store")
+        other = open_store(uri)
         again = _last_run(other)
         found = _compare(run, store, again, other, tolerance, error)
     seconds = (datetime.now(UTC) - began).total_seconds()
@@ -227,43 +224,9 @@ def _folder(run: Run, store: Store, folder: str | Path | None) -> Path:
     return Path.cwd()
 
 
-def _track_line(source: str) -> str:
-    """Return the ``%%track`` line for the cell when it runs again: what it asks for, not where it was filed."""
-    try:
-        options = parse_options(track_line(source) or "")
-    except InvalidInputError:  # {variables} in it, which the clean kernel may not know
-        return "%%track"
-    asked = [f" -p {shlex.quote(one)}" for one in options.params]
-    asked += [f" -m {shlex.quote(one)}" for one in options.metrics]
-    left_out = sorted({*options.no_capture, "model", "git", "figures"})
-    return "%%track" + "".join(asked) + f" --no-capture {','.join(left_out)}"
-
-
-def _notebook(cells: list[dict[str, Any]], place: Path) -> dict[str, Any]:
-    """Return the notebook to execute: the cells of the slice, and our own, which open a store for this time only."""
-    ours = f"import nbtrack; nbtrack.set_tracking_uri({str(place / 'store')!r}); nbtrack.load(); nbtrack_ran = {{}}"
-    numbered = any(_NUMBERED.search(str(cell.get("source", ""))) for cell in cells)
-    made = []
-    for number, cell in enumerate(cells):
-        source, count = str(cell.get("source", "")), cell.get("execution_count")
-        label = f"{CELL_LABEL}{count if isinstance(count, int) else ' '}]"
-        if cell.get("this"):
-            source = f"{_track_line(source)}\n{code_of(source)}"
-            made.append(code_cell(f"{ours}; del nbtrack", f"ours-{number}"))
-        else:
-            source = code_of(source)
-        if numbered and isinstance(count, int):  # so that _5 and Out[5] mean what they meant
-            made.append(code_cell(f"get_ipython().execution_count = {count}", f"count-{number}"))
-        made.append({**code_cell(source, f"cell-{number}"), "metadata": {"tags": [label]}})
-    document = notebook([])
-    first = code_cell(ours.replace("; nbtrack.load()", ""), "ours-first")
-    document["cells"] = [{**first, "source": first["source"] + "; del nbtrack"}, *made]
-    return document
-
-
 def _execute(
     cells: list[dict[str, Any]],
-    place: Path,
+    conductor: Rerun,
     folder: Path,
     *,
     timeout_s: int | None,
@@ -281,9 +244,11 @@ def _execute(
         ) from None
     from nbtrack.pipelines.execution import Execution, execute_notebook
 
-    document = nbformat.from_dict(_notebook(cells, place))
+    document = nbformat.from_dict(notebook_of(cells))
     labels = tuple(tag for cell in document.cells for tag in cell.metadata.get("tags", []))
-    execution = Execution(document, folder, labels, watcher, answer="nbtrack_ran", timeout_s=timeout_s, stop=stop)
+    execution = Execution(
+        document, folder, labels, watcher, answer="", timeout_s=timeout_s, stop=stop, conductor=conductor
+    )
     try:
         execute_notebook(execution)
     except NotebookError as error:
@@ -315,7 +280,9 @@ def _compare(run: Run, store: Store, again: Run | None, other: Store, tolerance:
         now = again.data.params.get(key)
         if now != value:
             rows.append(("param", key, clean(value, 80), "–" if now is None else clean(now, 80)))
+    unwanted = set(run.capture.get("missing") or ())  # as the choice of the notebook's user was then
     added = [key for key in again.data.metrics if key not in run.data.metrics]
+    added = [key for key in added if f"metric {key} (unpinned)" not in unwanted]
     rows += [("metric", key, "–", format_number(again.data.metrics[key])) for key in added]
     changed = tuple(in_words(one) for one in circumstances(run, again)) if rows or error else ()
     found = {"compared": compared, "largest": largest, "not_compared": tuple(left_out), "error": error}

@@ -8,22 +8,24 @@ from pathlib import Path
 import pytest
 
 import nbtrack
+from nbtrack.capture.pins import set_pin
 from nbtrack.errors import InvalidInputError, NotFoundError
-from nbtrack.pipelines.reproduce import TAG_REPRODUCED
+from nbtrack.pipelines.reproduce import TAG_REPRODUCED, reproduce_watched
 from nbtrack.store import open_store
 from nbtrack.store.base import Store
 from nbtrack.wire import answer_json
 from tests.capture.sessions import Server
 
 SESSION = [
-    "import numpy as np\nimport pandas as pd\nfrom sklearn.datasets import load_wine\n"
+    "import numpy as np\nimport pandas as pd\nimport nbtrack\nfrom sklearn.datasets import load_wine\n"
     "from sklearn.ensemble import RandomForestClassifier\nfrom sklearn.model_selection import train_test_split",
     "frame = pd.read_csv('wine.csv')",
     "print('of no use')\n1 / 0",
-    "np.random.seed(5)",
-    "X_train, X_test, y_train, y_test = train_test_split(frame.drop(columns='target'), frame.target)",
-    "%%track forest -m losses[-1]\ndepth = 3\n"
-    "model = RandomForestClassifier(5, max_depth=depth).fit(X_train, y_train)\n"
+    "np.random.seed(5)\nDROPPED = ['target', 'hue']\nN_TREES = 2**2\nDEPTHS = [3, 4]",
+    "X_train, X_test, y_train, y_test = train_test_split(frame.drop(DROPPED, axis=1), frame.target)\n"
+    "np.random.default_rng(1).choice(DEPTHS)",
+    "%%track forest -m losses[-1]\ndepth = 3\nnbtrack.log_param('shown', int(_5))\n"
+    "model = RandomForestClassifier(N_TREES, max_depth=depth).fit(X_train, y_train)\n"
     "accuracy = model.score(X_test, y_test)\nlosses = [1 / (i + 1) for i in range(4)]\nimport time\n"
     "fit_time = time.perf_counter()",
 ]
@@ -64,6 +66,7 @@ def test_reproduce_runs_the_slice_in_a_clean_kernel_and_stamps_the_run(sessions,
     assert "all exactly the same" in repr(result)
     assert result.not_compared == ("fit_time",)
     run = store.get_run(run_id)
+    assert {"DROPPED", "DEPTHS", "N_TREES", "shown", "depth"} <= run.data.params.keys()  # found in both kernels
     assert run.data.tags[TAG_REPRODUCED].startswith("yes 20")
     assert run.capture["reproduced"]["reproduced"] is True
     assert run.capture["slice"]["complete"] is True
@@ -103,6 +106,22 @@ def test_reproduce_tells_which_cell_failed(sessions, folder):
     assert "(step 'In [2]') failed with FileNotFoundError" in result.error
     assert "<b>" in result._repr_html_()
     assert TAG_REPRODUCED not in open_store(folder / ".nbtrack").get_run(run_id).data.tags
+
+
+def test_reproduce_loads_nbtrack_when_it_was_and_keeps_the_choice_of_values(store: Store) -> None:
+    asks = "'track' in get_ipython().magics_manager.magics['cell']"
+    tracked = "%%track\nwidth = len('abc')\nacc = 0.5 + before - after\nhalf = 0.5\nunwanted_mae = 0.1"
+    sources = [(f"before = {asks}", None), (f"after = {asks}", "b"), (tracked, "c")]
+    cells = [{"execution_count": 7, "cell_id": one, "source": text, "this": one == "c"} for text, one in sources]
+    run = store.create_run()
+    run.log_metrics({"acc": -0.5, "half": 0.5})
+    run.log_params({"width": "3"})
+    run.log_capture({"slice": {"cells": cells}, "missing": ["metric unwanted_mae (unpinned)"]})
+    run.end()
+    for kind, key in (("param", "width"), ("metric", "half"), ("metric", "later")):
+        set_pin(store, None, kind, key, "pinned")
+    result = reproduce_watched(run.run_id, store)
+    assert result.verdict == "Reproduced: 3 values, all exactly the same."
 
 
 def test_reproduce_of_a_run_that_no_cell_made_is_refused(folder, store):
