@@ -54,7 +54,20 @@ def _mostly(value: dict[Any, Any], assignments: list[Assigned]) -> Found:
     numbers = {key: scalar(item) for key, item in list(value.items())[:MAX_METRICS] if isinstance(key, str)}
     known = {key: number for key, number in numbers.items() if number is not None}
     results = {key: number for key, number in known.items() if is_metric_name(key)}
-    return dict(results) if len(results) * 2 >= len(known) else {}
+    nested = _nested(value) if all(isinstance(one.value, ast.DictComp) for one in assignments) else {}
+    return {**nested, **results} if len(results) * 2 >= len(known) else nested
+
+
+def _nested(value: dict[Any, Any]) -> dict[str, float]:
+    """Return the results in dicts under names: ``quality["median"] = {"psnr": 31.0}``."""
+    inner = {key: item for key, item in list(value.items())[:MAX_METRICS] if type(item) is dict}
+    found = {
+        f"{key}.{part}": scalar(number)
+        for key, item in inner.items()
+        for part, number in list(item.items())[:MAX_METRICS]
+        if isinstance(key, (str, int)) and isinstance(part, str) and is_metric_name(part)
+    }
+    return {key: number for key, number in found.items() if number is not None}
 
 
 def _written(node: ast.Dict) -> bool:
@@ -113,7 +126,10 @@ def _item_results(scan: Scan, names: Mapping[str, Any]) -> Iterator[tuple[str, F
         elif group:
             telling += [key for key in scan.items.get(name, ()) if is_metric_name(key)]
         numbers = {key: scalar(held.get(key)) for key in telling}
-        yield name, {key: number for key, number in numbers.items() if number is not None}
+        put = [*scan.items.get(name, {}).values(), *scan.keyed.get(name, ())]
+        written = all(isinstance(node, ast.Dict) and _written(node) for node in put)
+        results: Found = {} if written else dict(_nested(held))
+        yield name, results | {key: number for key, number in numbers.items() if number is not None}
 
 
 def _holds_result(value: ast.expr, scan: Scan, names: Mapping[str, Any]) -> bool:

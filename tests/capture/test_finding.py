@@ -286,6 +286,22 @@ def test_what_own_classes_are_made_with_is_found_whatever_their_constructors_tak
     assert dict(notebook.last.data.params) == expected
 
 
+TASTED = """%%track
+soups = {}
+for spice, amount in (("mild", 0.5), ("hot", 0.75)):
+    soups[spice] = {"accuracy": amount / 2, "mae": amount, "cooked": "slowly", "pots": amount * 8}
+dishes = {spice: dict(rmse=soups[spice]["mae"] * 2) for spice in soups}
+known = {}
+known["old"] = {"auc": 0.7}
+soups"""
+
+
+def test_results_in_dicts_under_names_are_called_after_them(notebook):
+    notebook.ok(TASTED)
+    tasted = {"mild.accuracy": 0.25, "mild.mae": 0.5, "hot.accuracy": 0.375, "hot.mae": 0.75}
+    assert notebook.last.data.metrics == {**tasted, "mild.rmse": 1.0, "hot.rmse": 1.5}
+
+
 @pytest.mark.parametrize(
     ("key", "direction"),
     [
