@@ -55,7 +55,7 @@ def _mostly(value: dict[Any, Any], assignments: list[Assigned]) -> Found:
     known = {key: number for key, number in numbers.items() if number is not None}
     results = {key: number for key, number in known.items() if is_metric_name(key)}
     nested = _nested(value) if all(isinstance(one.value, ast.DictComp) for one in assignments) else {}
-    return {**nested, **results} if len(results) * 2 >= len(known) else nested
+    return dict(nested | results if len(results) * 2 >= len(known) else nested)
 
 
 def _nested(value: dict[Any, Any]) -> dict[str, float]:
