@@ -25,7 +25,7 @@ from nbtrack.pipelines.cells_kernel import (
 from nbtrack.pipelines.codes import UnknownError, cell_digest, file_digest, pickled, used
 from nbtrack.pipelines.keeping import Kept, find, put_all, vouch
 from nbtrack.pipelines.results import reused_card
-from nbtrack.tracking import active_run
+from nbtrack.tracking import active_run, pending
 from nbtrack.tracking.location import experiment_id_for_new_run, store_for_writing
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class LiveSteps:
         self._shell, self._tracker = shell, tracker
         self._names: dict[str, Any] = shell.user_ns
         self._before: Before | None = None
+        self._newest: dict[str, str] = {}  # by key: the run of the step that ran last here
         self._nothing = _Nothing()
 
     def forget(self) -> None:
@@ -76,6 +77,8 @@ class LiveSteps:
         before = self._before = self._look(raw, options)
         if not before.key or options.force or options.resume or active_run() is not None:
             return False
+        if before.key in self._newest:
+            pending.wait(self._newest[before.key])  # it may not have ended yet: that goes on after its cell
         found = find(store_for_writing(), before.key, lambda record: _fits(record, before))
         if found is None:
             return False
@@ -160,6 +163,7 @@ class LiveSteps:
         more["random"] = {name: before.random.get(name, "") for name in moved - before.seeds}
         more["read"] = {path: digest for path in paths if (digest := file_digest(path))}
         vouch(cell.run, before.key, kept, **more)
+        self._newest[before.key] = cell.run.run_id
         return ""
 
 
