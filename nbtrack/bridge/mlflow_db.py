@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +21,13 @@ from nbtrack.bridge.foreign import (
     ForeignVersion,
     Source,
 )
-from nbtrack.bridge.mlflow_rows import Merged, Texts, points_of
+from nbtrack.bridge.mlflow_rows import Merged, Texts, points_of, run_of
 from nbtrack.bridge.places import Places, files_in
-from nbtrack.entities import DatasetInput, Status
+from nbtrack.entities import DatasetInput
 from nbtrack.errors import InvalidInputError
 from nbtrack.store.lines import to_json_number
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{21}")
-_STATUSES: Final[Mapping[str, Status]] = {"FINISHED": "FINISHED", "FAILED": "FAILED", "SCHEDULED": "SCHEDULED"}
 _MAGIC: Final = b"SQLite format 3\0"
 # What MLflow keeps and a store of ours has no place for: table, and what it holds in words.
 _LEFT: Final = {
@@ -82,22 +81,19 @@ class MlflowDatabase(Source):
 
     def _read_columns(self, path: str | Path) -> dict[str, set[str]]:
         try:
-            columns = self._schema()
+            names = [name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")]
+            found = {
+                name: {row[1] for row in self._db.execute(f"pragma table_info({_quoted(name)})")} for name in names
+            }
         except sqlite3.DatabaseError as error:
             raise InvalidInputError(
                 f"import: the database {str(path)!r} cannot be read ({error}). Copy it whole, with no"
                 f" MLflow writing to it; `sqlite3 {self.path.name} .recover` saves what can be saved of a damaged one."
             ) from None
-        if not {"run_uuid", "experiment_id"} <= columns.get("runs", set()) or "experiments" not in columns:
-            raise InvalidInputError(
-                f"import: expected a database of MLflow's, got {str(path)!r}, which has no tables of runs and"
-                " experiments."
-            )
-        return columns
-
-    def _schema(self) -> dict[str, set[str]]:
-        names = [name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")]
-        return {name: {row[1] for row in self._db.execute(f"pragma table_info({_quoted(name)})")} for name in names}
+        if not {"run_uuid", "experiment_id"} <= found.get("runs", set()) or "experiments" not in found:
+            what = "which has no tables of runs and experiments"
+            raise InvalidInputError(f"import: expected a database of MLflow's, got {str(path)!r}, {what}.")
+        return found
 
     def _rows(self, table: str, columns: Sequence[str], order: str = "") -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a table; a column that this schema does not have is None."""
@@ -171,7 +167,7 @@ class MlflowDatabase(Source):
                 self.report.known += 1
                 yield None
                 continue
-            run = _run_of(run_id, row, params.of(key), tags.of(key))
+            run = run_of(run_id, row, params.of(key), tags.of(key))
             run.metrics = points_of(metrics.of(key))
             if run_id != key:
                 run.tags["nbtrack.mlflow.run_id"] = str(key)
@@ -380,22 +376,6 @@ class MlflowDatabase(Source):
         if run_id and (found := re.search(rf"/{re.escape(run_id)}/artifacts/(.+)", source)):
             return (_run_id(run_id), found[1].strip("/")), None
         return None, None
-
-
-def _run_of(run_id: str, row: tuple[Any, ...], params: dict[str, str], tags: dict[str, str]) -> ForeignRun:
-    _, experiment, name, status, start, end, stage, user, _ = row
-    return ForeignRun(
-        run_id=run_id,
-        experiment=str(experiment),
-        name=tags.pop("mlflow.runName", "") or str(name or run_id[:8]),
-        status=_STATUSES.get(str(status), "KILLED"),  # RUNNING cannot be true of a run that is only read here
-        start_time_ms=int(start or 0),
-        end_time_ms=None if end is None else int(end),
-        deleted=stage == "deleted",
-        user=str(user or ""),
-        params=params,
-        tags=tags,
-    )
 
 
 def _run_id(key: str) -> str:

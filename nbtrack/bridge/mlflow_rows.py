@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from math import nan
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 from orjson import loads
 
+from nbtrack.bridge.foreign import ForeignRun
+from nbtrack.entities import Status
 from nbtrack.store.bulk import Point
 
 _STEP = itemgetter(2, 0)
+_STATUSES: Final[Mapping[str, Status]] = {"FINISHED": "FINISHED", "FAILED": "FAILED", "SCHEDULED": "SCHEDULED"}
 
 
 class Texts:
@@ -72,3 +75,20 @@ def points_of(rows: list[tuple[Any, ...]]) -> dict[str, list[Point]]:
         for points in found.values():
             points.sort(key=_STEP)  # the latest is that of the highest step, as in MLflow
     return found
+
+
+def run_of(run_id: str, row: tuple[Any, ...], params: dict[str, str], tags: dict[str, str]) -> ForeignRun:
+    """Return a run as its row of the table `runs` says, with what was found of it so far."""
+    _, experiment, name, status, start, end, stage, user, _ = row
+    return ForeignRun(
+        run_id=run_id,
+        experiment=str(experiment),
+        name=tags.pop("mlflow.runName", "") or str(name or run_id[:8]),
+        status=_STATUSES.get(str(status), "KILLED"),  # RUNNING cannot be true of a run that is only read here
+        start_time_ms=int(start or 0),
+        end_time_ms=None if end is None else int(end),
+        deleted=stage == "deleted",
+        user=str(user or ""),
+        params=params,
+        tags=tags,
+    )
