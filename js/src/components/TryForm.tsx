@@ -1,5 +1,5 @@
 /** The try-it form of a server: a field for each column of its example, or the body of the request as text. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { trans } from "../i18n";
 
 const MOST_FIELDS = 40;
@@ -48,6 +48,8 @@ interface Props {
 export function TryForm({ body, example, change }: Props) {
   const now = useMemo(() => splitOf(body), [body]);
   const like = useMemo(() => splitOf(example), [example]);
+  // What is being typed stays as it is typed ("13." is no number yet), also when the card is drawn anew meanwhile.
+  const [draft, setDraft] = useState<{ place: number; text: string } | null>(null);
   if (now === null || like === null) {
     return <p class="nbt-meta">{trans.__("This request has no form. Edit it as text.")}</p>;
   }
@@ -77,8 +79,12 @@ export function TryForm({ body, example, change }: Props) {
                 class="nbt-input"
                 autocomplete="off"
                 inputMode={typeof like.row[place] === "number" ? "decimal" : "text"}
-                value={value === null || value === undefined ? "" : String(value)}
-                onChange={(event) => set(place, event.currentTarget.value)}
+                value={draft?.place === place ? draft.text : String(value ?? "")}
+                onInput={(event) => {
+                  setDraft({ place, text: event.currentTarget.value });
+                  set(place, event.currentTarget.value);
+                }}
+                onBlur={() => setDraft(null)}
               />
             )}
           </label>
