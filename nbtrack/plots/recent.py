@@ -10,14 +10,14 @@ import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.plots.curves import Axis, Curve, Extent, curve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
 
@@ -166,37 +166,33 @@ class RecentHistories:
         overview
             Asks the store for an overview of it.
         """
+        with self._awaited():
+            kept = self._at_hand(place, revision)
+            if kept is None:
+                few = overview()
+                drawn = None if few is None else _from_overview(few, window)
+                if drawn is not None:
+                    if window.low is not None or window.high is not None:  # whoever zooms in will do so again
+                        self._prepare(place, revision, read)
+                    return drawn
+                found = self._read(place, revision, read)
+                if not isinstance(found, _Kept):
+                    return self._drawn(found, window) if len(found) else None
+                kept = found
+            part = kept.part(place[2], window)
+            return self._drawn(part, window, Extent(len(kept.value), kept.base))
+
+    @contextmanager
+    def _awaited(self) -> Iterator[None]:
+        """Let whatever reads ahead wait."""
         with self._lock:
             self._drawing += 1
         try:
-            return self._draw(place, revision, window, read, overview)
+            yield
         finally:
             with self._lock:
                 self._drawing -= 1
                 self._idle.notify_all()
-
-    def _draw(
-        self,
-        place: tuple[str, str, str],
-        revision: str,
-        window: Window,
-        read: Callable[[], MetricHistory],
-        overview: Callable[[], Overview | None],
-    ) -> Curve | None:
-        kept = self._at_hand(place, revision)
-        if kept is None:
-            few = overview()
-            drawn = None if few is None else _from_overview(few, window)
-            if drawn is not None:
-                if window.low is not None or window.high is not None:  # whoever zooms in will do so again
-                    self._prepare(place, revision, read)
-                return drawn
-            found = self._read(place, revision, read)
-            if not isinstance(found, _Kept):
-                return self._drawn(found, window) if len(found) else None
-            kept = found
-        part = kept.part(place[2], window)
-        return self._drawn(part, window, Extent(len(kept.value), kept.base))
 
     def _read(
         self, place: tuple[str, str, str], revision: str, read: Callable[[], MetricHistory]
