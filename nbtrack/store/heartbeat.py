@@ -33,13 +33,24 @@ def ensure(writers: Iterable[Beating]) -> None:
                 _thread = thread
 
 
+def beat_all(writers: Iterable[Beating]) -> None:
+    """Let each of `writers` give its sign of life, also while other threads start and end runs."""
+    while True:
+        try:
+            now = list(writers)
+            break
+        except RuntimeError:  # a run was started while the set was being read
+            continue
+    for writer in now:
+        with suppress(Exception):  # a life sign must never harm the run
+            writer.beat()
+
+
 def _run(writers: Iterable[Beating]) -> None:
     wait = threading.Event()
     while True:
         wait.wait(BEAT_S)
-        for writer in list(writers):
-            with suppress(Exception):  # a life sign must never harm the run
-                writer.beat()
+        beat_all(writers)
 
 
 def _after_fork() -> None:

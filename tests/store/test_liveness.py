@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
 
-from nbtrack.store import FileStore
+from nbtrack.store import FileStore, appender, heartbeat
 
 from .fire import environment, scenario
 
@@ -166,3 +167,26 @@ def test_heart_beats_by_itself_while_a_run_is_open(tmp_path: Path) -> None:
     facts = scenario("beating", tmp_path / "store")
     assert facts["touched"]
     assert facts["threads_at_rest"] <= 1
+
+
+def test_heart_goes_on_beating_when_a_run_starts_while_it_looks_whose_turn_it_is(tmp_path: Path) -> None:
+    store = FileStore.open(tmp_path)
+    writers = [store.create_run() for _ in range(3)]
+
+    class LiveRuns:
+        """The runs of this process, to which one is added in the middle of the first reading."""
+
+        def __iter__(self) -> Iterator[appender.Appender]:
+            for one in appender.live:
+                if len(writers) == 3:
+                    writers.append(store.create_run())
+                yield one
+
+    logs = {writer.run_id: next(tmp_path.glob(f"runs/*/{writer.run_id}.jsonl")) for writer in writers}
+    for log in logs.values():
+        os.utime(log, (1.7e9, 1.7e9))
+    heartbeat.beat_all(LiveRuns())
+    assert len(writers) == 4
+    assert all(time.time() - log.stat().st_mtime < 60 for log in logs.values())
+    for writer in writers:
+        writer.end()
