@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from nbtrack.tracking import (
         ActiveRun,
         active_run,
+        alert,
         create_experiment,
         delete_run,
         delete_tag,
@@ -115,7 +116,7 @@ _ROOMS = {
     "registry": """Client approve get_model history list_models promote register_model set_alias set_gates set_line
         set_policy set_stages undo""",
     "serving": "ModelServer serve",
-    "tracking": """ActiveRun active_run create_experiment delete_run delete_tag end_run get_experiment
+    "tracking": """ActiveRun active_run alert create_experiment delete_run delete_tag end_run get_experiment
         get_experiment_by_name get_metric_history get_run get_tracking_uri last_active_run log_artifact log_artifacts
         log_dict log_figure log_image log_input log_metric log_metrics log_param log_params log_table log_text
         restore_run search_runs set_experiment set_tag set_tags set_tracking_uri start_run""",
@@ -131,6 +132,7 @@ __all__ = [
     "Client",
     "ModelServer",
     "active_run",
+    "alert",
     "approve",
     "autolog",
     "backfill",

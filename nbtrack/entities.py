@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 Status = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED", "CRASHED"]
+AlertLevel = Literal["info", "warn", "error"]
 LifecycleStage = Literal["active", "deleted"]
 ViewType = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
 
@@ -27,6 +28,7 @@ TAG_RESUMED: Final = "nbtrack.resumed_run_id"
 TAG_USER: Final = "nbtrack.user"
 TAG_CELL: Final = "nbtrack.cell"  # the id of the tracked cell, as the notebook has it
 TAG_CODE: Final = "nbtrack.code"  # a short hash of the cell's source below its %%track line, secrets taken out
+TAG_ALERTS: Final = "nbtrack.alerts"  # what asked for attention while the run went on, as a JSON list
 TAG_SOURCE: Final = "nbtrack.source"  # notebook or script path, relative to the store's parent where possible
 
 
@@ -68,6 +70,18 @@ class MetricSummary:
     min: float
     max: float
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that asked for attention while a run went on: once with a title, its repeats counted."""
+
+    title: str
+    text: str = ""
+    level: AlertLevel = "warn"
+    at: int = 0
+    count: int = 1
+    last_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,6 +323,12 @@ def note_data(cell: Cell) -> None:
         cell.captured += cell.readings.captured()
 
 
+def note_alerts(cell: Cell) -> None:
+    """Write how often alerts came, and say which conditions are about metrics that never did."""
+    cell.run.count_alerts()
+    cell.missing += [f"alert {text!r}: no such metric was logged" for text in cell.run.unmet]
+
+
 def note_shown(cell: Cell) -> None:
     """Say which figures and tables are kept; they are written later."""
     cell.captured += cell.gallery.captured()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture import progress
 from nbtrack.capture.early import note_early
+from nbtrack.reprs.alerts import to_tag
 from nbtrack.reprs.numbers import json_number
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 
@@ -109,6 +110,7 @@ class Watched:
         self._kept_s = 0.0
         self._noted = False
         self.last: dict[str, Any] | None = None  # the progress seen last
+        self.alerts = to_tag([])  # those seen last
 
     def look(self) -> None:
         """Take a sample, and show what is new."""
@@ -129,10 +131,11 @@ class Watched:
                 return
             changed = self.curves.update(cell)
             found = self.progress(now - self.began_s)
-            moved = _place(found) != _place(self.last)
+            alerts = to_tag(cell.run.raised)
+            moved = _place(found) != _place(self.last) or alerts != self.alerts
             if not changed and not moved and now - self._shown_s < IDLE_UPDATE_S:
                 return
-            self.last = found or self.last
+            self.last, self.alerts = found or self.last, alerts
             self.show(cell, self.view(found, now - self.began_s))
             self._shown_s = time.monotonic()
             self._next_s = self._shown_s + max(LOOK_EVERY_S, SHARE * (self._shown_s - now))
@@ -172,6 +175,7 @@ class Watched:
                 {"key": key, "step": steps, "value": [json_number(float(f"{value:.7g}")) for value in values]}
                 for key, (steps, values) in self.curves.curves().items()
             ],
+            "alerts": self.alerts,
         }
 
     def end(self) -> None:

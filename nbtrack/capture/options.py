@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final
 
-from nbtrack.errors import InvalidInputError
+from nbtrack.errors import FilterSyntaxError, InvalidInputError
 from nbtrack.names import check_experiment_name, check_key, check_run_name
+from nbtrack.store.conditions import parse_condition
 
 PARTS: Final[dict[str, str]] = {
     "source": "the text of the cell",
@@ -37,12 +38,13 @@ OPTIONS: Final[dict[str, str]] = {
     "--step": "step",
     "--force": "force",
     "--note": "note",
+    "--alert": "alert",
     "--resume": "resume",
     "--no-capture": "no_capture",
 }
 USAGE: Final = (
     "%%track [NAME] [-e EXPERIMENT] [-t KEY=VALUE]… [-p NAME]… [-m NAME]… [--step NAME [--force]] [--note TEXT]"
-    " [--resume RUN] [--no-capture PART]…"
+    " [--alert CONDITION]… [--resume RUN] [--no-capture PART]…"
 )
 _MEANINGS: Final[dict[str, str]] = {
     "-e, --experiment": "the experiment that the run belongs to; made if there is none",
@@ -52,6 +54,7 @@ _MEANINGS: Final[dict[str, str]] = {
     "--step NAME": "this cell is that step of a pipeline: it is reused while nothing it depends on changes",
     "--force": "run the step all the same",
     "--note TEXT": "a note for people",
+    "--alert CONDITION": "tell when it first becomes true: 'val_loss > 1', 'loss is not finite'; repeatable",
     "--resume RUN": "go on where another run stopped: the curves of both are one",
     "--no-capture PART": "leave a part of the capture out",
 }
@@ -76,6 +79,7 @@ class TrackOptions:
     step: str | None = None
     force: bool = False
     note: str | None = None
+    alerts: list[str] = field(default_factory=list)
     resume: str | None = None
     no_capture: set[str] = field(default_factory=set)
 
@@ -116,6 +120,11 @@ def _take(options: TrackOptions, option: str, kind: str, value: str) -> None:
         options.experiment = check_experiment_name(value)
     elif kind == "note":
         options.note = value
+    elif kind == "alert":
+        try:
+            options.alerts.append(parse_condition(value).text)
+        except FilterSyntaxError as error:
+            raise _fail(str(error)) from None
     elif kind == "force":
         raise _fail(f"{option} takes no value, got {value!r}.")
     elif kind == "step":

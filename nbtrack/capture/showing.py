@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.view import view_bundle
-from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_PARENT, Run, Status
+from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_ALERTS, TAG_PARENT, Run, Status
 from nbtrack.reprs import run_card_html, run_card_text
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 
@@ -65,6 +65,8 @@ class Cards:
             cell.seen = len(run.logged_params), store.get_run(run.run_id)
         capture = {"progress": live["progress"], "wall_s": live["elapsed_s"]}
         seen = dataclasses.replace(cell.seen[1], summaries=run.summaries(), capture=capture)
+        tags = {**seen.data.tags, TAG_ALERTS: live["alerts"]}
+        seen = dataclasses.replace(seen, data=dataclasses.replace(seen.data, tags=tags))
         curves = {one["key"]: [float(value) for value in one["value"]] for one in live["series"]}
         html = run_card_html(seen, experiment=self._experiment(store, seen.info.experiment_id), curves=curves)
         return view_bundle("card", store, [run.run_id], html, run_card_text(seen), cell.notebook, {"live": live})

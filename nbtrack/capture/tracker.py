@@ -183,6 +183,8 @@ class CellTracker:
         cell = Cell(run, options, raw, scan, names, notebook, card=Card(self.shell), redactor=redactor)
         cell.cell_id = getattr(info, "cell_id", None)
         try:
+            for condition in options.alerts:
+                run.alert_when(condition)
             cell.folder = self.failsafe.run("notebook", Path.cwd)
             self._prepare(cell, info)
         except BaseException:
@@ -315,6 +317,7 @@ class CellTracker:
         guard("params", lambda: parts.capture_params(cell))
         guard("metrics", lambda: parts.capture_metrics(cell, kept.get("stdout", "")))
         guard("model", lambda: parts.capture_models(cell))
+        guard("alerts", lambda: parts.note_alerts(cell))
         guard("output", lambda: parts.capture_output(cell, kept))
         if cell.wants("data"):
             guard("data", lambda: parts.note_data(cell))

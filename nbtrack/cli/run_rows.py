@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.cli.output import console, print_table, say, when
-from nbtrack.reprs.compare import Column, split_columns
+from nbtrack.reprs.compare import Column, alerts_by_row, split_columns
 from nbtrack.reprs.numbers import clean, format_duration, format_number, plural, short_id
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ def print_runs(store: Store, table: RunTable, with_times: bool = True) -> None:
         for row, cells in enumerate(rows):
             start, end = own["start_time"][row], own["end_time"][row]
             cells += [when(start) or "", took(start, end) or ""]
+    if any(alerts := alerts_by_row(table)):
+        head.append("alerts")
+        for row, cells in enumerate(rows):
+            cells.append(clean(alerts[row], 40))
     firm = range(len(head))
     changing, same, metrics = split_columns(table)
     params = changing if len(rows) > 1 else same  # one run differs in nothing: it shows what it has

@@ -96,6 +96,7 @@ def show_run(run: str, code: bool, store_uri: str | None, as_json: bool) -> None
     """Show all that one run logged."""
     from nbtrack.cli.output import print_json, print_table, say, when
     from nbtrack.cli.references import find_run
+    from nbtrack.entities import TAG_ALERTS
     from nbtrack.reprs import run_card_text
     from nbtrack.reprs.numbers import format_number
 
@@ -131,7 +132,8 @@ def show_run(run: str, code: bool, store_uri: str | None, as_json: bool) -> None
         else (f"metric {key}", format_number(m.last))
         for key, m in sorted(found.summaries.items())
     ]
-    facts += [(f"tag {key}", value) for key, value in sorted(found.data.tags.items())]
+    told = {key: value for key, value in found.data.tags.items() if key != TAG_ALERTS}  # the card above says those
+    facts += [(f"tag {key}", value) for key, value in sorted(told.items())]
     facts += [(f"artifact {a.path}", f"{a.size_bytes:,} bytes") for _, a in sorted(found.artifacts.items())]
     print_table(["", ""], facts)
 

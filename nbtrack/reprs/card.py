@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.entities import MANIFEST_NAME, TAG_NOTE
+from nbtrack.reprs.alerts import alert_lines, alerts_html
 from nbtrack.reprs.directions import better_direction
 from nbtrack.reprs.html import (
     ACCENT,
@@ -237,7 +238,8 @@ def _card(
             "<div>No params or metrics found. Assign results to names such as <code>accuracy</code>, or use"
             " <code>-m NAME</code> and <code>-p NAME</code>.</div>"
         )
-    inner = [head, f"<div>{dim(esc(note, 500))}</div>" if note else "", _error(run), _progress(run), empty]
+    said = f"<div>{dim(esc(note, 500))}</div>" if note else ""
+    inner = [head, said, _error(run), alerts_html(run.data.tags), _progress(run), empty]
     if metrics:
         inner.append(f'<div style="margin-top:4px;overflow-x:auto">{metrics}{against}</div>')
     if params := _params(run, most_params):
@@ -259,6 +261,7 @@ def run_card_text(run: Run, previous: Run | None = None) -> str:
     error: Any = run.capture.get("error")
     if isinstance(error, dict):
         lines.append(f"  {clean(error.get('type', 'Error'), 80)}: {clean(error.get('message', ''), 200)}")
+    lines += [f"  {line}" for line in alert_lines(run.data.tags)]
     keys = metric_order(run)[:MAX_METRICS]
     width = max((len(clean(key, 40)) for key in keys), default=0)
     for key in keys:

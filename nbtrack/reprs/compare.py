@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from nbtrack.entities import TAG_ALERTS
+from nbtrack.reprs.alerts import alerts_in_short
 from nbtrack.reprs.directions import better_direction
-from nbtrack.reprs.html import ACCENT, DIM, LINE, box, dim, esc, sparkline, status_mark, table
+from nbtrack.reprs.html import ACCENT, DIM, LINE, WARN, box, dim, esc, sparkline, status_mark, table
 from nbtrack.reprs.numbers import clean, format_number, number_format, plural, short_id
 
 MAX_ROWS = 30
@@ -81,6 +83,12 @@ def _attributes(table: Table) -> dict[str, Sequence[Any]]:
     return {column.key: column.values for column in table.columns if column.kind == "attribute"}
 
 
+def alerts_by_row(table_of_runs: Table) -> list[str]:
+    """Return in a few words what each run was alerted of; "" for nothing."""
+    tags = next((c.values for c in table_of_runs.columns if (c.kind, c.key) == ("tag", TAG_ALERTS)), None)
+    return [alerts_in_short({TAG_ALERTS: text}) if text else "" for text in tags or [None] * len(table_of_runs.run_ids)]
+
+
 def _metric_cell(
     column: Column, row: int, limits: tuple[float | None, float | None], form: Callable[[float], str]
 ) -> str:
@@ -137,14 +145,16 @@ def compare_html(
     shown_params = changing[: max_columns // 2 if metrics else max_columns]
     shown_metrics = metrics[: max_columns - len(shown_params)]
     hidden = len(changing) + len(metrics) - len(shown_params) - len(shown_metrics)
-    attributes = _attributes(table_of_runs)
+    attributes, alerts = _attributes(table_of_runs), alerts_by_row(table_of_runs)
     limits = [extremes(column.values) for column in shown_metrics]
     forms = [number_format([n for n in map(_as_float, c.values) if n is not None]) for c in shown_metrics]
     rows = []
     for row, run_id in enumerate(list(table_of_runs.run_ids)[:max_rows]):
         dot = f'<span style="color:{esc(colors[row], 40)}">●</span> ' if colors and row < len(colors) else ""
         name = esc(attributes["run_name"][row] or short_id(run_id), 40)
-        cells = [f'{dot}<span title="run {esc(run_id)}">{name}</span>', status_mark(str(attributes["status"][row]))]
+        told = f'<br><span style="color:{WARN}">{esc(alerts[row], 60)}</span>' if alerts[row] else ""
+        cells = [f'{dot}<span title="run {esc(run_id)}">{name}</span>{told}']
+        cells.append(status_mark(str(attributes["status"][row])))
         cells += [dim("–") if c.values[row] is None else esc(c.values[row], 40) for c in shown_params]
         for column, limit, form in zip(shown_metrics, limits, forms, strict=True):
             values = (curves or {}).get((run_id, column.key), ())
@@ -179,7 +189,7 @@ def compare_text(table_of_runs: Table, *, max_rows: int = MAX_ROWS, max_columns:
         return "No runs to compare yet. Put %%track in the first line of a cell and run it."
     changing, _, metrics = split_columns(table_of_runs)
     columns = [*changing, *metrics][:max_columns]
-    attributes = _attributes(table_of_runs)
+    attributes, alerts = _attributes(table_of_runs), alerts_by_row(table_of_runs)
     rows = [["run", "status", *(clean(column.key, 24) for column in columns)]]
     for row, run_id in enumerate(list(table_of_runs.run_ids)[:max_rows]):
         cells = [clean(attributes["run_name"][row] or short_id(run_id), 32), str(attributes["status"][row]).lower()]
@@ -189,7 +199,9 @@ def compare_text(table_of_runs: Table, *, max_rows: int = MAX_ROWS, max_columns:
             cells.append("–" if value is None else format_number(number) if number is not None else clean(value, 24))
             low, high = extremes(column.values) if number is not None else (None, None)
             cells[-1] += "" if low is None else " ▲" if number == high else " ▼" if number == low else ""
-        rows.append(cells)
+        rows.append([*cells, clean(alerts[row], 60)] if any(alerts) else cells)
+    if any(alerts):
+        rows[0].append("alerts")
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     beyond = table_of_runs.total - (len(rows) - 1)

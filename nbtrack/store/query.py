@@ -6,7 +6,7 @@
     min(metrics.loss) < 0.1        metrics.loss.min < 0.1        params.lr >= 0.01        tags.note is not null
     at_max(metrics.loss, metrics.acc) < 0.2                       the loss at the step at which acc was highest
     number(params.lr) desc                                        a param or tag as a number, in a filter or an order
-    run_id in ('…', '…')           not params.kind in ('rf')
+    run_id in ('…', '…')           not params.kind in ('rf')        metrics.loss is not finite (or: is nan)
 
 A key that a run does not have satisfies no comparison, not even ``!=``. A filter is read by this file's own tokenizer
 and never evaluated as code; its length and depth are limited.
@@ -42,7 +42,7 @@ ATTRIBUTES: Final = {
     "duration": "duration",
 }
 NUMERIC_ATTRIBUTES: Final = frozenset({"start_time", "end_time", "duration"})
-_PREFIXES: Final[dict[str, Kind]] = {
+PREFIXES: Final[dict[str, Kind]] = {
     **dict.fromkeys(("metric", "metrics"), "metric"),
     **dict.fromkeys(("param", "params", "parameter", "parameters"), "param"),
     **dict.fromkeys(("tag", "tags"), "tag"),
@@ -234,7 +234,7 @@ class Parser:
         head, dot, rest = token.text.partition(".")
         if not dot and not token.quoted:
             return self.attribute(token.text)
-        kind = _PREFIXES.get(head.lower())
+        kind = PREFIXES.get(head.lower())
         if kind is None:
             self.at -= 1
             self.fail(f"expected metrics., params., tags. or attributes. before the key, got {head!r}")
@@ -265,9 +265,9 @@ class Parser:
         field = self.field()
         if self.word("is"):
             negated = self.word("not")
-            if not self.word("null"):
-                self.fail("expected NULL or NOT NULL")
-            return Compare(field, "is not null" if negated else "is null", None)
+            words = ("null", "nan", "finite") if _numeric(field) else ("null",)
+            state = next(filter(self.word, words), None) or self.fail("expected NULL, or of a number NAN or FINITE")
+            return Compare(field, f"is {'not ' * negated}{state}", None)
         negated = self.word("not")
         if self.word("in"):
             node: Node = Compare(field, "not in" if negated else "in", self.values(field))

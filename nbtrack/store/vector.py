@@ -34,6 +34,12 @@ COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+STATES: Final[dict[str, Callable[[Array], Array]]] = {
+    "is nan": np.isnan,
+    "is not nan": lambda values: ~np.isnan(values),
+    "is finite": np.isfinite,
+    "is not finite": lambda values: ~np.isfinite(values),
+}
 
 
 def resolve(field: Field, metric_keys: Iterable[str]) -> Field:
@@ -297,6 +303,8 @@ def _compare_numbers(values: Array, has: Array | None, op: str, wanted: Any) -> 
         return ~has
     if op == "is not null":
         return has
+    if op in STATES:
+        return np.asarray(has & STATES[op](values))
     if op in {"in", "not in"}:
         return has & np.isin(values, np.array(wanted, np.float64), invert=op == "not in")
     with np.errstate(invalid="ignore"):

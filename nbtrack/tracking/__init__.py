@@ -2,6 +2,7 @@
 
 from nbtrack.tracking.fluent import (
     active_run,
+    alert,
     begin_run,
     delete_tag,
     end_run,
@@ -40,6 +41,7 @@ from nbtrack.tracking.search import delete_run, get_metric_history, get_run, res
 __all__ = [
     "ActiveRun",
     "active_run",
+    "alert",
     "begin_run",
     "create_experiment",
     "delete_run",

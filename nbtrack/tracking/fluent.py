@@ -248,6 +248,28 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None, timestamp: 
     _run().log_metrics(metrics, step, timestamp)
 
 
+def alert(title: str, text: str = "", level: str = "warn", wait_s: float = 60.0) -> None:
+    """Ask for attention to the active run; see :meth:`ActiveRun.alert`.
+
+    Parameters
+    ----------
+    title
+        What happened, in a few words.
+    text
+        What there is to say about it.
+    level
+        ``"info"``, ``"warn"`` or ``"error"``.
+    wait_s
+        Seconds in which the same title is only counted.
+
+    Examples
+    --------
+    >>> if loss != loss:  # doctest: +SKIP
+    ...     nbtrack.alert("loss is NaN", f"learning rate {lr}", level="error")
+    """
+    _run().alert(title, text, level, wait_s)
+
+
 def set_tag(key: str, value: Any) -> None:
     """Set one tag of the active run, as text; later wins."""
     _run().set_tag(key, value)

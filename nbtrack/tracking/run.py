@@ -11,6 +11,7 @@ from nbtrack.entities import DatasetInput, MetricSummary, Run, RunData, RunInfo,
 from nbtrack.errors import InvalidInputError, RunStateError
 from nbtrack.names import check_artifact_path, check_key
 from nbtrack.tracking import stack
+from nbtrack.tracking.alerting import Alerting, Append
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +39,7 @@ def status_of(error: BaseException | None) -> Status:
     return "FAILED"
 
 
-class ActiveRun:
+class ActiveRun(Alerting):
     """A run that may still be logged on. ``start_run`` yields one; as a context manager it ends with the block.
 
     Attributes
@@ -60,7 +61,7 @@ class ActiveRun:
         self.experiment_id: str | None = None
         self.logged_params: set[str] = set()
         self._writer = writer
-        self.append_metric = writer.log_metric
+        self.append_metric: Append = writer.log_metric
         self._pid = os.getpid()
         self._ended = False
         self.entered = False
@@ -122,12 +123,14 @@ class ActiveRun:
         timestamp
             When, in ms since 1970 UTC; now if not given.
         """
-        self._writer.log_metric(key, value, step, timestamp)
+        self.append_metric(key, value, step, timestamp)
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None, timestamp: int | None = None) -> None:
         """Append one value of each metric, all at the same step."""
         if metrics:
             self._writer.log_metrics(metrics, step, timestamp)
+            if self._watch is not None:
+                self._watch.look(metrics)
 
     @property
     def logged_metrics(self) -> set[str]:
@@ -287,10 +290,12 @@ class ActiveRun:
         if not already and self._pid == os.getpid():
             for last_words in self.before_end:
                 last_words()
+            self.count_alerts()
             self._writer.end(found)
 
     def release(self) -> RunWriter:
         """Take the run off the active ones without ending it; whoever called must end the writer."""
+        self.count_alerts()
         self._ended = True
         stack.remove(self)
         return self._writer

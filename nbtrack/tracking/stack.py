@@ -72,6 +72,15 @@ def push(run: ActiveRun, shared: bool = False) -> None:
     here.set((*(e for e in here.get() if not e.run.ended), entry))
 
 
+def rewire(run: object, append: Callable[[str, Any, int | None, int | None], None]) -> None:
+    """Let the values of metrics that are logged on `run` go to `append` from now on."""
+    with _lock:
+        for entry in _entries:
+            if entry.run is run:
+                entry.append = append
+        _note_newest()
+
+
 def remove(run: ActiveRun) -> None:
     """Take `run` off, wherever it stands."""
     with _lock:

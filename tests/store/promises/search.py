@@ -56,6 +56,11 @@ FILTERS = [
     ("tags.team IS NOT NULL", "ce"),
     ("params.lr is null", "de"),
     ("metrics.loss IS NULL", "bcde"),
+    ("metrics.acc IS NAN", "c"),
+    ("metrics.acc is not nan", "abdf"),
+    ("metrics.acc is finite", "ab"),
+    ("metrics.acc IS NOT FINITE", "cdf"),
+    ("max(metrics.nobody) is not finite", ""),
     ("attributes.status = 'FINISHED'", "abce"),
     ("status != 'FINISHED'", "df"),
     ("attribute.run_name = 'a'", "a"),
@@ -80,7 +85,7 @@ BROKEN = [
     "params.lr = 0.1.2",    "params.lr = 'x", "metrics.`acc > 1", "metrics.acc > 1 metrics.acc < 2",
     "params.a IN ('x'", "params.a IN ()",
     "attributes.nobody = 'x'", "metrics. > 1", "'a' = 'a'", "()", "metrics.acc = 1; drop table runs",
-    "status = FINISHED",
+    "status = FINISHED", "metrics.acc is high", "params.lr is nan", "metrics.acc not is nan",
 ]  # fmt: skip
 ORDERS = [
     ([], "fedcba"),
