@@ -1,7 +1,7 @@
 /** The tabs of the main area: comparisons and pages of runs; opened again with the layout. */
 import type { ILayoutRestorer, JupyterFrontEnd } from "@jupyterlab/application";
 import { MainAreaWidget, WidgetTracker } from "@jupyterlab/apputils";
-import type { Widget } from "@lumino/widgets";
+import { SplitPanel, TabPanel, type Widget } from "@lumino/widgets";
 import type { Place } from "../clients/server";
 import { trans } from "../i18n";
 import { ComparePanel, PagePanel, type Surroundings } from "./panel";
@@ -14,6 +14,23 @@ function nameOf({ path, store, stores }: Place, run_ids: readonly string[] | nul
     hash = (hash * 33 + (character.codePointAt(0) ?? 0)) % 2 ** 48;
   }
   return hash.toString(36);
+}
+
+/** The lowest that a lower area may be, in px, before it is given half of the window. */
+const LOWER_AREA_PX = 200;
+
+/** Bring a tab to the front: also in the lower area, which Notebook 7 leaves flat, with the tab behind the others. */
+function bringToFront({ shell }: JupyterFrontEnd, widget: Widget): void {
+  const tabs = widget.parent?.parent;
+  const below = tabs instanceof TabPanel ? tabs : null;
+  const isFlat = below !== null && (below.isHidden || below.node.offsetHeight < LOWER_AREA_PX);
+  shell.activateById(widget.id);
+  if (below !== null) {
+    below.currentWidget = widget;
+    if (isFlat && below.parent instanceof SplitPanel) {
+      below.parent.setRelativeSizes([1, 1]);
+    }
+  }
 }
 
 export class Tabs {
@@ -44,7 +61,7 @@ export class Tabs {
     const name = nameOf(place, run_ids);
     const open = this.comparisons.find(({ content }) => nameOf(content.place, content.run_ids) === name);
     if (open !== undefined) {
-      this.app.shell.activateById(open.id);
+      bringToFront(this.app, open);
       return;
     }
     const widget = new MainAreaWidget({ content: new ComparePanel(this.surroundings, place, run_ids) });
@@ -59,7 +76,7 @@ export class Tabs {
   page(place: Place, run_id: string, name = ""): void {
     const open = this.pages.find(({ content }) => content.run_id === run_id);
     if (open !== undefined) {
-      this.app.shell.activateById(open.id);
+      bringToFront(this.app, open);
       return;
     }
     const widget = new MainAreaWidget({ content: new PagePanel(this.surroundings, place, run_id) });
@@ -76,10 +93,8 @@ export class Tabs {
     widget.title.closable = true;
     shell.add(widget, "main");
     if (!widget.isAttached) {
-      // Notebook 7 has room for one document only, and opens its lower area no higher than it must.
-      widget.node.style.minHeight = "360px";
-      shell.add(widget, "down");
+      shell.add(widget, "down"); // Notebook 7 has room for one document only
     }
-    shell.activateById(widget.id);
+    bringToFront(this.app, widget);
   }
 }
