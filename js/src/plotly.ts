@@ -103,12 +103,17 @@ export function themed(layout: Record<string, unknown>, host: HTMLElement): Reco
   return made;
 }
 
-/** The dark end of the scale that `nbtrack.plots` uses is lost on a dark page: there it begins brighter. */
-const LIGHT_SCALE = "Cividis";
-const DARK_SCALE: readonly [number, string][] = [
+/** The scale that `nbtrack.plots` uses. Thin lines and marks of its dark end are lost on a dark page, of its yellow on a light one. */
+const SCALE = "Cividis";
+const ON_DARK: readonly [number, string][] = [
   [0, "#6f8fe0"],
   [0.5, "#b5ae98"],
   [1, "#ffe945"],
+];
+const ON_LIGHT: readonly [number, string][] = [
+  [0, "#00224e"],
+  [0.5, "#6f7073"],
+  [1, "#b08d00"],
 ];
 
 /** Whether the page writes light on dark. */
@@ -117,9 +122,9 @@ function isDark(style: CSSStyleDeclaration): boolean {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 128;
 }
 
-function scaled(part: unknown): unknown {
+function scaled(part: unknown, dark: boolean): unknown {
   const look = part as { colorscale?: unknown } | undefined;
-  return look?.colorscale === LIGHT_SCALE ? { ...look, colorscale: DARK_SCALE } : part;
+  return look?.colorscale === SCALE ? { ...look, colorscale: dark ? ON_DARK : ON_LIGHT } : part;
 }
 
 /** The same for what lies outside the layout: labels of parallel coordinates, titles of colour bars. */
@@ -130,8 +135,8 @@ export function themedData(data: readonly unknown[], host: HTMLElement): Record<
   return (data as Record<string, unknown>[]).map((plain) => {
     const trace: Record<string, unknown> = { ...plain };
     for (const part of ["line", "marker"]) {
-      if (dark && trace[part] !== undefined) {
-        trace[part] = scaled(trace[part]);
+      if (trace[part] !== undefined) {
+        trace[part] = scaled(trace[part], dark);
       }
     }
     if (trace.type !== "parcoords") {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_CLASSES: Final = 40
 MOST_POINTS: Final = 400  # of one drawn curve
+MOST_ACROSS: Final = 3  # confusion matrices in a row
+GAP: Final = 0.22  # before and above each, as a share of its room
 TRUE, GUESS, SCORE = "y_true", "y_pred", "y_score"
 
 
@@ -63,6 +66,15 @@ def confusion_counts(y_true: Sequence[Any], y_pred: Sequence[Any]) -> tuple[list
     return classes, counts
 
 
+def _place(number: int, across: int, down: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return where the matrix `number` lies among so many across and down: from left to right, from low to high."""
+    row, column = divmod(number, across)
+    left_gap = GAP / across if across > 1 else 0.0
+    top_gap = GAP / down if down > 1 else 0.0
+    high = 1 - row / down
+    return (column / across + left_gap, (column + 1) / across), (high - 1 / down + top_gap, high)
+
+
 def confusion(predictions: Sequence[Predictions]) -> Spec:
     """Return confusion matrices side by side: the share of each true class in colour, the count as a number."""
     shown = [one for one in predictions if GUESS in one.columns][:6]
@@ -70,7 +82,10 @@ def confusion(predictions: Sequence[Predictions]) -> Spec:
     if not shown:
         return empty(title, "No logged table of these runs has the columns y_true and y_pred")
     data: list[dict[str, Any]] = []
-    layout: dict[str, Any] = {"height": 340, "margin": {"l": 80, "r": 16, "t": 40, "b": 60}, "annotations": []}
+    across = len(shown) if len(shown) <= MOST_ACROSS else math.ceil(len(shown) / 2)
+    down = math.ceil(len(shown) / across)
+    layout: dict[str, Any] = {"height": 50 + 290 * down, "margin": {"l": 64, "r": 16, "t": 40, "b": 60}}
+    layout["annotations"] = []
     rows: list[list[Any]] = []
     for number, one in enumerate(shown, start=1):
         classes, counts = confusion_counts(one.columns[TRUE], one.columns[GUESS])
@@ -85,20 +100,20 @@ def confusion(predictions: Sequence[Predictions]) -> Spec:
                 "colorscale": SCALE, "showscale": number == len(shown), "xaxis": f"x{suffix}", "yaxis": f"y{suffix}",
                 "text": counts.astype(str).tolist(), "texttemplate": "%{text}",
                 "hovertemplate": "true %{y}, predicted %{x}: %{text} (%{z:.1%} of the class)<extra></extra>",
-                "colorbar": {"tickformat": ".0%", "title": {"text": "share of the true class"}, "thickness": 12},
+                "colorbar": {"tickformat": ".0%", "thickness": 12},
             }
         )  # fmt: skip
-        left, right = (number - 1) / len(shown), number / len(shown)
-        gap = 0.0 if len(shown) == 1 else 0.16 / len(shown)
+        (left, right), (low, high) = _place(number - 1, across, down)
         layout[f"xaxis{suffix}"] = {
-            "domain": [left + gap, right], "anchor": f"y{suffix}", "type": "category", "title": {"text": "predicted"}
+            "domain": [left, right], "anchor": f"y{suffix}", "type": "category",
+            "title": {"text": "predicted" if number > len(shown) - across else ""},
         }  # fmt: skip
         layout[f"yaxis{suffix}"] = {
-            "anchor": f"x{suffix}", "type": "category", "autorange": "reversed",
-            "title": {"text": "true" if number == 1 else ""},
+            "domain": [low, high], "anchor": f"x{suffix}", "type": "category", "autorange": "reversed",
+            "title": {"text": "true" if (number - 1) % across == 0 else ""},
         }  # fmt: skip
         layout["annotations"].append(
-            {"text": plain(one.name, 30), "x": (left + gap + right) / 2, "y": 1.02, "xref": "paper", "yref": "paper",
+            {"text": plain(one.name, 30), "x": (left + right) / 2, "y": high, "xref": "paper", "yref": "paper",
              "xanchor": "center", "yanchor": "bottom", "showarrow": False}
         )  # fmt: skip
         for i, truth in enumerate(classes):
@@ -183,7 +198,7 @@ def curves(predictions: Sequence[Predictions], kind: str) -> Spec:
         "yaxis": {"title": {"text": names[1]}, "range": [0, 1.02]},
         "height": 380,
         "margin": {"l": 56, "r": 16, "t": 16, "b": 48},
-        "legend": {"orientation": "h", "y": -0.2},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},  # it may have many rows
     }
     last = "area under the curve" if roc else "average precision"
     return Spec(title, data, layout, f"The number after each name is the {last}.", Table(["curve", *names, last], rows))

@@ -192,6 +192,8 @@ def matrix(columns: RunColumns, wanted: Sequence[str] = (), color_id: str = "", 
     axes = _shown_axes(columns, wanted, metric, MOST_SQUARES)
     if len(axes) < 2:
         return empty(title, "Fewer than two columns differ between these runs")
+    if len(axes) == 2:  # one square, which plotly cannot draw as a matrix
+        return scatter(columns, [axis.id for axis in axes], color_id or (metric.id if metric else ""))
     rows = list(range(len(columns.run_ids)))
     color = columns.axis(color_id) if color_id in columns else metric
     trace = {

@@ -134,6 +134,26 @@ def test_scatter_of_chosen_columns_carries_the_run_of_each_mark(store: Store) ->
     assert spec.layout["xaxis"]["type"] == "log"
 
 
+def test_matrix_of_two_columns_is_one_over_the_other(store: Store) -> None:
+    ids = swept(4)
+    chosen = plots.spec_of(store, "matrix", ids, columns=["param:lr", "metric:accuracy"])
+    assert [trace["type"] for trace in chosen.data] == ["scatter"]
+    assert chosen.data[0]["customdata"] == ids
+    assert [trace["type"] for trace in plots.spec_of(store, "matrix", ids).data] == ["splom"]
+
+
+def test_confusion_matrices_lie_beside_and_below_each_other_without_touching() -> None:
+    shown = [evaluation.Predictions(str(i), f"net-{i}", {"y_true": [0, 1], "y_pred": [0, 1]}) for i in range(5)]
+    layout = evaluation.confusion(shown).layout
+    places = [(*layout[f"xaxis{end}"]["domain"], *layout[f"yaxis{end}"]["domain"]) for end in ("", "2", "3", "4", "5")]
+    assert len({(left, low) for left, _, low, _ in places}) == 5
+    for i, (left, right, low, high) in enumerate(places):
+        assert 0 <= left < right <= 1
+        assert 0 <= low < high <= 1
+        for other_left, other_right, other_low, other_high in places[i + 1 :]:
+            assert right <= other_left or other_right <= left or high <= other_low or other_high <= low
+
+
 def test_unknown_kind_column_and_metric_are_refused(store: Store) -> None:
     ids = swept(2)
     with pytest.raises(InvalidInputError, match="there is no kind 'pie'"):

@@ -48,6 +48,27 @@ def test_plotly_comes_once_and_only_when_a_figure_is_shown(store_page: Any) -> N
     assert sum('"plotly"' in body for body in asked) == 1
 
 
+def test_keys_reach_every_plot_of_a_narrow_page(store_page: Any) -> None:
+    store_page.page.set_viewport_size({"width": 400, "height": 900})
+    page = store_page.open("compare")
+    tabs = page.get_by_role("tablist", name="Plots")
+    expect(tabs).to_be_visible()
+    heights = tabs.locator("[role=tab]").evaluate_all("tabs => [...new Set(tabs.map((tab) => tab.offsetTop))]")
+    assert len(heights) == 1, "the tabs stand in several rows"
+    more = page.locator("[data-nbt=plot-more]")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menu", name="Plots")).to_be_visible()
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    matrix = page.locator("[data-nbt=plot-matrix]")
+    expect(matrix).to_be_focused()
+    expect(matrix).to_be_in_viewport()
+    figure = page.locator("[data-nbt=figure][data-kind=matrix]")
+    expect(figure).to_have_attribute("data-ready", "1")
+
+
 def test_brush_on_an_axis_filters_the_table_and_clearing_it_shows_all_again(store_page: Any) -> None:
     page = store_page.open("compare")
     count = page.locator("[data-nbt=count]")
