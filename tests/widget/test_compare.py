@@ -64,7 +64,7 @@ def test_compare_in_a_kernel_displays_one_output_that_is_complete_without_it(fro
     }
 
 
-@pytest.mark.parametrize("host", [{}], ids=["nobody looks"])
+@pytest.mark.parametrize("host", [{}, {"VSCODE_PID": "77", "VSCODE_CWD": "/"}], ids=["nobody", "in VS Code's terminal"])
 def test_kernel_that_nobody_looks_at_opens_no_widget(front_end: FrontEnd) -> None:
     front_end.run(TWO_RUNS)
     (output,) = front_end.run("nbtrack.compare()")
