@@ -1,5 +1,6 @@
 /** A table too large for one answer: its columns known by name, its rows fetched block by block around what is seen. */
 import { type Signal, signal } from "@preact/signals";
+import { ALERTS_ID } from "./alerts";
 import type { Client } from "./client";
 import { fieldOf } from "./layout";
 import { merged } from "./merge";
@@ -187,7 +188,8 @@ export class Blocks {
   private async once(offset: number, limit: number): Promise<void> {
     const { filter, experiment, run_ids, deleted, sort } = this.question();
     const about = this.subject();
-    const columns = [...new Set(this.seen.columns.filter(isLoadable).map(fieldOfId))];
+    const marked = this.catalog.columns.some((one) => columnId(one) === ALERTS_ID) ? [ALERTS_ID] : [];
+    const columns = [...new Set([...this.seen.columns.filter(isLoadable), ...marked].map(fieldOfId))];
     const asked = { filter, experiment, run_ids, deleted };
     const known = this.catalog;
     const numeric = (id: string): boolean => known.columns.some((one) => columnId(one) === id && one.numeric);

@@ -1,4 +1,5 @@
 /** What a running cell says of itself: each update of its output carries it, so that no kernel has to be asked. */
+import { ALERTS_TAG, alertsOf } from "./alerts";
 import type { MetricEntry, RunDetail } from "./wire";
 
 export interface Progress {
@@ -22,6 +23,8 @@ export interface Live {
   /** key -> last, min, max, count, step */
   metrics: Record<string, [number | string, number | string, number | string, number, number]>;
   series: LiveCurve[];
+  /** The text of the tag that holds the alerts; "" for none yet. */
+  alerts: string;
 }
 
 /** What a host can do for a card beyond asking the store. */
@@ -68,7 +71,8 @@ export function parseLive(data: unknown, received: number): Live | null {
     const value = one.value.filter(isValue);
     return step.length === value.length ? [{ key: one.key, step, value }] : [];
   });
-  return { elapsed_s: data.elapsed_s, received, progress: parseProgress(data.progress), metrics, series };
+  const alerts = alertsOf(data.alerts).length > 0 ? String(data.alerts) : "";
+  return { elapsed_s: data.elapsed_s, received, progress: parseProgress(data.progress), metrics, series, alerts };
 }
 
 /** A notebook may be opened while its cell runs: then its update is as old as the file, and nothing follows it. */
@@ -98,5 +102,6 @@ export function withLive(run: RunDetail, live: Live | null): RunDetail {
     }
   }
   const metrics = [...known.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { ...run, metrics };
+  const tags = live.alerts === "" ? run.tags : { ...run.tags, [ALERTS_TAG]: live.alerts };
+  return { ...run, metrics, tags };
 }

@@ -5,6 +5,7 @@ import { trans } from "../i18n";
 import { movingTo } from "../layout";
 import { NOTE_ID, nextSort, type ShownColumn, type SortKey } from "../rows";
 import type { State } from "../state";
+import { AlertMark } from "./Alerts";
 import { type GridColumns, groupName, LEAST_PX, label, titleOf } from "./GridColumns";
 import type { Cell } from "./GridKeys";
 import { Mark } from "./kit";
@@ -161,6 +162,7 @@ export interface NameParts {
   chosen: boolean;
   choose: boolean;
   status: string;
+  alerts: Value | undefined;
   baseline: boolean;
   state: State;
 }
@@ -221,6 +223,7 @@ export function BodyCell(props: BodyCellProps) {
         </span>
       )}
       {name?.baseline === true && <span class="nbt-flag nbt-chip">{trans.__("baseline")}</span>}
+      {name && <AlertMark tag={name.alerts} />}
       {name && name.status !== "FINISHED" && name.status !== "" && (
         <span class={`nbt-flag nbt-status-${name.status.toLowerCase()}`}>{statusText(name.status)}</span>
       )}

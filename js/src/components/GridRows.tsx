@@ -1,6 +1,7 @@
 /** The rows of the grid: a run, the head of a group, and a place whose run is still on its way. */
 import type { ComponentChildren } from "preact";
-import { toNumber } from "../format";
+import { ALERTS_TAG } from "../alerts";
+import { toNumber, type Value } from "../format";
 import type { GroupRow } from "../groups";
 import { trans } from "../i18n";
 import { findColumn, type ShownColumn } from "../rows";
@@ -60,9 +61,19 @@ const HELD: ReadonlySet<string> = new Set(["INPUT", "BUTTON"]);
 
 const SAME = ["place", "pinned", "writing", "choose", "state"] as const;
 
+const tagged = new WeakMap<Runs, readonly Value[]>();
+
+/** The tags that hold the alerts of some runs; looked for once, as there may be a thousand columns. */
+function alertTags(runs: Runs): readonly Value[] {
+  const found = tagged.get(runs) ?? findColumn(runs, "tag", ALERTS_TAG)?.values ?? [];
+  tagged.set(runs, found);
+  return found;
+}
+
 /** What a row says of its run beside its cells. */
 function markOf({ runs, row }: RunRowProps): string {
-  return `${runs.run_ids[row]} ${runs.colors[row]} ${findColumn(runs, "attribute", "status")?.values[row]}`;
+  const status = findColumn(runs, "attribute", "status")?.values[row];
+  return `${runs.run_ids[row]} ${runs.colors[row]} ${status} ${alertTags(runs)[row]}`;
 }
 
 /** Whether a cell would be written as before. */
@@ -151,6 +162,7 @@ function RowCells(props: RunRowProps) {
                 chosen,
                 choose,
                 status,
+                alerts: alertTags(runs)[row],
                 baseline: state.layout.value.baseline === run_id,
                 state,
               }

@@ -11,6 +11,7 @@ import { stepsOf } from "../pipeline";
 import { readRecord } from "../record";
 import type { State } from "../state";
 import type { Failure, LoggedModel, MetricEntry, RunDetail } from "../wire";
+import { Alerts } from "./Alerts";
 import { ErrorBanner } from "./ErrorBanner";
 import { Ago, Button, Code, Loading, Mark, StageChip, StatusBadge, useAction, useCall } from "./kit";
 import { ModelActions } from "./ModelActions";
@@ -316,6 +317,7 @@ export function RunCard({ client, state, run_id, detailed, close, live, control 
     >
       <Head run={run} color={shown?.colors[row] ?? null} close={close} />
       {error !== "" && <Code label={trans.__("Error")} text={error} bad={true} />}
+      <Alerts run={run} />
       <RunLive
         client={client}
         state={state}

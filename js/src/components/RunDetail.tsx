@@ -7,6 +7,7 @@ import { stepsOf } from "../pipeline";
 import { type RunRecord, readRecord } from "../record";
 import type { State } from "../state";
 import type { RunDetail as Detail, MetricEntry, Runs } from "../wire";
+import { Alerts } from "./Alerts";
 import { ErrorBanner } from "./ErrorBanner";
 import { Ago, Button, Code, Loading, StageChip, StatusBadge, useCall } from "./kit";
 import { Lineage } from "./Lineage";
@@ -319,6 +320,7 @@ export function RunDetail({ client, state, run_id, close }: ViewProps & DetailPr
       {record.error !== "" && run.status !== "FINISHED" && (
         <Code label={trans.__("Error")} text={record.error} bad={true} name="error-text" />
       )}
+      <Alerts run={run} />
       {record.steps.length > 0 && (
         <Section title={trans.__("Steps")} name="steps" count={record.steps.length}>
           <Pipeline state={state} run={run} steps={stepsOf(run, record.steps)} />

@@ -16,6 +16,7 @@ const ICONS = {
   copy: "M6 2.5h7.5V10M2.5 6H10v7.5H2.5z",
   cross: "M4.5 4.5l7 7M11.5 4.5l-7 7",
   dots: "M3 8h.01M8 8h.01M13 8h.01",
+  info: "M8 2a6 6 0 1 1 0 12a6 6 0 1 1 0-12zM8 7.5v3.5M8 5v.01",
   pin: "M8 10.5V14M5 10.5h6M6 2.5h4M6.5 2.5v4L5 10.5M9.5 2.5v4l1.5 4",
   play: "M5 3l8 5l-8 5z",
   refresh: "M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3",

@@ -8,8 +8,10 @@ import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator } from "@jupyterlab/translation";
 import { computed, effect, type Signal } from "@preact/signals";
 import { ServerClient } from "../clients/server";
+import { dress } from "../dress";
 import { setTranslator } from "../i18n";
 import type { Control } from "../live";
+import { notify } from "./alerts";
 import { cellControl } from "./cellcontrol";
 import { hasTrackedCell, type Loaded, loadMagic, trackedCell } from "./celltoolbar";
 import { addCommands } from "./commands";
@@ -170,6 +172,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     bar: IStatusBar | null,
     translator: ITranslator | null,
   ) => {
+    dress(document, "");
     if (translator !== null) {
       setTranslator(translator.load("nbtrack"));
     }
@@ -195,6 +198,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const status = new StatusLine(surroundings, {
       open: () => void app.commands.execute(CommandIds.openPanel),
       page: (place, run_id) => tabs.page(place, run_id, panel.state.known(run_id)?.name),
+      alerted: notify,
     });
     const parts: Parts = { app, tracker, panel, inspector, status, settings, surroundings };
     addToShell(parts, restorer, bar);

@@ -3,6 +3,7 @@ import type { ServerConnection } from "@jupyterlab/services";
 import type { Message } from "@lumino/messaging";
 import { Widget } from "@lumino/widgets";
 import { type Signal, signal } from "@preact/signals";
+import type { Alert } from "../alerts";
 import { type Client, isVisible } from "../client";
 import type { Place } from "../clients/server";
 import { type FollowedCell, mount as mountHistory } from "../components/CellHistory";
@@ -277,7 +278,11 @@ export class StatusLine extends Follower {
 
   constructor(
     surroundings: Surroundings,
-    private readonly acts: { open: () => void; page: (place: Place, run_id: string) => void },
+    private readonly acts: {
+      open: () => void;
+      page: (place: Place, run_id: string) => void;
+      alerted: (run_id: string, name: string, alert: Alert, show: () => void) => void;
+    },
   ) {
     super(surroundings);
     this.removeClass("nbt-host");
@@ -289,9 +294,12 @@ export class StatusLine extends Follower {
   }
 
   protected mountView(): () => void {
+    const { place } = this;
+    const page = (run_id: string): void => this.acts.page(place, run_id);
     return mountStatus(this.node, this.client, this.state, {
       open: this.acts.open,
-      page: (run_id) => this.acts.page(this.place, run_id),
+      page,
+      alerted: (run_id, name, alert) => this.acts.alerted(run_id, name, alert, () => page(run_id)),
     });
   }
 }
