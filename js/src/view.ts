@@ -4,6 +4,7 @@ import { isVisible } from "./client";
 import { KernelClient, type Seed } from "./clients/kernel";
 import { mount as mountCompare } from "./components/Compare";
 import { mount as mountCard } from "./components/RunCard";
+import { dress } from "./dress";
 import { createState } from "./state";
 
 /** The traits of `nbtrack.widget.View`. */
@@ -24,19 +25,6 @@ type Model = RenderProps<Traits>["model"];
 
 /** The style sheet; the build puts it in. */
 declare const NBT_STYLE: string;
-const styled = new WeakSet<Node>();
-
-/** Give the document (or the shadow root, in hosts that use one) our style once. */
-function dress(el: HTMLElement): void {
-  const root = el.getRootNode();
-  if (styled.has(root)) {
-    return;
-  }
-  styled.add(root);
-  const style = document.createElement("style");
-  style.textContent = NBT_STYLE;
-  (root instanceof ShadowRoot ? root : document.head).append(style);
-}
 
 /** Every look wakes the kernel, so look rarely; after each cell it tells of changes by itself. */
 const POLL_MS = 5000;
@@ -45,7 +33,8 @@ const POLL_MS = 5000;
 function show(model: Model, el: HTMLElement): () => void {
   const host = document.createElement("div");
   el.replaceChildren(host);
-  dress(el);
+  const root = host.getRootNode();
+  dress(root instanceof ShadowRoot ? root : document, NBT_STYLE);
   const visible = (): boolean => isVisible(host) && host.dataset.running === "1";
   const seed = JSON.parse(model.get("seed") || "[]") as Seed[];
   const client = new KernelClient(model, { interval_ms: POLL_MS, visible }, seed);
