@@ -52,6 +52,8 @@ def ids(store: Store, pipeline: str) -> list[str]:
                 {"y_true": [0, 1, 1, 0], "y_pred": [0, 1, 0, 0], "y_score": [0.1, 0.8, 0.4, 0.3]}, "predictions.json"
             )
             nbtrack.set_tag("nbtrack.note", "A note")
+            for level in ("info", "warn", "error")[:i]:
+                nbtrack.alert(f"{level}: loss stays", "since step 7", level=level)
             cells = [
                 {
                     "execution_count": i,

@@ -51,6 +51,8 @@ def ids(store: Store) -> list[str]:
             for step in range(4):
                 nbtrack.log_metric("loss<script>", 1 / (step + 1), step=step)
             nbtrack.set_tags({"nbtrack.note": ALL, "tag<b>": ALL, "long": LONG})
+            for text in SCRIPTS.values():
+                nbtrack.alert(text, text + LONG, level="error")
             for path, text in PAGES.items():
                 nbtrack.log_text(text, path)
             nbtrack.log_table(
@@ -121,7 +123,9 @@ def test_run_page_shows_hostile_text_and_frames_pages_without_an_origin(store_pa
     page = store_page.open("run", runs=ids[0])
     expect(page.locator("[data-nbt=slice-cell]").first).to_contain_text("<img src=x")
     frame = page.frame_locator("iframe[title='page.html']")
-    page.locator("iframe[title='page.html']").scroll_into_view_if_needed()
+    page.get_by_role(
+        "region", name="page.html", exact=True
+    ).scroll_into_view_if_needed()  # drawn when it comes into sight
     expect(frame.get_by_text("I ran in a frame")).to_be_visible()
     for frame_element in page.locator("iframe").all():
         sandbox = frame_element.get_attribute("sandbox")
