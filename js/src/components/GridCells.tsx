@@ -1,4 +1,5 @@
 /** The cells of the grid: headers, names with their marks, values, heads of groups. */
+import { useRef } from "preact/hooks";
 import { formatDelta, formatNumber, statusText, type Value } from "../format";
 import type { GroupRow } from "../groups";
 import { trans } from "../i18n";
@@ -231,8 +232,14 @@ export function BodyCell(props: BodyCellProps) {
   );
 }
 
-/** The cell while it is written in: Enter keeps, Escape leaves. */
+/** The cell while it is written in: Enter keeps, Escape leaves; after either the focus is on the cell again. */
 export function CellInput(props: { value: string; label: string; keep: (text: string) => void; leave: () => void }) {
+  const done = useRef(false);
+  const end = (input: HTMLElement, act: () => void): void => {
+    done.current = true;
+    input.closest<HTMLElement>("[role=gridcell], [role=rowheader]")?.focus();
+    act();
+  };
   return (
     <input
       class="nbt-cell-input"
@@ -249,13 +256,14 @@ export function CellInput(props: { value: string; label: string; keep: (text: st
       onClick={(event) => event.stopPropagation()}
       onKeyDown={(event) => {
         event.stopPropagation();
+        const input = event.currentTarget;
         if (event.key === "Enter" && !event.isComposing) {
-          props.keep(event.currentTarget.value);
+          end(input, () => props.keep(input.value));
         } else if (event.key === "Escape") {
-          props.leave();
+          end(input, props.leave);
         }
       }}
-      onBlur={(event) => props.keep(event.currentTarget.value)}
+      onBlur={(event) => done.current || props.keep(event.currentTarget.value)}
     />
   );
 }

@@ -107,6 +107,10 @@ interface Props {
   run: RunDetail;
 }
 
+/** Whether one may look for a model in a run: of pipelines and their steps few make one, and none is missing. */
+export const isAboutModel = ({ models, capture }: RunDetail): boolean =>
+  models.length > 0 || (capture.pipeline === undefined && capture.step === undefined);
+
 export function ModelActions({ client, state, run }: Props) {
   const [open, setOpen] = useState<Open>(null);
   const [made, setMade] = useState<[string, number] | null>(null);
@@ -152,7 +156,7 @@ export function ModelActions({ client, state, run }: Props) {
   }, [intent]);
 
   if (model === undefined) {
-    return run.status !== "FINISHED" ? null : (
+    return run.status !== "FINISHED" || !isAboutModel(run) ? null : (
       <p class="nbt-note" data-nbt="no-model">
         {trans.__(
           "This run logged no model, so there is nothing to register or serve. %1 logs one.",

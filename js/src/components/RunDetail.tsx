@@ -12,7 +12,7 @@ import { ErrorBanner } from "./ErrorBanner";
 import { Ago, Button, Code, Loading, StageChip, StatusBadge, useCall } from "./kit";
 import { Lineage } from "./Lineage";
 import { Charts } from "./MetricChart";
-import { ModelActions } from "./ModelActions";
+import { isAboutModel, ModelActions } from "./ModelActions";
 import { Pipeline } from "./Pipeline";
 import { DownloadButton, Preview } from "./Preview";
 import { canReproduce, Reproduce } from "./Reproduce";
@@ -343,7 +343,7 @@ export function RunDetail({ client, state, run_id, close }: ViewProps & DetailPr
           <Reproduce client={client} state={state} run={run} />
         </Section>
       )}
-      {(run.models.length > 0 || client.saved !== true) && (
+      {(run.models.length > 0 || (client.saved !== true && isAboutModel(run))) && (
         <Section title={trans.__("Model")} name="model">
           {run.models.length > 0 && <Models run={run} />}
           {client.saved !== true && <ModelActions client={client} state={state} run={run} />}
