@@ -26,6 +26,10 @@ GOES_ON = """%%track goes-on
 for epoch in range(4 if os.path.exists('again') else 400):
     nbtrack.log_metric("loss", 1 / (epoch + 1))
     time.sleep(0.1)"""
+RISKY = """%%track risky --alert "loss > 5"
+while not os.path.exists('stop'):
+    nbtrack.log_metric("loss", 9 if os.path.exists('go') else 0.1)
+    time.sleep(0.1)"""
 # Counts the updates of the card's output that reach the page, each with the time at which the kernel sent it.
 COUNT = """() => {
   const panel = [...window.jupyterapp.shell.widgets('main')].find((w) => w.content?.widgets);
@@ -89,6 +93,33 @@ def test_running_card_shows_progress_and_curve_survives_a_reload_and_stops(
     expect(card.locator(".nbt-status-killed")).to_be_visible()
     (run,) = open_store(notebook.file.parent / ".nbtrack").search_runs()
     assert run.info.status == "KILLED"
+
+
+def test_alert_is_told_where_the_notebook_is_out_of_sight_and_stands_on_its_card(
+    new_notebook: Callable[..., NotebookPage], page: Page
+) -> None:
+    notebook = new_notebook(LOAD, RISKY)
+    folder = notebook.file.parent
+    notebook.run_cell(0)
+    start(page, notebook, 1)
+    card = card_of(page, "risky")
+    expect(card.locator("[data-nbt=progress-text]")).to_be_visible()
+    status = page.locator("[data-nbt=status-item]")
+    expect(status).to_contain_text("1 run is running")
+    page.evaluate("() => void window.jupyterapp.commands.execute('launcher:create')")
+    expect(card).not_to_be_visible()
+    (folder / "go").touch()
+    toast = page.locator(".Toastify__toast")
+    expect(toast).to_contain_text("risky: loss > 5: loss is 9 at step")
+    expect(status).to_contain_text("risky: loss > 5")
+    toast.get_by_role("button", name="Show run").click()
+    expect(page.locator("[data-nbt=run-detail] [data-nbt=alert]")).to_contain_text("loss > 5")
+    (folder / "stop").touch()
+    page.locator(".lm-TabBar-tab", has_text=notebook.file.name).first.click()
+    notebook.scroll_to(1)
+    expect(card.locator(".nbt-status-finished")).to_be_visible()
+    expect(card.locator("[data-nbt=alert]")).to_have_text(re.compile("^Warning: loss > 5loss is 9 at step"))
+    expect(toast).to_have_count(0)
 
 
 def test_kernel_that_dies_leaves_its_curve_and_resume_goes_on_with_it(

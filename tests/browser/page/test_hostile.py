@@ -123,9 +123,8 @@ def test_run_page_shows_hostile_text_and_frames_pages_without_an_origin(store_pa
     page = store_page.open("run", runs=ids[0])
     expect(page.locator("[data-nbt=slice-cell]").first).to_contain_text("<img src=x")
     frame = page.frame_locator("iframe[title='page.html']")
-    page.get_by_role(
-        "region", name="page.html", exact=True
-    ).scroll_into_view_if_needed()  # drawn when it comes into sight
+    # A frame is drawn when its place comes into sight.
+    page.get_by_role("region", name="page.html", exact=True).scroll_into_view_if_needed()
     expect(frame.get_by_text("I ran in a frame")).to_be_visible()
     for frame_element in page.locator("iframe").all():
         sandbox = frame_element.get_attribute("sandbox")
