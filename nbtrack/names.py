@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{21}|[0-9a-f]{32}")  # ours; 32 is what MLflow an
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SAFE_FILENAME: Final = "-_ "
 _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_DIGITS = re.compile(r"([0-9]+)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _STAGE = re.compile(r"[A-Za-z](?:[A-Za-z0-9_. -]{0,58}[A-Za-z0-9])?")
 
@@ -225,6 +227,22 @@ def to_filename(name: str) -> str:
 
         safe = f"{safe[:120]}%~{sha256(name.encode()).hexdigest()[:32]}"
     return safe
+
+
+@lru_cache(maxsize=8192)
+def natural_key(name: str) -> tuple[object, ...]:
+    """Return what sorts keys as people count: numbers in them by their size.
+
+    Examples
+    --------
+    >>> sorted(["p10", "p2", "p1", "layer10.w", "layer9.w"], key=natural_key)
+    ['layer9.w', 'layer10.w', 'p1', 'p2', 'p10']
+    """
+    parts: list[object] = list(_DIGITS.split(name))
+    for at in range(1, len(parts), 2):
+        digits = str(parts[at]).lstrip("0")
+        parts[at] = len(digits), digits
+    return tuple(parts), name  # p01 and p1 are two
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,3 +258,21 @@ export function statusText(status: string): string {
       return status;
   }
 }
+
+/** How keys are sorted, numbers in them by their size: the same as `nbtrack.names.natural_key`. */
+export function byName(a: string, b: string): number {
+  const [left, right] = [a.split(/([0-9]+)/), b.split(/([0-9]+)/)];
+  for (let at = 0; at < Math.min(left.length, right.length); at++) {
+    let [one = "", other = ""] = [left[at], right[at]];
+    if (at % 2 === 1) {
+      [one, other] = [one.replace(/^0+/, ""), other.replace(/^0+/, "")];
+      if (one.length !== other.length) {
+        return one.length - other.length;
+      }
+    }
+    if (one !== other) {
+      return one < other ? -1 : 1;
+    }
+  }
+  return left.length - right.length || (a < b ? -1 : a > b ? 1 : 0);
+}

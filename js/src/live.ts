@@ -1,5 +1,6 @@
 /** What a running cell says of itself: each update of its output carries it, so that no kernel has to be asked. */
 import { ALERTS_TAG, alertsOf } from "./alerts";
+import { byName } from "./format";
 import type { MetricEntry, RunDetail } from "./wire";
 
 export interface Progress {
@@ -101,7 +102,7 @@ export function withLive(run: RunDetail, live: Live | null): RunDetail {
       known.set(key, fresh);
     }
   }
-  const metrics = [...known.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const metrics = [...known.values()].sort((a, b) => byName(a.key, b.key));
   const tags = live.alerts === "" ? run.tags : { ...run.tags, [ALERTS_TAG]: live.alerts };
   return { ...run, metrics, tags };
 }

@@ -1,4 +1,5 @@
 /** What changed in a table, put into the table at hand. Pure. */
+import { byName } from "./format";
 import { columnId, keepTexts, placesOf } from "./rows";
 import type { Column, Runs } from "./wire";
 
@@ -40,7 +41,7 @@ function inOrder(columns: Column[], also: ReadonlySet<string>): Column[] {
     .map((column, at) => ({ column, at, rank: rank(column) }))
     .sort((a, b) => {
       const named = a.rank > 0 && a.rank < KINDS.length && a.column.key !== b.column.key;
-      return a.rank - b.rank || (named ? (a.column.key < b.column.key ? -1 : 1) : a.at - b.at);
+      return a.rank - b.rank || (named ? byName(a.column.key, b.column.key) : a.at - b.at);
     })
     .map(({ column }) => column);
 }

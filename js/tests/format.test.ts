@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { dotRange } from "../src/components/ChartParts";
 import { pretty } from "../src/components/ServeCard";
 import {
+  byName,
   columnFormat,
   formatAgo,
   formatBytes,
@@ -82,4 +83,21 @@ test("pretty keeps on a line what fits, and leaves alone what is no JSON", () =>
   assert.deepEqual(JSON.parse(shown), JSON.parse(long));
   assert.ok(shown.split("\n").every((line) => line.length <= 80));
   assert.equal(pretty("a,b\n1,2"), "a,b\n1,2");
+});
+
+test("byName sorts numbers in keys by their size, as the store does", () => {
+  const keys = ["p10", "p2", "p", "p1", "p01", "layer10.w2", "layer9.w10", "", "x1y", "x1", "9".repeat(5000)];
+  assert.deepEqual([...keys].sort(byName), [
+    "",
+    "9".repeat(5000),
+    "layer9.w10",
+    "layer10.w2",
+    "p",
+    "p01",
+    "p1",
+    "p2",
+    "p10",
+    "x1",
+    "x1y",
+  ]);
 });

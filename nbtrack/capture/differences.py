@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.capture.replay import code_of, slice_cells
 from nbtrack.entities import Difference, Run, RunDiff
 from nbtrack.errors import InvalidInputError
+from nbtrack.names import natural_key
 from nbtrack.reprs import run_diff_html, run_diff_text
 from nbtrack.reprs.numbers import plural
 from nbtrack.tracking import get_store
@@ -90,7 +91,7 @@ def diff_runs(runs: Sequence[Run], store: Store) -> RunDiff:
     work = _Comparison(runs, [slice_cells(run, store) for run in runs])
     for part in (work.params, work.code, work.data, work.seeds, work.packages, work.git):
         part()
-    found = sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), one.key))
+    found = sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), natural_key(one.key)))
     metrics = _metrics(runs)
     return ShownDiff(
         run_ids=tuple(run.run_id for run in runs),
@@ -108,7 +109,7 @@ def circumstances(run: Run, again: Run) -> list[Difference]:
     work = _Comparison([run, again], [None, None])
     for part in (work.data, work.seeds, work.packages):
         part()
-    return sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), one.key))
+    return sorted(work.found, key=lambda one: (-one.weight, ORDER.index(one.kind), natural_key(one.key)))
 
 
 def in_words(one: Difference) -> str:
@@ -174,7 +175,7 @@ class _Comparison:
     def params(self) -> None:
         """Compare the params."""
         held = [run.data.params for run in self.runs]
-        keys = sorted({key for params in held for key in params})
+        keys = sorted({key for params in held for key in params}, key=natural_key)
         alike = 0
         for key in keys:
             values = [params.get(key) for params in held]
@@ -375,7 +376,7 @@ def _version_weight(name: str, versions: Sequence[str]) -> float:
 
 def _metrics(runs: Sequence[Run]) -> tuple[tuple[str, tuple[float | None, ...]], ...]:
     found = []
-    for key in sorted({key for run in runs for key in run.data.metrics}):
+    for key in sorted({key for run in runs for key in run.data.metrics}, key=natural_key):
         values = tuple(run.data.metrics.get(key) for run in runs)
         known = [value for value in values if value is not None]
         if len(known) < len(values) or (len(set(known)) > 1 and not all(math.isnan(value) for value in known)):

@@ -87,6 +87,12 @@ def _record(run: Run, experiment: str) -> dict[str, Any]:
     }
 
 
+def _by_name(item: tuple[str, Any]) -> tuple[object, ...]:
+    from nbtrack.names import natural_key
+
+    return natural_key(item[0])
+
+
 @command.command("show", epilog=_RUN_HELP)
 @click.argument("run")
 @click.option("--code", is_flag=True, help="Print the cells that made it, as one Python script.")
@@ -122,7 +128,7 @@ def show_run(run: str, code: bool, store_uri: str | None, as_json: bool) -> None
     facts += [("lifecycle", "in the trash; `nbtrack runs restore` takes it out")] * (
         found.info.lifecycle_stage == "deleted"
     )
-    facts += [(f"param {key}", value) for key, value in sorted(found.data.params.items())]
+    facts += [(f"param {key}", value) for key, value in sorted(found.data.params.items(), key=_by_name)]
     facts += [
         (
             f"metric {key}",
@@ -130,11 +136,13 @@ def show_run(run: str, code: bool, store_uri: str | None, as_json: bool) -> None
         )
         if m.count > 1
         else (f"metric {key}", format_number(m.last))
-        for key, m in sorted(found.summaries.items())
+        for key, m in sorted(found.summaries.items(), key=_by_name)
     ]
     told = {key: value for key, value in found.data.tags.items() if key != TAG_ALERTS}  # the card above says those
-    facts += [(f"tag {key}", value) for key, value in sorted(told.items())]
-    facts += [(f"artifact {a.path}", f"{a.size_bytes:,} bytes") for _, a in sorted(found.artifacts.items())]
+    facts += [(f"tag {key}", value) for key, value in sorted(told.items(), key=_by_name)]
+    facts += [
+        (f"artifact {a.path}", f"{a.size_bytes:,} bytes") for _, a in sorted(found.artifacts.items(), key=_by_name)
+    ]
     print_table(["", ""], facts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbtrack.names import natural_key
 from nbtrack.plots.curves import curve
 from nbtrack.plots.palette import color_indexes, color_of, dash_of, plain
 from nbtrack.plots.spec import MOST_ROWS, Spec, Table, empty
@@ -27,7 +28,7 @@ def metrics(store: Store, run_ids: Sequence[str], keys: Sequence[str] | None = N
         Metric keys; without them, all that any of the runs has.
     """
     runs = [store.get_run(run_id) for run_id in run_ids]
-    shown = list(keys) if keys else sorted({key for run in runs for key in run.data.metrics})
+    shown = list(keys) if keys else sorted({key for run in runs for key in run.data.metrics}, key=natural_key)
     if not shown:
         return empty("Metrics", "These runs have no metrics")
     gap = min(0.3 / len(shown), 0.12)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nbtrack.entities import MANIFEST_NAME, TAG_NOTE
+from nbtrack.names import natural_key
 from nbtrack.reprs.alerts import alert_lines, alerts_html
 from nbtrack.reprs.directions import better_direction
 from nbtrack.reprs.html import (
@@ -47,7 +48,7 @@ def _duration(run: Run) -> str:
 
 def metric_order(run: Run) -> list[str]:
     """Return the metric keys of a run as they should be read: those with a known direction first, then by name."""
-    return sorted(run.summaries, key=lambda key: (better_direction(key) is None, key))
+    return sorted(run.summaries, key=lambda key: (better_direction(key) is None, natural_key(key)))
 
 
 def change_in_words(key: str, now: float, before: float) -> tuple[str, str]:

@@ -49,8 +49,8 @@ class RunTable:
     """Runs as columns: what a table, a plot or a DataFrame wants.
 
     `run_ids` gives the row order; `columns` starts with the attributes (``run_name status experiment_id start_time
-    end_time user_id lifecycle_stage``), then params, metrics (last value), tags, each sorted by key; `total` counts
-    all runs that fit the filter, also those beyond the page.
+    end_time user_id lifecycle_stage``), then params, metrics (last value), tags, each sorted by key, p2
+    before p10; `total` counts all runs that fit the filter, also those beyond the page.
     """
 
     run_ids: Sequence[str]

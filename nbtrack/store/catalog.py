@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbtrack.names import natural_key
+
 if TYPE_CHECKING:
     from nbtrack.store.base import ColumnKind, RunTable
     from nbtrack.store.columns import Array, MetricColumn, TextColumn
@@ -63,9 +65,9 @@ def catalog_of_rows(table: Table, rows: Array) -> list[ColumnInfo]:
 
     chosen = np.zeros(table.rows, bool)
     chosen[rows] = True
-    found = [_of_texts("param", key, table.params[key], rows, chosen) for key in sorted(table.params)]
-    found += [_of_metric(key, table.metrics[key], rows, chosen) for key in sorted(table.metrics)]
-    found += [_of_texts("tag", key, table.tags[key], rows, chosen) for key in sorted(table.tags)]
+    found = [_of_texts("param", key, table.params[key], rows, chosen) for key in sorted(table.params, key=natural_key)]
+    found += [_of_metric(key, table.metrics[key], rows, chosen) for key in sorted(table.metrics, key=natural_key)]
+    found += [_of_texts("tag", key, table.tags[key], rows, chosen) for key in sorted(table.tags, key=natural_key)]
     return [one for one in found if one.count]
 
 

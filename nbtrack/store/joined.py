@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nbtrack.errors import InvalidInputError, NotFoundError, StoreReadOnlyError
+from nbtrack.names import natural_key
 from nbtrack.reprs.compare import STORE_COLUMN
 from nbtrack.store.base import GcPreview, MetricHistory, Problem, Progress, RunColumn, RunTable, RunWriter, Store
 from nbtrack.store.joined_query import JoinedFilter, clauses_of, column_of, orders_of
@@ -302,7 +303,9 @@ def _joined(tables: Sequence[tuple[str, RunTable]], revision: str) -> RunTable:
     for _, table in tables:
         places.update({(column.kind, column.key): None for column in table.columns})
     # attributes keep their order, the others are sorted by key, as in a table of one store
-    ordered = sorted(places, key=lambda place: (rank[place[0]], "" if place[0] == "attribute" else place[1]))
+    ordered = sorted(
+        places, key=lambda place: (rank[place[0]], natural_key("" if place[0] == "attribute" else place[1]))
+    )
     columns = []
     for kind, key in ordered:
         values: list[Any] = []

@@ -11,6 +11,7 @@ import numpy as np
 
 from nbtrack.entities import TAG_USER, Run, RunData, RunInfo, ViewType
 from nbtrack.errors import InvalidInputError
+from nbtrack.names import natural_key
 from nbtrack.store.base import ColumnKind, Progress, RunColumn, RunTable
 from nbtrack.store.catalog import RunCatalog, catalog_of_rows
 from nbtrack.store.columns import Array, CodedTexts, SnapshotDamagedError, TextColumn, is_logged
@@ -208,11 +209,11 @@ class Search:
                 return found
         summaries = PageSummaries(self.index, rows, ids)
         for columns, targets in ((table.params, params), (table.tags, tags)):
-            for key in sorted(columns):
+            for key in sorted(columns, key=natural_key):
                 for target, text in zip(targets, columns[key].values(rows, total), strict=True):
                     if text is not None:
                         target[key] = text
-        for key in sorted(table.metrics):
+        for key in sorted(table.metrics, key=natural_key):
             last = table.metrics[key].last.take(rows, total)
             places = np.flatnonzero(is_logged(last))
             for place, value in zip(places.tolist(), last[places].tolist(), strict=True):
@@ -294,7 +295,9 @@ class Search:
         found: list[tuple[ColumnKind, str]] = []
         known: tuple[Collection[str], ...] = (table.params, table.metrics, table.tags)
         for kind, names in zip(_KINDS, known, strict=True):
-            found.extend((kind, name) for name in sorted(names) if keys is None or (kind, name) in keys)
+            found.extend(
+                (kind, name) for name in sorted(names, key=natural_key) if keys is None or (kind, name) in keys
+            )
         return found
 
     def _computed(self, text: str, rows: Array) -> list[Any]:
@@ -366,12 +369,12 @@ class Search:
             "end_time": table.numbers["end"].take(rows, total),
             "run_name": _texts(table.texts["name"], rows, total),
         }
-        for key in sorted(table.metrics):
+        for key in sorted(table.metrics, key=natural_key):
             last = table.metrics[key].last.take(rows, total)
             if is_logged(last).any():
                 frame[f"metrics.{key}"] = last
         for prefix, columns in (("params", table.params), ("tags", table.tags)):
-            for key in sorted(columns):
+            for key in sorted(columns, key=natural_key):
                 if (columns[key].take(rows, total) >= 0).any():
                     frame[f"{prefix}.{key}"] = _texts(columns[key], rows, total)
         return frame

@@ -6,6 +6,7 @@ from nbtrack._version import __version__
 from nbtrack.capture.pins import pins_of_run
 from nbtrack.entities import TAG_NOTE, TAG_PARENT, Run
 from nbtrack.errors import NotFoundError
+from nbtrack.names import natural_key
 from nbtrack.store.base import Store
 from nbtrack.tracking.directions import better_direction
 from nbtrack.wire import messages as m
@@ -71,7 +72,7 @@ def get_run(store: Store, request: m.GetRun) -> m.RunDetail:
                 better=better_direction(key),
                 previous=number(earlier[key]) if key in earlier else None,
             )
-            for key, summary in sorted(run.summaries.items())
+            for key, summary in sorted(run.summaries.items(), key=lambda item: natural_key(item[0]))
         ],
         tags=dict(run.data.tags),
         artifacts=[m.ArtifactEntry(a.path, a.size_bytes, a.digest) for _, a in sorted(run.artifacts.items())],

@@ -35,6 +35,17 @@ class TablePromises(Promises):
         assert (list(table.run_ids), table.total, heads(table)) == ([], 0, [])
         assert [c.key for c in table.columns] == ATTRIBUTES
 
+    def test_run_table_columns_are_sorted_as_people_count(self, store: Store) -> None:
+        keys = ["p1", "p2", "p10", "x9.w", "x10.w"]
+        shuffled = ["x10.w", "p10", "p1", "x9.w", "p2"]
+        make_run(store, params=dict.fromkeys(shuffled, "1"), metrics=dict.fromkeys(shuffled, 1.0))
+        for reader in (store, self.fresh(store)):
+            columns = reader.run_table().columns
+            for kind in ("param", "metric"):
+                assert [one.key for one in columns if one.kind == kind] == keys
+            told = reader.run_catalog(None, "", "ACTIVE_ONLY", None).columns
+            assert [one.key for one in told if one.kind == "param"] == keys
+
     def test_run_table_columns_are_complete_and_sorted(self, store: Store) -> None:
         a = make_run(store, "a", params={"z": 1, "b": "x"}, metrics={"m": 0.5}, tags={"t": "1"}, start=T0)
         b = make_run(store, "b", params={"b": "y"}, metrics={"k": math.nan}, status="FAILED", start=T0 + 1)
