@@ -2,6 +2,7 @@
 import { type ComponentType, h, render } from "preact";
 import type { Client } from "./client";
 import { StatusLine } from "./components/kit";
+import { keepFocus } from "./focus";
 import type { State } from "./state";
 
 export interface ViewProps {
@@ -18,10 +19,12 @@ export function mounter<P extends object>(component: ComponentType<ViewProps & P
     root.className = "nbt";
     host.appendChild(root);
     const unwatch = state.watch();
+    const unkeep = keepFocus(root);
     const view = h(component, { client, state, ...defaults, ...props } as ViewProps & P);
     render([view, h(StatusLine, { state })], root);
     return () => {
       unwatch();
+      unkeep();
       render(null, root);
       root.remove();
     };

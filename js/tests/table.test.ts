@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeClient, type FakeRun, wineRuns } from "../src/clients/fake";
+import { placesIn } from "../src/components/ColumnManager";
 import { mount as mountTable } from "../src/components/RunTable";
 import { sheetOf } from "../src/components/TableMenus";
 import { asText } from "../src/export";
@@ -380,4 +381,14 @@ test("under a filter, a column that none of the shown runs has is left out unles
   state.sort.value = [{ column: "metric:margin", descending: false }];
   await settle();
   assert.ok(headers(root).includes("margin"), "it is sorted by");
+});
+
+test("placesIn lists what is shown first, then leaves what is hidden where it was", () => {
+  const all = ["a", "b", "c", "d"];
+  const first = placesIn([], all, ["c", "a"]);
+  assert.deepEqual(first, ["c", "a", "b", "d"]);
+  assert.deepEqual(placesIn(first, all, ["a"]), ["c", "a", "b", "d"]);
+  assert.deepEqual(placesIn(first, all, ["a", "c"]), ["a", "c", "b", "d"]);
+  assert.deepEqual(placesIn(first, [...all, "e"], ["c", "a", "e"]), ["c", "a", "b", "d", "e"]);
+  assert.deepEqual(placesIn(first, ["a", "b"], ["a"]), ["a", "b"]);
 });

@@ -1,5 +1,5 @@
 /** Which columns the table shows, in which order, and what else a metric can be looked at by. */
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { trans } from "../i18n";
 import { aggregateId, atBestId, moving, PLAIN, showing } from "../layout";
 import { candidates, type ShownColumn } from "../rows";
@@ -121,23 +121,39 @@ function Line(props: LineProps) {
   );
 }
 
+/**
+ * The places of columns in the list: at first those that are shown stand first. While it is open, one that is hidden
+ * stays where it is, so that it can be shown again, and the shown ones take each other's places as they are moved.
+ */
+export function placesIn(before: readonly string[], all: readonly string[], shown: readonly string[]): string[] {
+  const there = new Set(all);
+  const listed = shown.filter((id) => there.has(id));
+  const known = new Set([...before, ...(before.length === 0 ? listed : [])]);
+  const order = [...(before.length === 0 ? listed : before), ...all.filter((id) => !known.has(id))];
+  const moved = new Set(listed);
+  const next = listed.values();
+  return order.filter((id) => there.has(id)).map((id) => (moved.has(id) ? (next.next().value ?? id) : id));
+}
+
 export function ColumnManager({ state, anchor, close }: { state: State; anchor: Anchor; close: () => void }) {
   const [search, setSearch] = useState("");
+  const order = useRef<string[]>([]);
   const runs = state.runs.value;
   if (runs === null) {
     return null;
   }
   const { layout } = state;
   const shown = state.columns.value.flatMap((column) => (column.kind === "delta" ? [] : [column.id]));
-  const places = new Map(shown.map((id, place) => [id, place]));
   const all = candidates(runs, layout.value).filter((column) => column.kind !== "curve");
+  order.current = placesIn(
+    order.current,
+    all.map((column) => column.id),
+    shown,
+  );
+  const places = new Map(order.current.map((id, place) => [id, place]));
   const wanted = search.trim().toLowerCase();
   const fits = all.filter((column) => `${groupName(column.kind)} ${label(column)}`.toLowerCase().includes(wanted));
-  const far = shown.length;
-  const sorted = fits
-    .map((column, index) => ({ column, index }))
-    .sort((a, b) => (places.get(a.column.id) ?? far) - (places.get(b.column.id) ?? far) || a.index - b.index)
-    .map(({ column }) => column);
+  const sorted = fits.sort((a, b) => (places.get(a.id) ?? 0) - (places.get(b.id) ?? 0));
   const by = (state.sort.value[0]?.column ?? "").replace(/^metric:/, "");
   const first = all.find((column) => column.kind === "metric" && column.better !== null)?.key ?? null;
   const best = all.some((column) => column.kind === "metric" && column.key === by) ? by : first;

@@ -20,6 +20,17 @@ interface PopupProps {
   children: ComponentChildren;
 }
 
+/** Let Tab go round in a popup: what lies below it is covered. Escape leaves it. */
+function goRound(event: KeyboardEvent, box: HTMLElement): void {
+  const all = [...box.querySelectorAll<HTMLElement>("button:enabled, input:enabled, select:enabled, textarea:enabled")];
+  const [first, last] = [all[0], all[all.length - 1]];
+  const [end, other] = event.shiftKey ? [first, last] : [last, first];
+  if (event.target === end || event.target === box) {
+    event.preventDefault();
+    other?.focus();
+  }
+}
+
 export function Popup({ anchor, label, name, role = "dialog", close, children }: PopupProps) {
   const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
@@ -72,6 +83,8 @@ export function Popup({ anchor, label, name, role = "dialog", close, children }:
         if (event.key === "Escape" || (event.key === "Tab" && role === "menu")) {
           event.preventDefault();
           close();
+        } else if (event.key === "Tab" && box.current !== null) {
+          goRound(event, box.current);
         }
         event.stopPropagation();
       }}
