@@ -9,8 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.view import view_bundle
-from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_ALERTS, TAG_PARENT, Run, Status
+from nbtrack.entities import DEFAULT_EXPERIMENT_ID, TAG_ALERTS, Run, Status
 from nbtrack.reprs import run_card_html, run_card_text
+from nbtrack.tracking.previous import previous_run, same_cell
 from nbtrack.tracking.resumed import joined_history, resumed_runs
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Cards:
     """Makes the cards of one shell's cells, each with the change against the run before it."""
 
     def __init__(self) -> None:
-        self._before: dict[tuple[str, str], Run | None] = {}
+        self._before: dict[tuple[str, str, str], Run] = {}  # the last run with metrics, of each cell
 
     def running(self, cell: Cell, live: dict[str, Any]) -> dict[str, Any]:
         """Return the output of a cell that still runs.
@@ -86,7 +87,7 @@ class Cards:
         }
         html = run_card_html(seen, previous, experiment=self._experiment(store, experiment_id), curves=curves)
         text = run_card_text(seen, previous)
-        self._before[store.uri, experiment_id] = seen if seen.summaries else previous
+        self._remember(store, seen)
         return view_bundle("card", store, [run.run_id], html, text, cell.notebook)
 
     def _experiment(self, store: Store, experiment_id: str) -> str:
@@ -95,12 +96,12 @@ class Cards:
         return store.get_experiment(experiment_id).name
 
     def _previous(self, store: Store, run: Run) -> Run | None:
-        """Return the run to show the change against: the one before it in its experiment that has metrics."""
-        where = store.uri, run.info.experiment_id
-        if where in self._before:
-            return self._before[where]
-        before = store.search_runs([run.info.experiment_id], max_results=10)
-        return next(
-            (one for one in before if one.run_id != run.run_id and one.summaries and TAG_PARENT not in one.data.tags),
-            None,
-        )
+        """Return the run to show the change against: of this cell if there is one, else the one before."""
+        if not run.summaries:
+            return None
+        known = self._before.get((store.uri, run.info.experiment_id, same_cell(run)))
+        return known or previous_run(store, run)
+
+    def _remember(self, store: Store, run: Run) -> None:
+        if run.summaries:
+            self._before[store.uri, run.info.experiment_id, same_cell(run)] = run

@@ -152,7 +152,7 @@ class MetricEntry(Answer, frozen=True):
     count: int
     step: int
     better: Literal["higher", "lower"] | None = None
-    previous: Number | None = None  # the same metric of the run before this one, for the change shown on a card
+    previous: Number | None = None  # the same metric of `previous_run`, for the change shown on a card
 
 
 class DataInput(Answer, frozen=True):
@@ -182,7 +182,7 @@ class RunDetail(Answer, frozen=True):
     artifacts: list[ArtifactEntry]
     models: list[registered.LoggedModel]
     capture: dict[str, Any]
-    previous_run: tuple[str, str] | None = None  # id and name of the run before it in this experiment
+    previous_run: tuple[str, str] | None = None  # id and name of the run before it: of the same cell if there is one
     parent: tuple[str, str] | None = None  # id and name of the run that this is a part of
     children: list[tuple[str, str, str]] = []  # id, name and status of the runs that are parts of this one
     inputs: list[DataInput] = []

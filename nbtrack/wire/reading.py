@@ -9,6 +9,7 @@ from nbtrack.errors import NotFoundError
 from nbtrack.names import natural_key
 from nbtrack.store.base import Store
 from nbtrack.tracking.directions import better_direction
+from nbtrack.tracking.previous import previous_run
 from nbtrack.wire import messages as m
 from nbtrack.wire.base import number
 from nbtrack.wire.promoting import logged_models
@@ -35,20 +36,9 @@ def get_revision(store: Store, request: m.GetRevision) -> m.Revision:
     return m.Revision(revision=store.revision())
 
 
-def _previous_run(store: Store, run: Run) -> Run | None:
-    """Return the run before this one in its experiment: what a card shows the change against."""
-    before = store.search_runs(
-        experiment_ids=[run.info.experiment_id],
-        filter_string=f"attributes.start_time < {run.info.start_time}",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return before[0] if before else None
-
-
 def get_run(store: Store, request: m.GetRun) -> m.RunDetail:
     run = store.get_run(request.run_id)
-    previous = _previous_run(store, run)
+    previous = previous_run(store, run)
     earlier = previous.data.metrics if previous else {}
     return m.RunDetail(
         run_id=run.run_id,
