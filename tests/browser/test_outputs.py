@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Lab, NotebookPage, lab_environment, notebook_json, running_lab
+from .conftest import NotebookPage, notebook_json
+from .lab_server import Lab, lab_environment, running_lab
 
 VIEW_MIME = "application/vnd.nbtrack.view+json"
 CELLS = (
