@@ -6,7 +6,7 @@ import { mount as mountCompare } from "../src/components/Compare";
 import { mount as mountPanel, type Tab } from "../src/components/Panel";
 import { mount as mountTable } from "../src/components/RunTable";
 import type { Picking } from "../src/components/StorePicker";
-import { createState } from "../src/state";
+import { createState, type ViewOptions } from "../src/state";
 import { click, find, host, press, settle } from "./dom";
 
 const names = (root: ParentNode): string[] =>
@@ -109,6 +109,24 @@ test("RunTable keeps few of many rows in the page", async () => {
 test("RunTable without runs says how to get one", async () => {
   const { root } = await table([]);
   assert.match(find(root, "empty").textContent ?? "", /%%track/);
+});
+
+test("RunTable of a comparison without runs says why, and how to see all", async () => {
+  for (const [options, title] of [
+    [{ run_ids: [] }, /No runs were given/],
+    [{ run_ids: ["f".repeat(32)] }, /None of the given runs is there/],
+    [{ query: "metrics.accuracy > 5" }, /No run fits this comparison's filter/],
+  ] as const) {
+    const root = host();
+    mountTable(
+      root,
+      new FakeClient(wineRuns()),
+      createState(new FakeClient(wineRuns()), { ...options } as ViewOptions),
+    );
+    await settle();
+    assert.match(find(root, "empty").textContent ?? "", title);
+    assert.match(find(root, "empty").textContent ?? "", /nbtrack\.compare\(\)/);
+  }
 });
 
 test("RunTable shows a failure with what to do, and asks again", async () => {

@@ -121,6 +121,7 @@ def compare_html(
     colors: Sequence[str] | None = None,
     max_rows: int = MAX_ROWS,
     max_columns: int = MAX_COLUMNS,
+    none: str = "",
 ) -> str:
     """Return runs side by side as HTML that is complete without a script: only params that vary, then all metrics.
 
@@ -137,8 +138,12 @@ def compare_html(
         One CSS colour a run: the one it has in the plots beside.
     max_rows, max_columns
         What is beyond is counted, not shown.
+    none
+        What to say where there are no runs, if not that there are none yet.
     """
     count = len(table_of_runs.run_ids)
+    if not count and none:
+        return box(dim(esc(none, 400)))
     if not count:
         return box(dim("No runs to compare yet. Put <code>%%track</code> in the first line of a cell and run it."))
     changing, same, metrics = split_columns(table_of_runs)
@@ -183,10 +188,12 @@ def _foot(table_of_runs: Table, same: Sequence[Column], hidden: int, max_rows: i
     return f'<div style="margin-top:6px;font-size:12px;color:{DIM};overflow-wrap:anywhere">{" · ".join(parts)}</div>'
 
 
-def compare_text(table_of_runs: Table, *, max_rows: int = MAX_ROWS, max_columns: int = MAX_COLUMNS) -> str:
+def compare_text(
+    table_of_runs: Table, *, max_rows: int = MAX_ROWS, max_columns: int = MAX_COLUMNS, none: str = ""
+) -> str:
     """Return runs side by side as plain text, for terminals and consoles."""
     if not table_of_runs.run_ids:
-        return "No runs to compare yet. Put %%track in the first line of a cell and run it."
+        return clean(none, 400) or "No runs to compare yet. Put %%track in the first line of a cell and run it."
     changing, _, metrics = split_columns(table_of_runs)
     columns = [*changing, *metrics][:max_columns]
     attributes, alerts = _attributes(table_of_runs), alerts_by_row(table_of_runs)

@@ -172,11 +172,24 @@ def _compare_bundle(
     from nbtrack.reprs import compare_html, compare_text
 
     colors = [plots.PALETTE[index % len(plots.PALETTE)] for index in plots.color_indexes(table.run_ids)]
-    html = compare_html(table, curves=_curves(store, table), colors=colors)
-    bundle = view_bundle("compare", store, run_ids or [], html, compare_text(table))
+    none = _why_none(run_ids, filter)
+    html = compare_html(table, curves=_curves(store, table), colors=colors, none=none)
+    bundle = view_bundle("compare", store, run_ids or [], html, compare_text(table, none=none))
     # A comparison of "all runs" stays one when the notebook is opened again: it does not freeze on those of today.
     bundle[VIEW_MIME] |= {"run_ids": run_ids, "filter": filter, "experiment": experiment}
     return bundle
+
+
+def _why_none(run_ids: list[str] | None, filter: str) -> str:
+    """Return why there is nothing to compare, if that is not that there are no runs yet."""
+    if run_ids is not None and not run_ids:
+        return (
+            "No runs were given. Pass runs or their ids, such as nbtrack.compare(nbtrack.search_runs(…));"
+            " nbtrack.compare() shows all."
+        )
+    if filter:
+        return f"No run fits the filter {filter!r}. nbtrack.compare() shows all."
+    return "None of the given runs is there; they may be in the trash." if run_ids else ""
 
 
 def _curves(store: Store, table: RunTable) -> dict[tuple[str, str], list[float]]:

@@ -206,3 +206,15 @@ def test_widget_module_loads_anywidget_only_when_shown() -> None:
     code = "import sys, nbtrack.widget; print([m for m in ('anywidget', 'IPython', 'ipywidgets') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_compare_of_nothing_says_why_and_how_to_see_all(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with nbtrack.start_run():
+        nbtrack.log_metric("acc", 0.9)
+    for arguments, told in (
+        ({"runs": []}, "No runs were given. Pass runs or their ids"),
+        ({"filter": "metrics.acc > 1"}, "No run fits the filter 'metrics.acc > 1'"),
+        ({"runs": ["f" * 32]}, "None of the given runs is there"),
+    ):
+        nbtrack.compare(**arguments)
+        assert told in capsys.readouterr().out

@@ -66,6 +66,22 @@ export function NoRuns() {
   );
 }
 
+/** A comparison of runs that are not there. */
+function NoneGiven({ given }: { given: readonly string[] | null }) {
+  const title =
+    given === null
+      ? trans.__("No run fits this comparison's filter")
+      : given.length === 0
+        ? trans.__("No runs were given")
+        : trans.__("None of the given runs is there");
+  return (
+    <Empty title={title}>
+      <p>{trans.__("Choose others where the comparison is made; this one shows all runs:")}</p>
+      <pre class="nbt-code">nbtrack.compare()</pre>
+    </Empty>
+  );
+}
+
 function NothingFits({ state }: { state: State }) {
   if (state.trash.value && state.filter.value === "" && state.brush.value === "") {
     return <Empty title={trans.__("The trash is empty")} />;
@@ -158,7 +174,8 @@ export function RunTable({ client, state, compact, choose }: ViewProps & GridLoo
   }
   const asked = state.filter.value !== "" || state.brush.value !== "" || state.trash.value;
   if (runs.total === 0 && !asked && acts.trashed.length === 0) {
-    return <NoRuns />;
+    const { run_ids = null, query = "" } = state.options;
+    return run_ids === null && query === "" ? <NoRuns /> : <NoneGiven given={run_ids} />;
   }
   return (
     <div class="nbt-table">
