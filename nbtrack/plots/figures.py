@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_AXES: Final = 10
 MOST_SQUARES: Final = 5  # columns of a scatter matrix: more are too small to read
+MOST_CONSIDERED: Final = 40  # columns of which a scatter matrix takes those that have runs in common
+LEAST_SHARED: Final = 2  # runs that have both columns of a square
 MANY_POINTS: Final = 1500  # from here on drawn by the graphics card
 MARGIN: Final = {"l": 56, "r": 16, "t": 16, "b": 48}
 
@@ -185,26 +187,47 @@ def scatter(columns: RunColumns, wanted: Sequence[str] = (), color_id: str = "",
     return Spec(f"{y.label} over {x.label}", [trace], layout, note, _table(columns, told, rows))
 
 
+def _sharing(axes: Sequence[Axis]) -> tuple[list[Axis], list[Axis]]:
+    """Return the columns of which any two have runs in common, fullest first considered, and the others.
+
+    Runs of different kinds have few params in common: most squares of all their columns would be empty.
+    """
+    held = {axis.id: {row for row, number in enumerate(axis.numbers) if number is not None} for axis in axes}
+    kept: list[str] = []
+    for axis in sorted(axes, key=lambda one: -len(held[one.id])):
+        if all(len(held[axis.id] & held[other]) >= LEAST_SHARED for other in kept):
+            kept.append(axis.id)
+    return [axis for axis in axes if axis.id in kept], [axis for axis in axes if axis.id not in kept]
+
+
 def matrix(columns: RunColumns, wanted: Sequence[str] = (), color_id: str = "", metric_key: str = "") -> Spec:
     """Return every column over every other, a mark a run."""
     title = "Scatter matrix"
     metric = columns.metric(metric_key) if columns.metrics else None
-    axes = _shown_axes(columns, wanted, metric, MOST_SQUARES)
+    axes, unlike = _sharing(_shown_axes(columns, wanted, metric, len(wanted) or MOST_CONSIDERED))
+    if len(axes) > MOST_SQUARES:
+        axes = axes[:MOST_SQUARES] if wanted else [*axes[: MOST_SQUARES - 1], axes[-1]]  # the metric is the last
+    if len(axes) < 2 and unlike:
+        return empty(title, "No two of the columns in which these runs differ have runs in common")
     if len(axes) < 2:
         return empty(title, "Fewer than two columns differ between these runs")
     if len(axes) == 2:  # one square, which plotly cannot draw as a matrix
         return scatter(columns, [axis.id for axis in axes], color_id or (metric.id if metric else ""))
-    rows = list(range(len(columns.run_ids)))
+    rows = [n for n in range(len(columns.run_ids)) if sum(axis.numbers[n] is not None for axis in axes) > 1]
     color = columns.axis(color_id) if color_id in columns else metric
+    values = [[axis.numbers[row] for row in rows] for axis in axes]
     trace = {
         "type": "splom",
-        "dimensions": [{"label": _label(a), "values": a.numbers, "axis": {"matches": False}} for a in axes],
+        "dimensions": [
+            {"label": _label(axis), "values": held, "axis": {"matches": False}}
+            for axis, held in zip(axes, values, strict=True)
+        ],
         "marker": {**_looks(columns, rows, color), "size": 5, "opacity": 0.8},
         "diagonal": {"visible": False},
         "showupperhalf": False,
         "text": [_hover(columns, axes, row) for row in rows],
         "hoverinfo": "text",
-        "customdata": columns.run_ids,
+        "customdata": [columns.run_ids[row] for row in rows],
     }
     layout: dict[str, Any] = {"margin": {**MARGIN, "l": 76}, "height": 130 + 120 * len(axes), "hovermode": "closest"}
     for number, axis in enumerate(axes, start=1):
@@ -215,6 +238,13 @@ def matrix(columns: RunColumns, wanted: Sequence[str] = (), color_id: str = "", 
     note = f"{len(axes)} columns against each other, {len(rows)} runs" + (
         f", coloured by {color.label}." if color else "."
     )
+    if unlike:
+        names = ", ".join(axis.label for axis in unlike[:4]) + (
+            f" and {len(unlike) - 4} more" if len(unlike) > 4 else ""
+        )
+        note += f" Left out, as few runs have them together with the others: {names}."
+    if left := len(columns.run_ids) - len(rows):
+        note += f" {left} {'run has' if left == 1 else 'runs have'} none of these pairs."
     return Spec(title, [trace], layout, note, _table(columns, axes, rows))
 
 

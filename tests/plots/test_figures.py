@@ -142,6 +142,27 @@ def test_matrix_of_two_columns_is_one_over_the_other(store: Store) -> None:
     assert [trace["type"] for trace in plots.spec_of(store, "matrix", ids).data] == ["splom"]
 
 
+def test_matrix_of_unlike_runs_leaves_out_columns_that_share_no_runs_and_says_so(store: Store) -> None:
+    ids = []
+    kinds = [{"trees": 10, "depth": 3}, {"trees": 20, "depth": 5}, {"trees": 30, "depth": 4}, {"C": 1.0}, {"C": 9.0}]
+    for i, params in enumerate([*kinds, {}]):
+        with nbtrack.start_run() as run:
+            nbtrack.log_params(params)
+            if i < 5:
+                nbtrack.log_metric("accuracy", 0.5 + i / 10)
+        ids.append(run.run_id)
+    spec = plots.spec_of(store, "matrix", ids)
+    (trace,) = spec.data
+    assert [one["label"] for one in trace["dimensions"]] == ["depth", "trees", "accuracy ↑"]
+    assert trace["customdata"] == ids[:3]
+    assert all(None not in one["values"] for one in trace["dimensions"])
+    assert "Left out, as few runs have them together with the others: C." in spec.note
+    assert "3 runs have none of these pairs." in spec.note
+    apart = plots.spec_of(store, "matrix", ids, columns=["param:depth", "param:C"])
+    assert apart.data == []
+    assert "No two of the columns in which these runs differ have runs in common" in apart.note
+
+
 def test_confusion_matrices_lie_beside_and_below_each_other_without_touching() -> None:
     shown = [evaluation.Predictions(str(i), f"net-{i}", {"y_true": [0, 1], "y_pred": [0, 1]}) for i in range(5)]
     layout = evaluation.confusion(shown).layout
