@@ -25,7 +25,7 @@ export function StageBoard({ model, current, open }: Props) {
           key={stage}
           class="nbt-board-column"
           data-stage={stage}
-          aria-label={stage === "None" ? trans.__("no stage") : stage}
+          aria-label={`${model.name}: ${stage === "None" ? trans.__("no stage") : stage}`}
         >
           <div class="nbt-board-head">
             <StageChip stage={stage} />

@@ -70,6 +70,7 @@ def ids(store: Store, pipeline: str) -> list[str]:
             nbtrack.sklearn.log_model(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), "model", input_example=[[0.5]])
         found.append(run.run_id)
     nbtrack.register_model(f"runs:/{found[0]}/model", "clf")
+    nbtrack.register_model(f"runs:/{found[3]}/model", "other")  # two boards: their parts must not be called the same
     with pytest.raises(ValueError, match="no luck"), nbtrack.start_run(run_name="broken"):
         raise ValueError("no luck")
     return found
@@ -130,7 +131,7 @@ def opened(store_page: Any, view: str, ids: list[str], pipeline: str, theme: str
     page: Page = store_page.open("run" if view == "pipeline" else view, theme, runs=runs)
     expect(page.locator(VIEWS[view]).first).to_be_visible()
     if view == "models":
-        page.locator("[data-nbt=history]").click()
+        page.locator("[data-nbt=history]").first.click()
         expect(page.locator("[data-nbt=commit]").first).to_be_visible()
     if view == "card":
         page.locator("[data-nbt=reproduce-details]").click()
