@@ -19,6 +19,7 @@ import nbtrack
 from nbtrack.bridge.remote import RemoteStore, open_remote
 from nbtrack.errors import CaptureWarning, ConflictError, StoreError
 from nbtrack.registry import get_model
+from nbtrack.reprs.alerts import alerts_of
 from nbtrack.store import open_store
 
 from .servers import MlflowServer, free_port
@@ -108,6 +109,8 @@ def test_run_and_model_are_there_for_the_whole_team(
         for value in (0.5, float("nan"), 0.25):
             nbtrack.log_metric("loss", value)
         nbtrack.set_tag("nbtrack.note", "a note")
+        for n in range(20):
+            nbtrack.alert(f'loss "{n}" is high', '"' * 1000)
         nbtrack.log_text("hello", "notes/a.txt")
         nbtrack.sklearn.log_model(LogisticRegression().fit(X, Y), "model", input_example=X[:2])
     version = nbtrack.register_model(f"runs:/{run.run_id}/model", "clf")
@@ -118,12 +121,14 @@ def test_run_and_model_are_there_for_the_whole_team(
     assert theirs.info.run_name == "ours" and theirs.info.status == "FINISHED"
     assert theirs.data.params == {"alpha": "0.5"} and theirs.data.metrics == {"loss": 0.25}
     assert theirs.data.tags["mlflow.note.content"] == "a note"
+    assert [one.count for one in alerts_of(theirs.data.tags)] == [1] * 12 + [8]
     assert len(mlflow.MlflowClient().get_metric_history(theirs.info.run_id, "loss")) == 3
     assert mlflow.artifacts.load_text(f"runs:/{theirs.info.run_id}/notes/a.txt") == "hello"
     mlflow.MlflowClient().set_tag(theirs.info.run_id, "seen", "by them")
     other = other_machine(store, tmp_path, monkeypatch)
     found = other.get_run(run.run_id)
     assert found.data.params == {"alpha": "0.5"} and found.data.tags["nbtrack.note"] == "a note"
+    assert alerts_of(found.data.tags) == alerts_of(run.data.tags)
     assert other.get_metric_history(run.run_id, "loss").step.tolist() == [0, 1, 2]
     assert other.read_blob(found.artifacts["notes/a.txt"].digest) == b"hello"
     assert [v.current_stage for v in get_model("clf", store=other).versions] == ["Production"]
