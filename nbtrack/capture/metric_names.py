@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.functions import returned
@@ -40,12 +41,19 @@ _LIBRARIES: Final = (
 )
 _METHODS: Final = frozenset({"score", "evaluate", "oob_score"})
 _ATTRIBUTES: Final = frozenset({"best_value", "best_score", "rsquared", "rsquared_adj", "aic", "bic"})
+_CLOCKS: Final = frozenset({"now", "utcnow", "today", "time", "time_ns", "perf_counter", "monotonic", "process_time"})
 MAX_DEPTH: Final = 3
 _CONFUSION: Final = frozenset({"tn", "fp", "fn", "tp"})  # all four counts of a confusion matrix, or none
 
 
 def _words(name: str) -> list[str]:
     return [singular(re.sub(r"\d+$", "", word)) if word not in METRIC_WORDS else word for word in name_words(name)]
+
+
+def is_vetoed(name: str) -> bool:
+    """Return whether a name says that a number is something else than a result: a count, a limit, a weight."""
+    words = _words(name)
+    return name.startswith("_") or not (_VETO.isdisjoint(words) or words[-2:] == ["c", "index"])
 
 
 def is_metric_name(name: str) -> bool:
@@ -57,7 +65,7 @@ def is_metric_name(name: str) -> bool:
     [True, True, True, False, False, False]
     """
     words = _words(name)
-    if not _VETO.isdisjoint(words) or name.startswith("_"):
+    if is_vetoed(name):
         return False
     telling = METRIC_WORDS.intersection(words)
     if words[-1:] == ["rate"] and not _RATED.isdisjoint(words):
@@ -77,6 +85,8 @@ def is_metric_call(call: ast.Call, names: Mapping[str, Any], depth: int = 0) -> 
     """Return whether a call computes a metric: of a library of metrics, ``.score``, or a function named like one."""
     if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
         return True
+    if is_clock(call, names):
+        return False
     target = lookup(call.func, names)
     module = getattr(target, "__module__", None) if target is not MISSING else None
     if isinstance(module, str) and module.startswith(_LIBRARIES):
@@ -87,6 +97,25 @@ def is_metric_call(call: ast.Call, names: Mapping[str, Any], depth: int = 0) -> 
     return depth < MAX_DEPTH and any(
         says_metric(node, names, depth + 1) for node in returned(target) if not isinstance(node, ast.Tuple)
     )
+
+
+def is_clock(call: ast.Call, names: Mapping[str, Any]) -> bool:
+    """Return whether a call only reads a clock: ``time.time()``, ``datetime.now()``."""
+    target = lookup(call.func, names)
+    if getattr(target, "__module__", None) in {"time", "timeit"}:
+        return True
+    return callee_name(call) in _CLOCKS and not call.args
+
+
+def is_written_out(node: ast.expr | None) -> bool:
+    """Return whether an expression is a value written out: a literal, or ``float("inf")``."""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    if isinstance(node, ast.Call) and callee_name(node) == "float" and len(node.args) == 1:
+        node = node.args[0]
+    if isinstance(node, ast.Attribute):  # -np.inf
+        return node.attr in {"inf", "nan", "NaN", "Inf"}
+    return literal(node) is not MISSING
 
 
 def says_metric(node: ast.expr | None, names: Mapping[str, Any], depth: int = 0) -> bool:
@@ -107,12 +136,13 @@ def _is_result_attribute(node: ast.Attribute) -> bool:
 
 def is_result(name: str, assignments: list[Assigned], value: Any, names: Mapping[str, Any]) -> bool:
     """Return whether a number that a cell assigned is a result: its name or what it was computed from says so."""
-    if all(not one.counts and literal(one.value) is not MISSING for one in assignments):
-        return is_metric_literal(name, value)
+    if all(not one.counts and is_written_out(one.value) for one in assignments):
+        return is_metric_literal(name, value) and isfinite(value)
+    if all(isinstance(one.value, ast.Call) and is_clock(one.value, names) for one in assignments):
+        return False  # when it began
     if is_metric_name(name):
         return any(one.value is not None for one in assignments)  # what a loop goes through is the last of many
-    vetoed = not _VETO.isdisjoint(_words(name)) or name.startswith("_")
-    return (not vetoed or name in _CONFUSION) and any(_gives_result(one, names) for one in assignments)
+    return (not is_vetoed(name) or name in _CONFUSION) and any(_gives_result(one, names) for one in assignments)
 
 
 def _gives_result(one: Assigned, names: Mapping[str, Any]) -> bool:

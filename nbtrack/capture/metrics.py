@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.metric_names import is_metric_call, is_metric_name, is_result, says_metric
 from nbtrack.capture.resolve import MISSING, callee_name, literal, scalar
+from nbtrack.capture.told import told_results
 from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _GROUPS: Final = frozenset(
     {"metrics", "metric", "scores", "losses", "errors", "results", "report", "evaluation", "evals"}
 )
 _COUNTERS: Final = frozenset({"epoch", "epochs", "step", "steps", "global", "iteration", "fold", "batch"})
+_HISTORIES: Final = frozenset({"hist", "history", "losses", "loss", "curves", "scores", "errors"})
+_SPLITS: Final = frozenset({"train", "training", "val", "valid", "validation", "test", "dev", "eval"})
 _STRICT_GROUPS: Final = frozenset({"metrics", "metric", "scores", "losses", "errors"})
 
 
@@ -81,10 +84,12 @@ def _curve(values: list[Any]) -> list[float]:
     return curve if len(curve) == len(numbers) > 1 else []
 
 
-def _curves(value: dict[Any, Any]) -> dict[str, list[float]]:
-    """Return what a cell collected in lists: ``history["loss"].append(loss)``."""
+def _curves(name: str, value: dict[Any, Any]) -> dict[str, list[float]]:
+    """Return what a cell collected in lists: ``history["loss"].append(loss)``, ``history["train"].append(loss)``."""
     lists = {key: item for key, item in list(value.items())[:MAX_METRICS] if type(item) is list}
     found = {key: _curve(item) for key, item in lists.items() if isinstance(key, str) and is_metric_name(key)}
+    if not _HISTORIES.isdisjoint(name_words(name)):
+        found |= {f"{name}.{key}": _curve(item) for key, item in lists.items() if key in _SPLITS}
     return {key: curve for key, curve in found.items() if curve}
 
 
@@ -164,7 +169,7 @@ def _collected(scan: Scan, names: Mapping[str, Any]) -> tuple[Found, set[str]]:
         if type(value) is dict:
             results |= _group(name, value) or _mostly(value, assignments)
             if name in scan.appended:
-                results |= _curves(value)
+                results |= _curves(name, value)
         elif type(value) is list and name in scan.appended:
             results |= _list(name, value, scan.appended[name])
         results |= _folds(name, assignments, value)
@@ -223,7 +228,8 @@ def find_metrics(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
     for key, item in collected.items():
         if isinstance(item, list) or key not in found:  # a curve says more than its last value
             found[key] = item
-    for key, number in displayed_metric(scan, names, result).items():
-        if number not in found.values():
+    shown = {**displayed_metric(scan, names, result), **told_results(scan, names, result)}
+    for key, number in shown.items():
+        if (key in scan.assigned and key not in last_only) or number not in found.values() or number in {0.0, 1.0}:
             found.setdefault(key, number)
     return dict(list(found.items())[:MAX_METRICS])

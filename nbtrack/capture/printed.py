@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.capture.metric_names import is_metric_call, is_metric_name
 from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS
 from nbtrack.capture.resolve import callee_name
+from nbtrack.capture.told import label_key
 from nbtrack.reprs.directions import METRIC_WORDS, TIME_WORDS, name_words
 
 if TYPE_CHECKING:
@@ -24,18 +25,6 @@ _PRINTED: Final = re.compile(
 )
 _BARE: Final = re.compile(r"^[ \t]*([-+]?\d+\.\d+(?:[eE][-+]?\d+)?)[ \t]*$", re.MULTILINE)
 _COMPOUND: Final = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
-_LEADING: Final = frozenset(
-    {"the", "a", "our", "final", "overall", "with", "and", "epoch", "step", "fold", "got", "is"}
-)
-
-
-def _key(label: str) -> str:
-    """Return a label as the key of a metric: ``R^2 (test)`` -> ``r2_test``."""
-    text = label.lower().replace("^2", "2").replace("²", "2")
-    words = [word for word in re.split(r"[^a-z0-9@]+", text) if word]
-    while len(words) > 1 and words[0] in _LEADING:
-        words.pop(0)
-    return "_".join(words)
 
 
 def printed_calls(scan: Scan, names: Mapping[str, Any], text: str) -> dict[str, float]:
@@ -108,7 +97,7 @@ def printed_metrics(text: str, found: Mapping[str, float | list[float]]) -> dict
     named: dict[str, float | list[float]] = {}  # with a sign; a table below may state the same once more
     for match in _PRINTED.finditer(text[:MAX_POINTS]):
         label = match["label"] if match["sign"] else match["label"].split()[-1]
-        key = _key(label)
+        key = label_key(label)
         if not match["sign"] and key not in METRIC_WORDS:  # "loss 0.5" says enough, "improved by 0.5" does not
             continue
         if not is_metric_name(key) or key in found or not TIME_WORDS.isdisjoint(name_words(key)):

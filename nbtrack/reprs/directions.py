@@ -9,21 +9,21 @@ from typing import Final, Literal
 Direction = Literal["higher", "lower"]
 
 _HIGHER_TEXT = """
-acc accuracy accuracies ap auc aucroc auprc auroc avgprecision bleu cider concordance coverage dice exact f f1 f2
-fbeta fscore gini hit hits hitrate iou jaccard kappa ks map mcc meteor miou mrr ndcg npv ppv prauc prec precision psnr
-r2 r2score rec recall reward return rocauc rouge rsquared score scores selectivity sensitivity sharpe silhouette
-specificity ssim success throughput tnr tpr
+acc accuracies accuracy ami ap ari auc aucroc auprc auroc avgprecision bleu cider coherence concordance coverage dice
+elbo exact f f1 f2 fbeta fscore gini hit hitrate hits iou jaccard kappa ks lml loglik map mcc meteor miou mrr ndcg nmi
+npv ppv prauc prec precision psnr purity qini r2 r2score rec recall return reward rocauc rouge rsquared score scores
+selectivity sensitivity sharpe sil silhouette specificity ssim success throughput tnr tpr
 """
 _LOWER_TEXT = """
 bce brier ce cer chi2 chisq crossentropy deviance distance divergence ece entropy eer energy err error errors fdr fid
-fnr fpr hinge inertia kl kld latency lev logloss loss losses mad mae mape maxerror medae mse mpe nll perplexity
+fnr fpr hinge inertia kl kld latency lev logloss loss losses mad mae mape mase maxerror medae mse mpe nll perplexity
 pinball ppl regret residual residuals rmse rmsle rss smape sse stress wape wer wmape
 """
 _HIGHER: Final = frozenset(_HIGHER_TEXT.split())
 _LOWER: Final = frozenset(_LOWER_TEXT.split())
 _HIGHER_PAIRS: Final = (
     *(("neg",), ("negative",), ("explained", "variance"), ("log", "likelihood"), ("r", "squared")),
-    *(("per", "second"), ("per", "sec")),
+    *(("per", "second"), ("per", "sec"), ("c", "index"), ("p", "at"), ("conversion", "rate"), ("detection", "rate")),
 )
 _LOWER_PAIRS: Final = (
     ("log", "loss"),
@@ -34,6 +34,8 @@ _LOWER_PAIRS: Final = (
     ("brier", "score"),
     ("p", "value"),
     ("pvalue",),
+    ("false", "alarm"),
+    ("miss", "rate"),
 )
 TIME_WORDS: Final = frozenset({"time", "seconds", "secs", "ms", "duration", "elapsed", "runtime"})
 # What a business counts: a result where it was computed, but as often a setting where it is written out.
