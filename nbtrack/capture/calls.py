@@ -8,6 +8,7 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final
 
+from nbtrack.capture.configs import as_dict
 from nbtrack.capture.functions import draws, is_made_by_hand, is_own, methods, own_function, uses
 from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, plain, value_of
 from nbtrack.reprs.directions import name_words
@@ -115,7 +116,8 @@ def _keywords(call: ast.Call, names: Mapping[str, Any]) -> Iterator[tuple[str, A
             value = value_of(keyword.value, names)
             if value == keyword.arg and callable(lookup(keyword.value, names)):  # loss_of=loss_of says nothing
                 continue
-            pairs = [(keyword.arg, value)]
+            inner = as_dict(keyword.value) if value is MISSING else None  # options={"maxiter": 200}
+            pairs = [(f"{keyword.arg}.{key}", literal(node)) for key, node in inner or ()] or [(keyword.arg, value)]
         for key, value in pairs:
             kept = MISSING if value is MISSING else plain(value)
             if kept is not MISSING:

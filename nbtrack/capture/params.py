@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.calls import stated, told_by
 from nbtrack.capture.configs import added_items, as_dict, is_config_name, read_by_key, set_fields, states_settings
-from nbtrack.capture.functions import is_own
+from nbtrack.capture.functions import is_made_by_hand, is_own
 from nbtrack.capture.metric_names import is_metric_literal
 from nbtrack.capture.resolve import MISSING, branches, callee_name, literal, plain
 from nbtrack.capture.settings import IDLE, is_data, is_setting
@@ -47,9 +47,13 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     read = read_by_key([scan])
     for name, assignments in scan.assigned.items():
         one = assignments[0]
-        if name.startswith("_") or any(each.counts or each.part for each in assignments):
+        if name.startswith("_") or any(each.part for each in assignments):
             continue
         written = [literal(node) for each in assignments for node in branches(each.value)]
+        if any(each.counts for each in assignments):
+            if (list_now := grown(written, names.get(name))) is not MISSING and not is_data(name, list_now):
+                found.add(name, list_now)
+            continue
         if len(written) > 1:  # branches, or a change of mind: what the variable holds now, if it was stated at all
             held = plain(names.get(name, MISSING))
             written = [held] if any(value is not MISSING and value == held for value in written) else [MISSING]
@@ -64,6 +68,14 @@ def add_literals(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
         elif (config := as_dict(one.value)) is not None:
             _add_changed(name, [*config, *added_items(scan, name)], names.get(name), found)
             _flatten(name, config, found)
+
+
+def grown(written: Sequence[Any], held: Any) -> Any:
+    """Return a list of settings as it is after ``features += ["age"]``; MISSING if other things were added to it."""
+    kept = plain(held) if isinstance(held, (list, tuple)) else MISSING
+    if not isinstance(kept, (list, tuple)) or not all(isinstance(value, (list, tuple)) for value in written):
+        return MISSING
+    return kept if all(item in kept for value in written for item in value) else MISSING
 
 
 def spread_names(scan: Scan, names: Mapping[str, Any]) -> list[str]:
@@ -213,8 +225,9 @@ def changed_settings(estimator: Any, prefix: str = "", depth: int = 0) -> dict[s
 
 def add_records(scan: Scan, names: Mapping[str, Any], found: Found) -> None:
     """Add the fields of argparse namespaces, dataclasses, classes of values only and the like that the cell makes."""
-    for name in scan.assigned:
-        _add_fields(name, names.get(name), found)
+    for name, assignments in scan.assigned.items():
+        _add_fields(name, names.get(name), found, written=any(_is_written_record(one.value) for one in assignments))
+        _add_own_settings(name, names.get(name), found)
     for name, key, value in set_fields(scan):
         held = names.get(name)
         if is_own(type(held)) and key[:1] != "_" and getattr(held, "__dict__", {}).get(key, MISSING) == value:
@@ -253,9 +266,27 @@ def _fields(value: Any) -> dict[str, Any]:
     return {}
 
 
-def _add_fields(prefix: str, value: Any, found: Found, depth: int = 0) -> None:
+def _add_own_settings(name: str, value: Any, found: Found) -> None:
+    """Add what an object of the notebook keeps as its settings: ``self.hparams = {**DEFAULTS, **given}``."""
+    if not is_made_by_hand(type(value)):
+        return
+    for field, held in getattr(value, "__dict__", {}).items():
+        for key, item in list(held.items())[:50] if type(held) is dict and is_config_name(field) else ():
+            if isinstance(key, str) and (kept := plain(item)) is not MISSING and kept is not None:
+                found.add(key, kept, name)
+
+
+def _is_written_record(node: ast.expr | None) -> bool:
+    """Return whether this makes a record of several settings written out: ``SimpleNamespace(r=0.05, T=1.0)``."""
+    if not isinstance(node, ast.Call) or node.args or len(node.keywords) < 2:
+        return False
+    given = [(one.arg, literal(one.value)) for one in node.keywords]
+    return all(key is not None and value is not MISSING and not is_metric_literal(key, value) for key, value in given)
+
+
+def _add_fields(prefix: str, value: Any, found: Found, depth: int = 0, *, written: bool = False) -> None:
     loose = isinstance(value, tuple) or type(value).__name__ == "SimpleNamespace"
-    if loose and not depth and not is_config_name(prefix):  # such hold results as often as settings
+    if loose and not (depth or written or is_config_name(prefix)):  # such hold results as often as settings
         return
     for key, item in list(_fields(value).items()):
         kept = plain(item)

@@ -6,6 +6,7 @@ import ast
 import operator
 import types
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Final
 
 MISSING: Final = object()
@@ -76,6 +77,8 @@ def branches(node: ast.expr | None) -> list[ast.expr | None]:
 
 def plain(value: Any) -> Any:
     """Return `value` if it can stand as a param: a scalar (also of numpy), short text, or a short list of such."""
+    if isinstance(value, Enum):
+        return value.name
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, str):

@@ -44,6 +44,8 @@ def is_setting(key: str, value: Any) -> bool:
         return False
     if not isinstance(value, str):
         return True
+    if not value:  # a text to be filled later
+        return False
     return _PLACE_WORDS.isdisjoint(name_words(last)[-1:]) and not (_PLACE.fullmatch(value) or _QUERY.fullmatch(value))
 
 

@@ -20,6 +20,7 @@ MAX_TOLD: Final = 100
 MAX_DEPTH: Final = 4
 _PRINTING: Final = frozenset({"print", "display", "info", "debug", "warning", "write", "echo", "Markdown", "HTML"})
 _ROUNDING: Final = frozenset({"round", "float", "abs", "str", "repr", "item", "around"})
+_MODULES: Final = frozenset({"np", "numpy", "torch", "math"})
 _SHOWING: Final = frozenset({"to_string", "to_markdown", "head", "sort_values", "to_dict"})
 _BLOCKS: Final = (ast.If, ast.With, ast.AsyncWith, ast.Try)
 _FIELD: Final = re.compile(r"%(?!%)[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]|\{[^{}]*\}")
@@ -72,6 +73,8 @@ def told_results(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
                 continue
             found |= {key: number for key, number in _of_several(names.get(bare.id)).items() if key not in found}
             if bare.id in inputs or not _is_computed(bare.id, scan, names):
+                continue
+            if len(bare.id) == 1 and " " not in label:  # Cohen's d, but no w and b
                 continue
             held, name = names.get(bare.id, MISSING), bare.id
         elif isinstance(bare, (ast.Attribute, ast.Subscript)):
@@ -192,7 +195,8 @@ def _bare(node: ast.expr) -> ast.expr:
     """Return what is told without its form: ``auc`` of ``round(auc, 3)`` and ``100 * auc``, ``t`` of ``t.head()``."""
     while True:
         if isinstance(node, ast.Call) and callee_name(node) in _ROUNDING:
-            inner = node.args[:1] or ([node.func.value] if isinstance(node.func, ast.Attribute) else [])
+            of_object = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") not in _MODULES
+            inner = [node.func.value] if of_object and isinstance(node.func, ast.Attribute) else node.args[:1]
             if not inner:
                 return node
             node = inner[0]
@@ -244,7 +248,7 @@ def _describes(node: ast.expr | None, scan: Scan) -> bool:
     root: ast.expr = node
     while isinstance(root, (ast.Call, ast.Attribute, ast.Subscript)):
         root = root.func if isinstance(root, ast.Call) else root.value
-    return isinstance(root, ast.Name) and root.id not in scan.assigned and root.id not in {"np", "numpy", "torch"}
+    return isinstance(root, ast.Name) and root.id not in scan.assigned and root.id not in _MODULES
 
 
 def _reads_clock(one: Assigned, scan: Scan, names: Mapping[str, Any], depth: int = 0) -> bool:

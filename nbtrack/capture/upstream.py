@@ -24,6 +24,7 @@ from nbtrack.capture.params import (
     add_records,
     add_settings,
     flatten_held,
+    grown,
     said_once,
     spread_names,
 )
@@ -141,8 +142,10 @@ def _names_in(scan: Scan) -> Iterable[str]:
 
 def _stated(assignments: list[Any], held: Any) -> Any:
     """Return the literal that a name was given; of several, the one that it still holds."""
-    if any(one.part or one.counts for one in assignments):
+    if any(one.part for one in assignments):
         return MISSING
+    if any(one.counts for one in assignments):
+        return grown([literal(one.value) for one in assignments], held)
     stated = [literal(node) for one in assignments for node in branches(one.value)]
     if len(stated) == 1:
         return stated[0]
