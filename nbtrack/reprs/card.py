@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from nbtrack.entities import MANIFEST_NAME, TAG_NOTE
+from nbtrack.entities import MANIFEST_NAME, TAG_NOTE, TAG_RESUMED
 from nbtrack.names import natural_key
 from nbtrack.reprs.alerts import alert_lines, alerts_html
 from nbtrack.reprs.directions import better_direction
@@ -140,6 +140,15 @@ def _error(run: Run) -> str:
     )
 
 
+def course_text(run: Run) -> str:
+    """Return where a run goes on from, and how to go on where it broke off; "" for any other."""
+    before = run.data.tags.get(TAG_RESUMED)
+    told = [f"goes on where run {short_id(before)} broke off"] if before else []
+    if run.info.status == "CRASHED":
+        told.append(f"its process died; %%track --resume {short_id(run.run_id)} goes on in a new run")
+    return "; ".join(told)
+
+
 def progress_text(run: Run) -> str:
     """Return how far a running cell is, in words: ``3 of 10 epochs, about 12 s left``; "" if nothing told."""
     told = run.capture.get("progress")
@@ -239,7 +248,8 @@ def _card(
             "<div>No params or metrics found. Assign results to names such as <code>accuracy</code>, or use"
             " <code>-m NAME</code> and <code>-p NAME</code>.</div>"
         )
-    said = f"<div>{dim(esc(note, 500))}</div>" if note else ""
+    told = [note, course_text(run)]
+    said = "".join(f"<div>{dim(esc(text, 500))}</div>" for text in told if text)
     inner = [head, said, _error(run), alerts_html(run.data.tags), _progress(run), empty]
     if metrics:
         inner.append(f'<div style="margin-top:4px;overflow-x:auto">{metrics}{against}</div>')
@@ -257,8 +267,7 @@ def run_card_text(run: Run, previous: Run | None = None) -> str:
     lines = [
         f"{sign} {clean(run.info.run_name, 80)}  {word}{f' {since} {took}' if took else ''}  run {short_id(run.run_id)}"
     ]
-    if progress := progress_text(run):
-        lines.append(f"  {progress}")
+    lines += [f"  {clean(text, 200)}" for text in (progress_text(run), course_text(run)) if text]
     error: Any = run.capture.get("error")
     if isinstance(error, dict):
         lines.append(f"  {clean(error.get('type', 'Error'), 80)}: {clean(error.get('message', ''), 200)}")

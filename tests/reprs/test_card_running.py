@@ -36,3 +36,15 @@ def test_progress_that_says_nothing_is_left_out(progress):
 
 def test_progress_of_a_run_that_has_ended_is_no_news():
     assert " of " not in run_card_text(card("CRASHED", {"progress": {"done": 1, "total": 2}}))
+
+
+def test_card_of_a_run_that_broke_off_says_how_to_go_on_and_the_next_one_where_from():
+    crashed = card("CRASHED", {})
+    advice = "its process died; %%track --resume aaaaaaaa goes on in a new run"
+    assert advice in run_card_text(crashed) and advice in run_card_html(crashed)
+    tags = {"nbtrack.resumed_run_id": "a" * 32}
+    second = Run(RunInfo("b" * 32, "net", "0", "FINISHED", 1, 2), RunData({}, {}, tags))
+    assert "goes on where run aaaaaaaa broke off" in run_card_text(second)
+    assert "goes on where run aaaaaaaa broke off" in run_card_html(second)
+    for status in ("FINISHED", "RUNNING", "FAILED"):
+        assert "broke off" not in run_card_text(card(status, {})) and "--resume" not in run_card_html(card(status, {}))
