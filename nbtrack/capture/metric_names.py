@@ -65,7 +65,7 @@ def is_metric_name(name: str) -> bool:
     [True, True, True, False, False, False]
     """
     words = _words(name)
-    if is_vetoed(name):
+    if is_vetoed(name) or words in (["neg"], ["negative"]):  # of neg_log_loss the first word, alone a count
         return False
     telling = METRIC_WORDS.intersection(words)
     if words[-1:] == ["rate"] and not _RATED.isdisjoint(words):

@@ -115,12 +115,12 @@ def _merges(node: ast.expr | None) -> bool:
     return False
 
 
-def flatten_held(prefix: str, held: Mapping[Any, Any], found: Found, depth: int = 0) -> None:
+def flatten_held(prefix: str, held: dict[Any, Any], found: Found, depth: int = 0) -> None:
     """Add the plain values that a dict of settings holds."""
-    for key, value in list(held.items())[:50]:
+    for key, value in list(dict.items(held))[:50]:  # also of a class of the user's, whose own methods do not run
         if not isinstance(key, str):
             continue
-        if type(value) is dict and depth < MAX_DEPTH:
+        if isinstance(value, dict) and depth < MAX_DEPTH:
             flatten_held(f"{prefix}.{key}", value, found, depth + 1)
         elif (kept := plain(value)) is not MISSING and kept is not None and not callable(value):
             found.add(f"{prefix}.{key}", kept)

@@ -77,7 +77,11 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
                 for name, held in scan.assigned.items()
                 if name in wanted and name not in rebound and name in cell.writes
             }
-            mine = {name: held for name, held in bound.items() if name not in later}
+            mine = {
+                name: held
+                for name, held in bound.items()
+                if name not in later or _still_holds(held, names.get(name, MISSING))
+            }
             stated = {name: _stated(held, names.get(name, MISSING)) for name, held in mine.items()}
             settled.update({name: value for name, value in stated.items() if value is not MISSING})
             kept = {
@@ -151,6 +155,12 @@ def _stated(assignments: list[Any], held: Any) -> Any:
         return stated[0]
     now = plain(held) if held is not MISSING else MISSING
     return now if now is not MISSING and any(one is not MISSING and one == now for one in stated) else MISSING
+
+
+def _still_holds(assignments: list[Any], held: Any) -> bool:
+    """Return whether a list or tuple is what was written, although a later cell may have changed it."""
+    stated = _stated(assignments, held)
+    return isinstance(stated, (list, tuple)) and type(held) is type(stated) and plain(held) == stated
 
 
 def _imported(scan: Scan, wanted: set[str], names: Mapping[str, Any], found: Found) -> None:

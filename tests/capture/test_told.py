@@ -53,6 +53,7 @@ def test_named_number_that_is_told_is_kept_in_full(notebook, telling):
         "n_above = float((x > 0).sum()) * 1.0\nprint(n_above)",
         "w = np.linalg.norm(x)\nprint('w =', w)",
         "best_loss = float('inf')\nprint(best_loss)",
+        "neg = (x < 0).sum()\nprint(f'{neg} negatives')",
     ],
     ids=[
         "clock",
@@ -67,6 +68,7 @@ def test_named_number_that_is_told_is_kept_in_full(notebook, telling):
         "count",
         "letter",
         "inf",
+        "neg",
     ],
 )
 def test_number_that_is_no_result_is_left_out(notebook, cell):
@@ -144,11 +146,26 @@ def test_curves_under_the_names_of_splits_are_kept_with_the_name_of_their_histor
             "net = Net(lr=0.2)",
             {"lr": "0.2", "gamma": "0.5"},
         ),
+        (
+            "class Cfg(dict):\n    __getattr__ = dict.__getitem__\n    def items(self): raise SystemExit\n"
+            "cfg = Cfg(model=Cfg(alpha=0.5), seed=3)",
+            "y = cfg.model.alpha * cfg.seed",
+            {"cfg.model.alpha": "0.5", "cfg.seed": "3"},
+        ),
         ("", "message = ''", {}),
     ],
-    ids=["namespace", "grown list", "enum", "options", "merged defaults", "empty text"],
+    ids=["namespace", "grown list", "enum", "options", "merged defaults", "own dict", "empty text"],
 )
 def test_settings_in_more_shapes_are_found(notebook, before, cell, expected):
     notebook.ok(f"import numpy as np\n{before}")
     notebook.ok(f"%%track\n{cell}")
     assert dict(notebook.last.data.params) == expected
+
+
+def test_lists_set_before_nbtrack_was_loaded_are_found(notebook):
+    notebook.shell.run_line_magic("unload_ext", "nbtrack")
+    notebook.ok("import numpy as np\nBOUNDS = (-1.0, 3.0)\nrates = [0.1, 0.5]\ngone = [1, 2]")
+    notebook.ok("grid = np.linspace(*BOUNDS, 5)\nw = np.array(rates)\ngone.append(3)")
+    notebook.shell.run_line_magic("load_ext", "nbtrack")
+    notebook.ok("%%track\nscore = float(np.dot(w, w) + grid.sum() + sum(gone))")
+    assert dict(notebook.last.data.params) == {"BOUNDS": "(-1.0, 3.0)", "rates": "[0.1, 0.5]"}
