@@ -34,6 +34,7 @@ class SliceCell:
     writes: tuple[str, ...]
     this: bool = False
     python: str = ""  # the same without magics, as IPython ran it
+    watched: bool = True  # nbtrack was loaded when it ran: what it changed was seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ def find_slice(history: History, execution: Execution, names: Mapping[str, Any])
         missing.update(dict.fromkeys(f"{told_of}: {text}" for text in told))
         paths.update(dict.fromkeys(path for path in done.paths if _is_file(path)))
         this = index == execution.index
-        cells.append(SliceCell(one.count, one.cell_id, source, done.reads, done.writes, this, flow.python_of(one)))
+        python = flow.python_of(one)
+        cells.append(SliceCell(one.count, one.cell_id, source, done.reads, done.writes, this, python, one.known))
     return Slice(tuple(cells), tuple(missing), tuple(paths))
 
 

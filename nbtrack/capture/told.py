@@ -74,7 +74,7 @@ def told_results(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
             found |= {key: number for key, number in _of_several(names.get(bare.id)).items() if key not in found}
             if bare.id in inputs or not _is_computed(bare.id, scan, names):
                 continue
-            if len(bare.id) == 1 and " " not in label:  # Cohen's d, but no w and b
+            if len(bare.id) == 1 and not label.endswith(f" {bare.id}"):  # Cohen's d, but no w and b
                 continue
             held, name = names.get(bare.id, MISSING), bare.id
         elif isinstance(bare, (ast.Attribute, ast.Subscript)):

@@ -62,6 +62,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
     found.params.update(own)
     wanted = set(used.inputs)
     later = set(used.cells[-1].writes)  # bound or changed again: what was stated before no longer holds
+    changed: set[str] = set()  # by cells that were watched
     rebound = set((_scan(used.cells[-1].python) or Scan()).assigned)
     settled: dict[str, Any] = {}
     calls: list[tuple[Scan, dict[str, Any]]] = []
@@ -80,7 +81,8 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
             mine = {
                 name: held
                 for name, held in bound.items()
-                if name not in later or _still_holds(held, names.get(name, MISSING))
+                if name not in later
+                or not (cell.watched or name in changed or not _still_holds(held, names.get(name, MISSING)))
             }
             stated = {name: _stated(held, names.get(name, MISSING)) for name, held in mine.items()}
             settled.update({name: value for name, value in stated.items() if value is not MISSING})
@@ -99,6 +101,7 @@ def upstream_params(used: Slice, names: Mapping[str, Any], own: Mapping[str, Any
             rebound.update(scan.assigned, scan.configs)
         wanted.update(cell.reads)
         later.update(cell.writes)
+        changed.update(cell.writes if cell.watched else ())
     known = {name: value for name, value in names.items() if callable(value) or _is_fixed(value)}
     known.update(settled)  # of other names nobody knows what they held when the call was made
     for scan, given in reversed(calls):
@@ -158,7 +161,7 @@ def _stated(assignments: list[Any], held: Any) -> Any:
 
 
 def _still_holds(assignments: list[Any], held: Any) -> bool:
-    """Return whether a list or tuple is what was written, although a later cell may have changed it."""
+    """Return whether a list or tuple is what was written, although a cell that nobody watched may have changed it."""
     stated = _stated(assignments, held)
     return isinstance(stated, (list, tuple)) and type(held) is type(stated) and plain(held) == stated
 
