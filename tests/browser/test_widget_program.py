@@ -42,6 +42,10 @@ def test_many_widgets_bring_their_program_once_and_a_reloaded_page_asks_for_it(
     for index in range(1, VIEWS + 1):
         notebook.scroll_to(index)
         expect(drawn.first).to_be_visible()
+    for _ in range(100):  # what the page has received is told to us a little later
+        if traffic.programs:
+            break
+        page.wait_for_timeout(100)
     assert traffic.programs == 1
     traffic.frames.clear()
     # The first view brings its program along in its state; the others have nothing to ask for.
