@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from nbtrack.entities import Alert, MetricSummary, RunData
     from nbtrack.tracking.alerts import Alerts, Watch
+
+_making = threading.Lock()
 
 Append: TypeAlias = "Callable[[str, Any, int | None, int | None], None]"  # one value of a metric
 
@@ -59,11 +62,18 @@ class Alerting(ABC):
             If there is no title, or the level or the time is none.
         """
         alerts = self._alerts
-        if alerts is None or alerts.pid != os.getpid():  # a forked child tells of its own
-            from nbtrack.tracking.alerts import Alerts
-
-            alerts = self._alerts = Alerts(self.data.tags, self.set_tag)
+        if alerts is None or alerts.pid != os.getpid():
+            alerts = self._first_alerts()
         alerts.add(title, text, level, wait_s)
+
+    def _first_alerts(self) -> Alerts:
+        """Return where this process keeps the run's alerts, made once however many threads ask; a child has its own."""
+        from nbtrack.tracking.alerts import Alerts
+
+        with _making:
+            if self._alerts is None or self._alerts.pid != os.getpid():
+                self._alerts = Alerts(self.data.tags, self.set_tag)
+            return self._alerts
 
     def alert_when(self, condition: str) -> None:
         """Raise an alert once, when a condition over the metrics of this run first becomes true.
@@ -85,11 +95,12 @@ class Alerting(ABC):
         from nbtrack.tracking.alerts import Watch
 
         found = parse_condition(condition)
-        if self._watch is None:
-            self._watch = Watch(self)
-            self.append_metric = self._watch.around(self.append_metric)
-            stack.rewire(self, self.append_metric)
-        self._watch.add(found)
+        with _making:
+            if self._watch is None:
+                self._watch = Watch(self)
+                self.append_metric = self._watch.around(self.append_metric)
+                stack.rewire(self, self.append_metric)
+            self._watch.add(found)
 
     @property
     def raised(self) -> list[Alert]:
@@ -107,3 +118,12 @@ class Alerting(ABC):
         """Write down how often alerts came that were only counted."""
         if self._alerts is not None and self._alerts.pid == os.getpid():
             self._alerts.flush()
+
+
+def _after_fork() -> None:
+    global _making  # noqa: PLW0603 - a lock that another thread held at the fork would never be free
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -109,13 +109,26 @@ def test_alerts_of_a_run_that_goes_on_stay(store):
 
 
 def test_alerts_of_many_threads_are_all_counted(store):
-    with nbtrack.start_run() as run:
-        threads = [threading.Thread(target=lambda: [run.alert("same", wait_s=0) for _ in range(20)]) for _ in range(4)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
-    assert [one.count for one in told(run.run_id)] == [80]
+    together = threading.Barrier(4)
+
+    def raise_twenty(run):
+        together.wait()  # so that several ask for the first time at once
+        for _ in range(20):
+            run.alert("same", wait_s=0)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            with nbtrack.start_run() as run:
+                threads = [threading.Thread(target=raise_twenty, args=(run,)) for _ in range(4)]
+                for one in threads:
+                    one.start()
+                for one in threads:
+                    one.join()
+            assert [one.count for one in told(run.run_id)] == [80]
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
