@@ -73,11 +73,11 @@ def attributes() -> dict[tuple[int, str], object]:
     """Every attribute of every class and module of all these libraries."""
     found: dict[tuple[int, str], object] = {}
     roots = {"sklearn", "xgboost", "lightgbm", "keras", "lightning", "pytorch_lightning", "optuna", "statsmodels"}
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # a copy is taken at once, while threads import further modules
         if name.partition(".")[0] not in roots or module is None:
             continue
-        for owner in (module, *(one for one in list(vars(module).values()) if isinstance(one, type))):
-            found |= {(id(owner), key): value for key, value in list(vars(owner).items())}
+        for owner in (module, *(one for one in vars(module).copy().values() if isinstance(one, type))):
+            found |= {(id(owner), key): value for key, value in vars(owner).copy().items()}
     return found
 
 
