@@ -41,6 +41,10 @@ _LIBRARIES: Final = (
 )
 _METHODS: Final = frozenset({"score", "evaluate", "oob_score"})
 _ATTRIBUTES: Final = frozenset({"best_value", "best_score", "rsquared", "rsquared_adj", "aic", "bic"})
+# Words of what only counts: where a run is, not how good.
+COUNTERS: Final = frozenset(
+    {"epoch", "epochs", "step", "steps", "iteration", "iter", "fold", "batch", "year", "day", "id"}
+)
 _CLOCKS: Final = frozenset({"now", "utcnow", "today", "time", "time_ns", "perf_counter", "monotonic", "process_time"})
 MAX_DEPTH: Final = 3
 _CONFUSION: Final = frozenset({"tn", "fp", "fn", "tp"})  # all four counts of a confusion matrix, or none
@@ -102,7 +106,7 @@ def is_metric_call(call: ast.Call, names: Mapping[str, Any], depth: int = 0) -> 
 def is_clock(call: ast.Call, names: Mapping[str, Any]) -> bool:
     """Return whether a call only reads a clock: ``time.time()``, ``datetime.now()``."""
     target = lookup(call.func, names)
-    if getattr(target, "__module__", None) in {"time", "timeit"}:
+    if getattr(target, "__module__", None) == "time":
         return True
     return callee_name(call) in _CLOCKS and not call.args
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, Final
 
-from nbtrack.capture.metric_names import is_metric_call, is_metric_name, is_result, says_metric
+from nbtrack.capture.metric_names import COUNTERS, is_metric_call, is_metric_name, is_result, says_metric
 from nbtrack.capture.resolve import MISSING, callee_name, literal, scalar
-from nbtrack.capture.told import told_results
+from nbtrack.capture.told import is_news, told_results
 from nbtrack.reprs.directions import name_words
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MAX_POINTS: Final = 100_000
 _GROUPS: Final = frozenset(
     {"metrics", "metric", "scores", "losses", "errors", "results", "report", "evaluation", "evals"}
 )
-_COUNTERS: Final = frozenset({"epoch", "epochs", "step", "steps", "global", "iteration", "fold", "batch"})
+_COUNTERS: Final = COUNTERS | {"global"}
 _HISTORIES: Final = frozenset({"hist", "history", "losses", "loss", "curves", "scores", "errors"})
 _SPLITS: Final = frozenset({"train", "training", "val", "valid", "validation", "test", "dev", "eval"})
 _STRICT_GROUPS: Final = frozenset({"metrics", "metric", "scores", "losses", "errors"})
@@ -230,6 +230,6 @@ def find_metrics(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
             found[key] = item
     shown = {**displayed_metric(scan, names, result), **told_results(scan, names, result)}
     for key, number in shown.items():
-        if (key in scan.assigned and key not in last_only) or number not in found.values() or number in {0.0, 1.0}:
+        if key not in last_only and is_news(key, number, scan, found):
             found.setdefault(key, number)
     return dict(list(found.items())[:MAX_METRICS])

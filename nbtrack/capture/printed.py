@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nbtrack.capture.metric_names import is_metric_call, is_metric_name
 from nbtrack.capture.metrics import MAX_METRICS, MAX_POINTS
 from nbtrack.capture.resolve import callee_name
-from nbtrack.capture.told import label_key
+from nbtrack.capture.telling import label_key
 from nbtrack.reprs.directions import METRIC_WORDS, TIME_WORDS, name_words
 
 if TYPE_CHECKING:

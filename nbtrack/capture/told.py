@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from nbtrack.capture.calls import told_by
-from nbtrack.capture.metric_names import is_clock, is_metric_name, is_vetoed, is_written_out
-from nbtrack.capture.resolve import MISSING, callee_name, is_number, literal, lookup, scalar
+from nbtrack.capture.configs import as_dict
+from nbtrack.capture.metric_names import COUNTERS, is_clock, is_metric_name, is_vetoed, is_written_out
+from nbtrack.capture.resolve import MISSING, callee_name, literal, lookup, scalar
+from nbtrack.capture.telling import MODULES, PRINTING, bare, label_key, told_parts
 from nbtrack.reprs.directions import TIME_WORDS, name_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from nbtrack.capture.scan import Assigned, Scan
 
 MAX_TOLD: Final = 100
 MAX_DEPTH: Final = 4
-_PRINTING: Final = frozenset({"print", "display", "info", "debug", "warning", "write", "echo", "Markdown", "HTML"})
-_ROUNDING: Final = frozenset({"round", "float", "abs", "str", "repr", "item", "around"})
-_MODULES: Final = frozenset({"np", "numpy", "torch", "math"})
-_SHOWING: Final = frozenset({"to_string", "to_markdown", "head", "sort_values", "to_dict"})
-_BLOCKS: Final = (ast.If, ast.With, ast.AsyncWith, ast.Try)
-_FIELD: Final = re.compile(r"%(?!%)[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]|\{[^{}]*\}")
-_BREAK: Final = re.compile(r"[,;|\n()\[\]]|\.\s")
-_LEADING: Final = frozenset(
-    {"the", "a", "our", "final", "overall", "with", "and", "epoch", "step", "fold", "got", "is"}
-)
 _MAX_LABEL_WORDS: Final = 5
-_COUNTED: Final = frozenset({"epoch", "step", "iteration", "iter", "fold", "batch", "year", "day", "id"})
 # What describes data or the machine: no result, unless a metric's name stands beside it.
-_DESCRIBING: Final = _COUNTED | {"min", "max", "mem", "memory", "kb", "mb", "gb", "bytes", "load"}
+_DESCRIBING: Final = COUNTERS | {"min", "max", "mem", "memory", "kb", "mb", "gb", "bytes", "load"}
 _AGGREGATES: Final = frozenset({"mean", "std", "var", "min", "max", "median", "sum", "quantile", "nunique", "mode"})
-
-Told = tuple[ast.expr, str]  # what is told, and the text before it
-
-
-def label_key(label: str) -> str:
-    """Return a label as the key of a metric: ``R^2 (test)`` -> ``r2_test``."""
-    text = label.lower().replace("^2", "2").replace("²", "2")
-    words = [word for word in re.split(r"[^a-z0-9@]+", text) if word]
-    while len(words) > 1 and (words[0] in _LEADING or words[0].isdigit()):
-        words.pop(0)
-    return "_".join(words)
+_DESCRIBED: Final = frozenset({"count", "mean", "std"})  # the rows of ``describe()``
 
 
 def told_results(scan: Scan, names: Mapping[str, Any], result: Any = None) -> dict[str, float]:
@@ -66,19 +46,20 @@ def told_results(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
     """
     inputs = _inputs(scan, names)
     found: dict[str, float] = {}
-    for node, label in _told(scan):
-        bare = _bare(node)
-        if isinstance(bare, ast.Name):
-            if bare.id not in scan.assigned:
+    for node, label in told_parts(scan):
+        part = bare(node)
+        if isinstance(part, ast.Name):
+            if part.id not in scan.assigned:
                 continue
-            found |= {key: number for key, number in _of_several(names.get(bare.id)).items() if key not in found}
-            if bare.id in inputs or not _is_computed(bare.id, scan, names):
+            made = [one.value for one in scan.assigned[part.id]]
+            _add_several(names.get(part.id), made, scan, names, found)
+            if part.id in inputs or not _is_computed(part.id, scan, names):
                 continue
-            if len(bare.id) == 1 and not label.endswith(f" {bare.id}"):  # Cohen's d, but no w and b
+            if len(part.id) == 1 and not label.endswith(f" {part.id}"):  # Cohen's d, but no w and b
                 continue
-            held, name = names.get(bare.id, MISSING), bare.id
-        elif isinstance(bare, (ast.Attribute, ast.Subscript)):
-            held, name = _part(bare, names)
+            held, name = names.get(part.id, MISSING), part.id
+        elif isinstance(part, (ast.Attribute, ast.Subscript)):
+            held, name = _part(part, names)
             said = label_key(label)
             if not (is_metric_name(name) or is_metric_name(said) or (name and said.endswith(name.lower()))):
                 continue
@@ -89,139 +70,24 @@ def told_results(scan: Scan, names: Mapping[str, Any], result: Any = None) -> di
             continue
         if is_metric_name(name) or not is_metric_name(key) or key.count("_") >= _MAX_LABEL_WORDS:
             key = name
-        if key in scan.assigned or number not in found.values() or number in {0.0, 1.0}:
+        if is_news(key, number, scan, found):
             found.setdefault(key, number)
-    found |= {key: number for key, number in _of_several(result).items() if key not in found}
+    if scan.last is not None and not isinstance(bare(scan.last), ast.Name) and not _is_of_before(scan.last, scan):
+        _add_several(result, [scan.last], scan, names, found)
     return dict(list(found.items())[:MAX_TOLD])
 
 
-# -- what is told -----------------------------------------------------------------------------------------------------
-def _told(scan: Scan) -> Iterator[Told]:
-    """Give what the statements outside of loops print, and what the cell shows at its end."""
-    for statement in _outside_of_loops(scan.tree.body if scan.tree is not None else []):
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            if callee_name(statement.value) in _PRINTING:
-                yield from _printed(statement.value.args)
-        elif isinstance(statement, ast.For) and (over := _gone_through(statement)) is not None:
-            yield over, ""
-    if scan.last is not None:
-        parts = scan.last.elts if isinstance(scan.last, (ast.Tuple, ast.List)) else [scan.last]
-        if isinstance(scan.last, ast.Dict):
-            parts = [value for key, value in zip(scan.last.keys, scan.last.values, strict=True) if key is not None]
-        yield from _printed([part for part in parts if not isinstance(part, ast.Constant)])
+def is_news(key: str, number: float, scan: Scan, found: Mapping[str, Any]) -> bool:
+    """Return whether a number is more than one of `found` under another word: a variable's, or one that many share."""
+    return key in scan.assigned or number not in found.values() or number in {0.0, 1.0}
 
 
-def _outside_of_loops(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    for statement in body:
-        yield statement
-        if isinstance(statement, _BLOCKS):
-            inner = [*statement.body, *getattr(statement, "orelse", ()), *getattr(statement, "finalbody", ())]
-            yield from _outside_of_loops(inner)
-
-
-def _gone_through(loop: ast.For) -> ast.expr | None:
-    """Return ``report`` of ``for key, value in report.items(): print(key, value)``."""
-    over = loop.iter
-    if not (isinstance(over, ast.Call) and isinstance(over.func, ast.Attribute) and over.func.attr == "items"):
-        return None
-    prints = any(isinstance(one, ast.Call) and callee_name(one) in _PRINTING for one in ast.walk(loop))
-    return over.func.value if prints else None
-
-
-def _printed(args: list[ast.expr]) -> Iterator[Told]:
-    text = ""
-    for arg in args:
-        for node, before in _fields(arg, text):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                text = before + node.value
-            else:
-                yield node, _label(before)
-                text = ""
-
-
-def _fields(arg: ast.expr, before: str) -> Iterator[Told]:
-    """Give the parts of one argument, each with the text before it; text itself comes as a constant."""
-    if isinstance(arg, ast.JoinedStr):
-        for part in arg.values:
-            if isinstance(part, ast.FormattedValue):
-                yield part.value, before
-                before = ""
-            elif isinstance(part, ast.Constant):
-                before += str(part.value)
-        yield ast.Constant(before), ""
-    elif isinstance(arg, ast.BinOp) and isinstance(arg.op, ast.Mod) and isinstance(arg.left, ast.Constant):
-        values = arg.right.elts if isinstance(arg.right, ast.Tuple) else [arg.right]
-        yield from _filled(str(arg.left.value), values, before)
-    elif isinstance(arg, ast.BinOp) and isinstance(arg.op, ast.Add) and _is_text(arg.left):  # "loss " + str(loss)
-        for node, text in _fields(arg.left, before):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                before = text + node.value
-            else:
-                yield node, text
-                before = ""
-        yield from _fields(arg.right, before)
-    elif (
-        isinstance(arg, ast.Call)
-        and isinstance(arg.func, ast.Attribute)
-        and arg.func.attr == "format"
-        and isinstance(arg.func.value, ast.Constant)
-    ):
-        yield from _filled(str(arg.func.value.value), arg.args, before)
-    else:
-        yield arg, before
-
-
-def _is_text(node: ast.expr) -> bool:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Mod)):
-        return _is_text(node.left)
-    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-def _filled(template: str, values: list[ast.expr], before: str) -> Iterator[Told]:
-    texts = _FIELD.split(template.replace("%%", "\0"))
-    if len(texts) != len(values) + 1:
-        return
-    for text, value in zip(texts, values, strict=False):
-        yield value, before + text
-        before = ""
-
-
-def _label(text: str) -> str:
-    """Return the words right before a number: ``Test RMSE`` of ``done; Test RMSE: ``."""
-    return _BREAK.split(text.rstrip(" :=~≈\t"))[-1].strip()
-
-
-def _bare(node: ast.expr) -> ast.expr:
-    """Return what is told without its form: ``auc`` of ``round(auc, 3)`` and ``100 * auc``, ``t`` of ``t.head()``."""
-    while True:
-        if isinstance(node, ast.Call) and callee_name(node) in _ROUNDING:
-            of_object = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") not in _MODULES
-            inner = [node.func.value] if of_object and isinstance(node.func, ast.Attribute) else node.args[:1]
-            if not inner:
-                return node
-            node = inner[0]
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and is_number(literal(node.right)):
-            node = node.left
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and is_number(literal(node.left)):
-            node = node.right
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and callee_name(node) in _SHOWING
-            and isinstance(node.func.value, (ast.Name, ast.Call))
-        ):
-            node = node.func.value
-        else:
-            return node
-
-
-# -- what of it is a result -------------------------------------------------------------------------------------------
 def _inputs(scan: Scan, names: Mapping[str, Any]) -> set[str]:
     """Return the variables that the cell hands to what trains: those are settings, however they were computed."""
     given = [
         node
         for call in scan.calls
-        if callee_name(call) not in _PRINTING and told_by(call, names, scan.unused) == "all"
+        if callee_name(call) not in PRINTING and told_by(call, names, scan.unused) == "all"
         for node in [*call.args, *(keyword.value for keyword in call.keywords)]
     ]
     return {node.id for node in given if isinstance(node, ast.Name)}
@@ -245,10 +111,14 @@ def _describes(node: ast.expr | None, scan: Scan) -> bool:
     """Return whether this only sums up data that was there before the cell: ``df.age.mean()``."""
     if not (isinstance(node, ast.Call) and callee_name(node) in _AGGREGATES and isinstance(node.func, ast.Attribute)):
         return False
-    root: ast.expr = node
-    while isinstance(root, (ast.Call, ast.Attribute, ast.Subscript)):
-        root = root.func if isinstance(root, ast.Call) else root.value
-    return isinstance(root, ast.Name) and root.id not in scan.assigned and root.id not in _MODULES
+    return _is_of_before(node, scan)
+
+
+def _is_of_before(node: ast.expr | None, scan: Scan) -> bool:
+    """Return whether this comes from a variable that was there before the cell: ``df.describe()``."""
+    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return isinstance(node, ast.Name) and node.id not in scan.assigned and node.id not in MODULES
 
 
 def _reads_clock(one: Assigned, scan: Scan, names: Mapping[str, Any], depth: int = 0) -> bool:
@@ -303,6 +173,38 @@ def _part(node: ast.Attribute | ast.Subscript, names: Mapping[str, Any]) -> tupl
         return MISSING, name
 
 
+def _add_several(
+    value: Any, made: list[ast.expr | None], scan: Scan, names: Mapping[str, Any], found: dict[str, float]
+) -> None:
+    """Add the numbers of a dict, Series, named tuple or table, but for settings that the cell put there."""
+    settings = {
+        key
+        for node in made
+        for dict_node in _dicts_in(node, scan)
+        for key, held in as_dict(dict_node) or ()
+        if is_written_out(held) or (isinstance(held, ast.Name) and _is_setting(held.id, scan, names))
+    }
+    for key, number in _of_several(value).items():
+        if key not in settings:
+            found.setdefault(key, number)
+
+
+def _dicts_in(node: ast.expr | None, scan: Scan) -> list[ast.expr | None]:
+    """Return what a dict or Series is made of: the dict itself, and that of ``pd.Series({…})`` and ``pd.Series(d)``."""
+    if isinstance(node, ast.Call) and len(node.args) == 1 and as_dict(node) is None:
+        node = node.args[0]
+    if isinstance(node, ast.Name):
+        return [one.value for one in scan.assigned.get(node.id, ())]
+    return [node]
+
+
+def _is_setting(name: str, scan: Scan, names: Mapping[str, Any]) -> bool:
+    """Return whether a variable holds a number that this cell did not compute, and is not called like a metric."""
+    if is_metric_name(name) and name not in scan.assigned:
+        return False
+    return not any(_is_from_data(one, scan, names) for one in scan.assigned.get(name, ()))
+
+
 def _of_several(value: Any) -> dict[str, float]:
     """Return the numbers of a shown dict, Series or named tuple of which one is called like a metric."""
     kind = type(value)
@@ -323,13 +225,13 @@ def _of_several(value: Any) -> dict[str, float]:
     return {
         key: number
         for key, number in known.items()
-        if not is_vetoed(key) and not _is_time(key, "") and _COUNTED.isdisjoint(name_words(key))
+        if not is_vetoed(key) and not _is_time(key, "") and COUNTERS.isdisjoint(name_words(key))
     }
 
 
 def _of_table(table: Any) -> dict[str, float]:
     """Return the cells of a small table of results, whose columns, or whose rows, are called like metrics."""
-    if not 0 < table.size <= MAX_TOLD or len(set(table.index)) < len(table.index):
+    if not 0 < table.size <= MAX_TOLD or len(set(table.index)) < len(table.index) or set(table.index) >= _DESCRIBED:
         return {}
     if sum(map(is_metric_name, map(str, table.index))) > sum(map(is_metric_name, map(str, table.columns))):
         table = table.T

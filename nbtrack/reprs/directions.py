@@ -23,15 +23,8 @@ _HIGHER: Final = frozenset(_HIGHER_TEXT.split())
 _LOWER: Final = frozenset(_LOWER_TEXT.split())
 _HIGHER_PAIRS: Final = (
     *(("neg",), ("negative",), ("explained", "variance"), ("log", "likelihood"), ("r", "squared")),
-    *(
-        ("per", "second"),
-        ("per", "sec"),
-        ("c", "index"),
-        ("p", "at"),
-        ("conversion", "rate"),
-        ("win", "rate"),
-        ("detection", "rate"),
-    ),
+    *(("per", "second"), ("per", "sec"), ("c", "index"), ("p", "at")),
+    *(("conversion", "rate"), ("win", "rate"), ("detection", "rate")),
 )
 _LOWER_PAIRS: Final = (
     ("log", "loss"),

@@ -6,25 +6,16 @@ the value logged last. As long as a metric has no value, nothing that is said of
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from math import isfinite, isnan
 from typing import Any, Final, NamedTuple
 
 from nbtrack.entities import MetricSummary
 from nbtrack.errors import FilterSyntaxError
-from nbtrack.store.query import AGGREGATES, PREFIXES, Compare, Field, Join, Node, Not, Parser
+from nbtrack.store.query import AGGREGATES, COMPARE, PREFIXES, Compare, Field, Join, Node, Not, Parser
 
 MAX_LENGTH: Final = 500
 _KNOWN: Final = ("last", "min", "max", "count", "step")
-_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _STATES: Final[dict[str, Callable[[float], bool]]] = {"is nan": isnan, "is finite": isfinite}
 
 
@@ -109,4 +100,4 @@ def _compare(number: float, op: str, value: Any) -> bool:
         return _STATES[plain](number) == (plain == op)
     if plain == "in":
         return (number in value) == (plain == op)
-    return _COMPARE[op](number, value)
+    return COMPARE[op](number, value)

@@ -12,8 +12,8 @@ from typing import Final
 
 from nbtrack.reprs.compare import STORE_COLUMN
 from nbtrack.store.base import ColumnKind
-from nbtrack.store.query import Compare, Field, Node, Order, Parser, like, parse_order
-from nbtrack.store.vector import COMPARE, resolve
+from nbtrack.store.query import COMPARE, Compare, Field, Node, Order, Parser, like, parse_order
+from nbtrack.store.vector import resolve
 
 ALSO: Final = (STORE_COLUMN,)
 _PLAIN: Final = re.compile(r"[A-Za-z_]\w*")

@@ -14,6 +14,7 @@ and never evaluated as code; its length and depth are limited.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeAlias
@@ -42,6 +43,14 @@ ATTRIBUTES: Final = {
     "duration": "duration",
 }
 NUMERIC_ATTRIBUTES: Final = frozenset({"start_time", "end_time", "duration"})
+COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 PREFIXES: Final[dict[str, Kind]] = {
     **dict.fromkeys(("metric", "metrics"), "metric"),
     **dict.fromkeys(("param", "params", "parameter", "parameters"), "param"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -11,7 +10,7 @@ import numpy as np
 
 from nbtrack.entities import TAG_USER
 from nbtrack.store.columns import Array, TextColumn, is_logged
-from nbtrack.store.query import AGGREGATES, Compare, Field, Join, Node, Not, Order, like
+from nbtrack.store.query import AGGREGATES, COMPARE, Compare, Field, Join, Node, Not, Order, like
 from nbtrack.store.snapshot import Table
 
 _TEXT_ATTRIBUTES = {"run_name": "name", "status": "status", "experiment_id": "exp"}
@@ -26,14 +25,6 @@ _STAT_FIELDS = {
 
 _PATTERN: Final = re.compile(r"[%_\n]")  # what makes a part of a LIKE more than a text to find
 
-COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 STATES: Final[dict[str, Callable[[Array], Array]]] = {
     "is nan": np.isnan,
     "is not nan": lambda values: ~np.isnan(values),

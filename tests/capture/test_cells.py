@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-
-from nbtrack.tracking import get_store
-from nbtrack.wire.messages import GetRun
-from nbtrack.wire.reading import get_run
 
 SETUP = """
 import numpy as np
@@ -292,16 +286,6 @@ def test_cell_run_again_is_a_new_run_with_the_change_on_its_card(ready):
     assert len(ready.runs) == 2
     assert "+0.25 better" in ready.cards[1]["text/html"]
     assert "change against a" in ready.cards[1]["text/html"]
-
-
-def test_change_is_shown_against_an_earlier_run_of_the_same_cell(notebook):
-    for name, cell_id in (("a1", "a'\\"), ("b1", "b"), ("a2", "a'\\"), ("b2", "b")):
-        notebook.run(f"%%track {name}\naccuracy = len('{name}') / 4", cell_id=cell_id)
-    told = [re.search(r"change against (\w+)", card["text/html"]) for card in notebook.cards]
-    assert [found and found[1] for found in told] == [None, "a1", "a1", "b1"]
-    store = get_store()
-    seen = [get_run(store, GetRun(run.run_id)).previous_run for run in notebook.runs]
-    assert [one and one[1] for one in seen] == [None, "a1", "a1", "b1"]
 
 
 def test_record_says_what_was_captured_and_holds_it(ready):

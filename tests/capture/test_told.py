@@ -25,6 +25,8 @@ def metrics_of(notebook, cell: str) -> dict[str, float]:
         "print('price', round(price, 2))",
         "print('done. price = %.2f' % price)",
         "print('price {:.2f}'.format(price))",
+        "print('price {:.2f} % of par'.format(price))",
+        "print('{set} price %.2f' % price)",
         "print('the price is ' + str(price))",
         "print(f'{price=:.3f}')",
         "print(f'half: {1.96 * price:.2f}')",
@@ -104,6 +106,35 @@ def test_siblings_of_a_result_are_results(notebook, telling):
     found = metrics_of(notebook, cell)
     held = notebook.shell.user_ns["report"]
     assert found == {"MAE": held["MAE"], "bias": held["bias"]}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "limits = {'max_error': 0.1, 'ridge': 0.01}\nlimits",
+        "{'max_error': 0.1, 'ridge': 0.01}",
+        "import pandas as pd\npd.Series({'max_error': 0.1, 'ridge': 0.01})",
+        "import pandas as pd\ngrades = pd.DataFrame({'score': x})\nsummary = grades.describe()\nsummary",
+        "before.groupby('school').mean()",
+        "before.describe()",
+    ],
+    ids=["settings", "settings shown", "settings in a series", "described here", "data by group", "data described"],
+)
+def test_shown_settings_and_shown_data_are_no_results(notebook, cell):
+    notebook.ok("import pandas as pd\nbefore = pd.DataFrame({'school': ['A', 'B'] * 5, 'score': [0.5, 1.5] * 5})")
+    assert metrics_of(notebook, cell) == {}
+
+
+@pytest.mark.parametrize("telling", ["report", "import pandas as pd\npd.Series(report)", "print(report)"])
+def test_settings_beside_a_result_are_no_results(notebook, telling):
+    notebook.ok("ridge = 0.01")
+    report = "{'MAE': np.abs(x).sum() / 7, 'bias': x.sum() / 9, 'lr': lr, 'ridge': ridge, 'cap': 2.5}"
+    assert metrics_of(notebook, f"lr = 0.1\nreport = {report}\n{telling}").keys() == {"MAE", "bias"}
+
+
+def test_duration_that_timeit_measured_is_a_result(notebook):
+    found = metrics_of(notebook, "import timeit\nfit_time = timeit.timeit('pass', number=10)")
+    assert found.keys() == {"fit_time"}
 
 
 def test_small_table_of_results_is_kept_by_row(notebook):

@@ -7,9 +7,9 @@ from math import isnan
 from typing import Any, Final
 
 from nbtrack.entities import TAG_USER
-from nbtrack.store.query import Compare, Field, Join, Node, Not, Order, like
+from nbtrack.store.query import COMPARE, Compare, Field, Join, Node, Not, Order, like
 from nbtrack.store.state import COUNT, LAST, MAX, MAX_STEP, MIN, MIN_STEP, STEP, RunState
-from nbtrack.store.vector import COMPARE, resolve, to_number
+from nbtrack.store.vector import resolve, to_number
 
 AGGREGATE_AT: Final = {
     "": LAST,
